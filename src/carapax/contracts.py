@@ -1,0 +1,215 @@
+"""Every contract that an extension or a layer keeps, on one page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.events import Delta, Rerun
+from carapax.messages import AssistantMessage, Inbound, ModelInfo, ModelRequest, Outbound, Receipt, ToolSpec
+
+Effect = Literal["read", "write", "execute", "network", "spend", "message"]
+C = TypeVar("C")
+
+
+class Provider(Protocol):
+    """A vendor of models."""
+
+    @property
+    def name(self) -> str:
+        """The name it has in the configuration."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Delta | AssistantMessage]:
+        """Yield what the model says as it says it, and last of all the whole message, exactly once.
+
+        With `request.stream` false only the message is yielded. Raises a ModelError. Closing the iterator early closes
+        the connection.
+        """
+        ...
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that can be asked for now. Raises a ModelError."""
+        ...
+
+
+Submit = Callable[[Inbound], Awaitable[Receipt]]
+
+
+class ChannelLimits(Struct, frozen=True):
+    """What a chat platform takes. `max_text` counts characters of one message."""
+
+    max_text: int = 4000
+
+
+class Channel(Protocol):
+    """A chat platform. Splitting, retries and the order of replies are done for it, driven by `limits`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def limits(self) -> ChannelLimits: ...
+
+    async def run(self, submit: Submit) -> None:
+        """Receive until cancelled. A message is acknowledged to its platform after `submit` returned, not earlier."""
+        ...
+
+    async def send(self, message: Outbound) -> str:
+        """Send one message and return the platform's name for it. `message.key` is the same in every try.
+
+        Raises Unavailable when it may work later, InvalidRequest when it never will.
+        """
+        ...
+
+
+class Execution(Struct, frozen=True):
+    """How a command ended. `output` is standard output and error as they came, cut to the limit asked for.
+
+    `exit_code` is negative for a signal. `killed` says which limit ended it, or is empty.
+    """
+
+    exit_code: int
+    output: str
+    truncated: bool = False
+    killed: str = ""
+
+
+class Entry(Struct, frozen=True):
+    """A file or folder of a workspace; `path` is relative to it, with `/`."""
+
+    path: str
+    kind: Literal["file", "folder", "link", "other"]
+    size: int
+
+
+class Sandbox(Protocol):
+    """Where an agent's hands are: one private workspace, and commands that reach nothing else.
+
+    Every path is relative to the workspace; one that leaves it, by `..`, a link or an absolute name, raises Forbidden.
+    Every method raises Unavailable, with the remedy, where the sandbox cannot be had: nothing runs outside of it.
+    """
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        max_output: int,
+        progress: Callable[[str], None] | None = None,
+    ) -> Execution:
+        """Run a command and everything it starts to its end, its time limit, or cancellation, whichever is first."""
+        ...
+
+    async def read_file(self, path: str, max_bytes: int) -> bytes:
+        """Raises NotFound; InvalidRequest for a folder or a file of more than `max_bytes`."""
+        ...
+
+    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
+        """Write a file as a whole, or its end; missing folders are made."""
+        ...
+
+    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
+        """Entries below a folder in order of their paths, links not followed. Raises NotFound."""
+        ...
+
+
+class Fetched(Struct, frozen=True):
+    """What a URL gave: where it was found in the end, and the body, cut to the limit asked for."""
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+    truncated: bool = False
+
+
+class Egress(Protocol):
+    """The one way out for tools: only public addresses, resolved once and pinned, each redirect checked again."""
+
+    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+        """GET a page. Raises Forbidden for an address that may not be reached, InvalidRequest for what is no URL,
+        Unavailable when nobody answers in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may use: the world outside only through these."""
+
+    agent: str
+    session: str
+    run: str
+    call_id: str
+    sandbox: Sandbox
+    egress: Egress
+    clock: Clock
+    progress: Callable[[str], None]
+    config: object
+
+    def settings(self, kind: type[C]) -> C:
+        """This tool's own configuration, as the `Config` type of its module."""
+        if not isinstance(self.config, kind):
+            raise TypeError(f"expected {kind.__qualname__}, configured with {type(self.config).__qualname__}")
+        return self.config
+
+
+class Tool(Protocol):
+    """Something an agent can do.
+
+    `effects` is what a call may do to the world, `rerun` what may be done about a call that a crash cut short.
+    `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def parameters(self) -> dict[str, Any]: ...
+    @property
+    def effects(self) -> frozenset[Effect]: ...
+    @property
+    def rerun(self) -> Rerun: ...
+    @property
+    def authority(self) -> tuple[str, ...] | None: ...
+
+    async def run(self, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        """Do it, with arguments that fit `parameters`, and return what the model is told.
+
+        Raises a CarapaxError for what the model can be told went wrong.
+        """
+        ...
+
+
+class Toolbox(Protocol):
+    """The tools of one agent. Policies wrap it: each may hide a tool, refuse a call, or pass it on."""
+
+    def specs(self) -> tuple[ToolSpec, ...]: ...
+
+    def find(self, name: str) -> Tool | None: ...
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        """Run a tool that `find` returned. Raises a CarapaxError."""
+        ...
+
+
+__all__ = [
+    "Channel",
+    "ChannelLimits",
+    "Clock",
+    "Effect",
+    "Egress",
+    "Entry",
+    "Execution",
+    "Fetched",
+    "Provider",
+    "Receipt",
+    "Sandbox",
+    "Submit",
+    "Tool",
+    "ToolContext",
+    "Toolbox",
+]

@@ -1,0 +1,175 @@
+"""What happened. Everything that happens in a session is one of these, and its journal keeps them for ever.
+
+Kept events get a `seq`: 1, 2, 3 ... within their session, without a gap. Streamed events (`Streamed`) are shown to
+whoever watches and then gone: the kept event that follows says the same in full.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult
+
+QueueMode = Literal["steer", "followup", "collect"]
+Finish = Literal["done", "cancelled", "failed", "limit", "loop", "interrupted"]
+Rerun = Literal["pure", "idempotent", "transactional", "at_most_once"]
+
+
+def _kind(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class _Event(Struct, frozen=True, tag_field="kind", tag=_kind, omit_defaults=True):
+    pass
+
+
+class SessionStarted(_Event, frozen=True):
+    """`channel` and `conversation` say where replies go. A fork names the session and `seq` it was copied from."""
+
+    agent: str
+    channel: str
+    conversation: str
+    model: str = ""
+    forked_from: str = ""
+    forked_at: int = 0
+
+
+class MessageReceived(_Event, frozen=True):
+    """A message was accepted. From now on it is never lost; a run takes it by `id`."""
+
+    id: str
+    sender: Sender
+    text: str
+    channel: str
+    conversation: str
+    reply_to: str | None = None
+    dedupe_key: str | None = None
+
+
+class RunStarted(_Event, frozen=True):
+    """A run began with these received messages. One that goes on after a crash names the run it `resumes`."""
+
+    agent: str
+    model: str
+    messages: tuple[str, ...] = ()
+    resumes: str = ""
+    attempt: int = 1
+
+
+class Steered(_Event, frozen=True):
+    """The run took these messages, which had arrived while it was under way."""
+
+    messages: tuple[str, ...]
+
+
+class ModelResponded(_Event, frozen=True):
+    message: AssistantMessage
+
+
+class ToolCalled(_Event, frozen=True):
+    """A call is about to run. `rerun` says what may be done if no `ToolReturned` follows."""
+
+    call: ToolCall
+    rerun: Rerun = "at_most_once"
+
+
+class ToolReturned(_Event, frozen=True):
+    """What the call gave, whole up to 1 MB; the model may see less. `elapsed_s` is 0 for a call that never ran."""
+
+    result: ToolResult
+    elapsed_s: float = 0.0
+
+
+class StateChanged(_Event, frozen=True):
+    """A named value of the session is now this; the last one by `seq` counts."""
+
+    key: str
+    value: Any
+
+
+class HistoryCompacted(_Event, frozen=True):
+    """What the model is shown of everything up to and with `upto` is from now on these facts and this summary."""
+
+    upto: int
+    facts: tuple[str, ...]
+    summary: str
+
+
+class MessageSent(_Event, frozen=True):
+    """The channel took the reply with this outbox `key`; `receipt` is the channel's own name for it."""
+
+    key: str
+    receipt: str = ""
+
+
+class RunFinished(_Event, frozen=True):
+    """The run ended. For every reason but `done`, `detail` tells a person why and what to do."""
+
+    reason: Finish
+    detail: str = ""
+
+
+class SessionEnded(_Event, frozen=True):
+    reason: str = ""
+
+
+Kept = (
+    SessionStarted
+    | MessageReceived
+    | RunStarted
+    | Steered
+    | ModelResponded
+    | ToolCalled
+    | ToolReturned
+    | StateChanged
+    | HistoryCompacted
+    | MessageSent
+    | RunFinished
+    | SessionEnded
+)
+
+
+class TextDelta(_Event, frozen=True):
+    text: str
+
+
+class ThinkingDelta(_Event, frozen=True):
+    text: str
+
+
+class ToolArgumentsDelta(_Event, frozen=True):
+    """More of a tool call. `index` counts the calls of one answer; `id` and `name` come with the first piece."""
+
+    index: int
+    text: str
+    id: str = ""
+    name: str = ""
+
+
+class ToolProgress(_Event, frozen=True):
+    """Output of a call that is still running."""
+
+    call_id: str
+    text: str
+
+
+class StreamReset(_Event, frozen=True):
+    """The answer that was streaming is void; what follows starts it anew."""
+
+    reason: str = ""
+
+
+Delta = TextDelta | ThinkingDelta | ToolArgumentsDelta
+Streamed = TextDelta | ThinkingDelta | ToolArgumentsDelta | ToolProgress | StreamReset
+Event = Kept | Streamed
+
+
+class Envelope(Struct, frozen=True, omit_defaults=True):
+    """An event in its place. A streamed event carries the `seq` of the kept event before it. `at` is in seconds
+    since 1970."""
+
+    seq: int
+    session: str
+    at: float
+    event: Event
+    run: str = ""

@@ -1,0 +1,161 @@
+"""What is said: to the gateway, from it, and between an agent and its model. Immutable, and written as JSON."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Trust = Literal["owner", "known", "stranger"]
+StopReason = Literal["end", "tool_calls", "length", "filtered", "paused"]
+Effort = Literal["off", "low", "medium", "high"]
+
+
+class Sender(Struct, frozen=True, omit_defaults=True):
+    """Who said it. `id` never changes and is unique within its channel; `name` is only for show."""
+
+    id: str
+    name: str = ""
+    trust: Trust = "owner"
+
+
+class Inbound(Struct, frozen=True, omit_defaults=True):
+    """A message on its way in, whatever the door: the browser, the terminal, REST, a chat app.
+
+    `conversation` is the channel's own name for where it was said. A `dedupe_key` seen before on the same channel
+    marks a repetition, which is acknowledged and dropped.
+    """
+
+    channel: str
+    conversation: str
+    sender: Sender
+    text: str
+    reply_to: str | None = None
+    dedupe_key: str | None = None
+
+
+class Outbound(Struct, frozen=True, omit_defaults=True):
+    """A message on its way out to a chat channel. `key` stays the same when it is sent again."""
+
+    channel: str
+    conversation: str
+    text: str
+    key: str
+    reply_to: str | None = None
+
+
+class Receipt(Struct, frozen=True):
+    """Proof that a message is kept: where it is, and whether it had been accepted before."""
+
+    session: str
+    message: str
+    seq: int
+    duplicate: bool = False
+
+
+class ToolSpec(Struct, frozen=True):
+    """A tool as a model sees it; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class Text(Struct, frozen=True, tag="text", tag_field="type", omit_defaults=True):
+    text: str
+    vendor: dict[str, Any] = {}
+
+
+class Thinking(Struct, frozen=True, tag="thinking", tag_field="type", omit_defaults=True):
+    """What the model thought. `vendor` holds what the vendor wants back unchanged: signatures, sealed blocks."""
+
+    text: str
+    vendor: dict[str, Any] = {}
+
+
+class ToolCall(Struct, frozen=True, tag="tool_call", tag_field="type", omit_defaults=True):
+    """A tool the model wants run.
+
+    `arguments` is the JSON text as the model wrote it, which may be malformed: whoever runs the call checks it.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    vendor: dict[str, Any] = {}
+
+
+Part = Text | Thinking | ToolCall
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens. `input` counts all of the prompt, of which `cache_read` and `cache_write` are parts; `output` counts
+    all that was generated, of which `reasoning` is a part."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+
+class UserMessage(Struct, frozen=True, tag="user", tag_field="role", omit_defaults=True):
+    text: str
+    sender: str = ""
+
+
+class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="role", omit_defaults=True):
+    """One answer of a model: its parts in the order they came, why it stopped (`stop_detail` is the vendor's own
+    word), what it cost, and which model of which provider gave it."""
+
+    parts: tuple[Part, ...]
+    stop_reason: StopReason = "end"
+    usage: Usage = Usage()
+    provider: str = ""
+    model: str = ""
+    stop_detail: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def thinking(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Thinking))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+class ToolResult(Struct, frozen=True, tag="tool", tag_field="role", omit_defaults=True):
+    """What a call gave back. With `is_error` the text says what went wrong, to the model."""
+
+    call_id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+Message = UserMessage | AssistantMessage | ToolResult
+
+
+class ModelRequest(Struct, frozen=True):
+    """All that a model needs for one answer. `model` is the vendor's own name for it.
+
+    Every `ToolCall` of an assistant message is followed by its `ToolResult`, in the order asked.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    system: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    effort: Effort = "off"
+    stream: bool = True
+
+
+class ModelInfo(Struct, frozen=True):
+    """What is known of a model; `context_tokens` is how much it can read and write in one request."""
+
+    name: str
+    context_tokens: int = 128_000
