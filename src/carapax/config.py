@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from carapax.events import QueueMode
 from carapax.messages import Effort
@@ -23,7 +23,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The door.
 
     host: address to listen on; anything but a loopback address needs a token to exist
-    port: port to listen on; 0 picks a free one at first start and keeps it
+    port: port to listen on; first start picks a free one and writes it here; 0 takes any free one at every start
     allowed_hosts: names besides the address itself under which the gateway may be called
     allowed_origins: web origins besides the gateway's own whose pages may call it
     """
@@ -151,7 +151,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: GatewayConfig = GatewayConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
-    agents: dict[str, AgentConfig] = {"main": AgentConfig()}
+    agents: dict[str, AgentConfig] = field(default_factory=lambda: {"main": AgentConfig()})
     providers: dict[str, ProviderConfig] = {}
     channels: dict[str, dict[str, Any]] = {}
     tools: dict[str, dict[str, Any]] = {}
