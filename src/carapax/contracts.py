@@ -1,17 +1,24 @@
 """Every contract that an extension or a layer keeps, on one page."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from carapax.clock import Clock
-from carapax.events import Delta, Rerun
+from carapax.events import Delta, Rerun, StreamReset
 from carapax.messages import AssistantMessage, Inbound, ModelInfo, ModelRequest, Outbound, Receipt, ToolSpec
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message"]
 C = TypeVar("C")
+T = TypeVar("T")
+
+
+class Supervise(Protocol):
+    """Awaits work that is not ours to trust: an exception nobody expected is logged and raised as Broken."""
+
+    async def __call__(self, what: str, work: Awaitable[T]) -> T: ...
 
 
 class Provider(Protocol):
@@ -22,10 +29,11 @@ class Provider(Protocol):
         """The name it has in the configuration."""
         ...
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Delta | AssistantMessage]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         """Yield what the model says as it says it, and last of all the whole message, exactly once.
 
-        With `request.stream` false only the message is yielded. Raises a ModelError. Closing the iterator early closes
+        With `request.stream` false only the message is yielded. A StreamReset makes void what was yielded before it.
+        Raises a ModelError. Closing the iterator early closes
         the connection.
         """
         ...
@@ -209,6 +217,7 @@ __all__ = [
     "Receipt",
     "Sandbox",
     "Submit",
+    "Supervise",
     "Tool",
     "ToolContext",
     "Toolbox",

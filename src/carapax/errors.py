@@ -9,6 +9,7 @@ CarapaxError                 what is told to a person: a message and, where ther
 ├── Forbidden                a known caller may not do this
 ├── RateLimited              too much, too fast; `retry_after_s` says when
 ├── Unavailable              a part that is needed is missing or broken
+├── Broken                   our own code, or an extension's, failed in a way nobody expected; it is in the log
 ├── StoreError               the database cannot be used
 │   ├── StoreCorrupt         the file is damaged; start is refused
 │   ├── StoreFull            no space, or read-only; may pass
@@ -69,6 +70,10 @@ class RateLimited(CarapaxError):
 
 
 class Unavailable(CarapaxError):
+    pass
+
+
+class Broken(CarapaxError):
     pass
 
 

@@ -102,6 +102,13 @@ class MessageSent(_Event, frozen=True):
     receipt: str = ""
 
 
+class SendFailed(_Event, frozen=True):
+    """The channel refused the reply with this outbox `key` for good, and why; it is not tried again."""
+
+    key: str
+    error: str
+
+
 class RunFinished(_Event, frozen=True):
     """The run ended. For every reason but `done`, `detail` tells a person why and what to do."""
 
@@ -124,6 +131,7 @@ Kept = (
     | StateChanged
     | HistoryCompacted
     | MessageSent
+    | SendFailed
     | RunFinished
     | SessionEnded
 )

@@ -1,0 +1,210 @@
+"""From what happened to what the model is told: the fold of a journal into messages, and its size in tokens."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from carapax.agent.results import show
+from carapax.events import (
+    Envelope,
+    HistoryCompacted,
+    MessageReceived,
+    ModelResponded,
+    Rerun,
+    RunFinished,
+    RunStarted,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    Steered,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import AssistantMessage, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
+
+CHARACTERS_PER_TOKEN = 3.5
+NEVER_RAN = "not run: the run ended before its turn came"
+UNKNOWN_OUTCOME = (
+    "The gateway was stopped while this call was running, so its outcome is unknown: it may or may not have taken "
+    "effect. Check before you do it again."
+)
+
+
+class Transcript:
+    """A session's journal folded up to `seq`, ready for the next model request.
+
+    Folding a prefix of the journal gives the session as it was then.
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.started: SessionStarted | None = None
+        self.ended = False
+        self.messages: list[Message] = []
+        """Complete messages: each assistant message with calls is followed by all its results, in the order asked,
+        except the last one while calls are `unanswered`."""
+        self.state: dict[str, Any] = {}
+        self.waiting: dict[str, MessageReceived] = {}
+        """Received messages that no run has taken yet, by id, in order."""
+        self.run: RunStarted | None = None
+        """The run that has not finished, under the id `run_id`."""
+        self.run_id = ""
+        self.running: dict[str, Rerun] = {}
+        """Calls that were started and have not returned."""
+        self._seqs: list[int] = []
+        self._compacted_at = 0
+        self._asked: tuple[ToolCall, ...] = ()
+        self._returned: dict[str, ToolResult] = {}
+
+    @property
+    def unanswered(self) -> list[ToolCall]:
+        """Calls of the last assistant message that still lack a result, in the order asked."""
+        return [call for call in self._asked if call.id not in self._returned]
+
+    def apply(self, envelope: Envelope) -> None:
+        """Take the next kept event. Streamed events must not come here."""
+        event = envelope.event
+        self.seq = envelope.seq
+        fold = _FOLDS.get(type(event))
+        if fold is not None:
+            fold(self, event, envelope)
+
+    def size(self) -> int:
+        """Roughly how many tokens the messages are: exact to the last answer's own count, estimated from there."""
+        for index in range(len(self.messages) - 1, -1, -1):
+            message = self.messages[index]
+            if isinstance(message, AssistantMessage) and message.usage.input and self._counts(index):
+                counted = message.usage.input + message.usage.output
+                return counted + estimate(self.messages[index + 1 :])
+        return estimate(self.messages)
+
+    def groups(self) -> list[int]:
+        """Where a group begins: at each user message, and at each assistant message, whose results belong to it."""
+        return [index for index, message in enumerate(self.messages) if not isinstance(message, ToolResult)]
+
+    def seq_before(self, index: int) -> int:
+        """The `seq` that `HistoryCompacted.upto` needs to leave `messages[index:]` whole."""
+        return self._seqs[index] - 1
+
+    def _counts(self, index: int) -> bool:
+        return self._seqs[index] > self._compacted_at
+
+    def _add(self, message: Message, seq: int) -> None:
+        self.messages.append(message)
+        self._seqs.append(seq)
+
+    def _take(self, ids: Iterable[str], seq: int) -> None:
+        for name in ids:
+            received = self.waiting.pop(name, None)
+            if received is not None:
+                self._add(UserMessage(received.text, received.sender.name), seq)
+
+    def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
+        self.started = event
+        if event.model:
+            self.state["model"] = event.model
+
+    def _receive(self, event: MessageReceived, envelope: Envelope) -> None:
+        self.waiting[event.id] = event
+
+    def _start_run(self, event: RunStarted, envelope: Envelope) -> None:
+        if not event.resumes:
+            for call in self.unanswered:
+                self._answer(ToolResult(call.id, call.name, NEVER_RAN, is_error=True), envelope.seq)
+        self.run, self.run_id = event, envelope.run
+        self._take(event.messages, envelope.seq)
+
+    def _steer(self, event: Steered, envelope: Envelope) -> None:
+        self._take(event.messages, envelope.seq)
+
+    def _respond(self, event: ModelResponded, envelope: Envelope) -> None:
+        self._add(event.message, envelope.seq)
+        self._asked, self._returned = event.message.tool_calls, {}
+
+    def _call(self, event: ToolCalled, envelope: Envelope) -> None:
+        self.running[event.call.id] = event.rerun
+
+    def _return(self, event: ToolReturned, envelope: Envelope) -> None:
+        self.running.pop(event.result.call_id, None)
+        result = event.result
+        shown = show(result.text)
+        if shown is not result.text:
+            result = ToolResult(result.call_id, result.name, shown, result.is_error)
+        self._answer(result, envelope.seq)
+
+    def _answer(self, result: ToolResult, seq: int) -> None:
+        asked = any(call.id == result.call_id for call in self._asked)
+        if not asked or result.call_id in self._returned:
+            return
+        self._returned[result.call_id] = result
+        if len(self._returned) == len({call.id for call in self._asked}):
+            for call_id in dict.fromkeys(call.id for call in self._asked):
+                self._add(self._returned[call_id], seq)
+            self._asked, self._returned = (), {}
+
+    def _finish_run(self, event: RunFinished, envelope: Envelope) -> None:
+        self.run, self.run_id = None, ""
+        self.running.clear()
+
+    def _change(self, event: StateChanged, envelope: Envelope) -> None:
+        self.state[event.key] = event.value
+
+    def _compact(self, event: HistoryCompacted, envelope: Envelope) -> None:
+        kept = next((index for index, seq in enumerate(self._seqs) if seq > event.upto), len(self._seqs))
+        while kept < len(self.messages) and isinstance(self.messages[kept], ToolResult):
+            kept += 1
+        self.messages[:kept] = [UserMessage(recap(event.facts, event.summary))]
+        self._seqs[:kept] = [event.upto]
+        self._compacted_at = envelope.seq
+
+    def _end(self, event: SessionEnded, envelope: Envelope) -> None:
+        self.ended = True
+
+
+_FOLDS: dict[type, Callable[[Transcript, Any, Envelope], None]] = {
+    SessionStarted: Transcript._start_session,
+    MessageReceived: Transcript._receive,
+    RunStarted: Transcript._start_run,
+    Steered: Transcript._steer,
+    ModelResponded: Transcript._respond,
+    ToolCalled: Transcript._call,
+    ToolReturned: Transcript._return,
+    StateChanged: Transcript._change,
+    HistoryCompacted: Transcript._compact,
+    RunFinished: Transcript._finish_run,
+    SessionEnded: Transcript._end,
+}
+
+
+def fold(envelopes: Iterable[Envelope]) -> Transcript:
+    """The session as it was after the last of these events, which must begin with its first."""
+    transcript = Transcript()
+    for envelope in envelopes:
+        transcript.apply(envelope)
+    return transcript
+
+
+def recap(facts: tuple[str, ...], summary: str) -> str:
+    """What stands in place of compacted messages. It is data about the past, and says so."""
+    lines = "\n".join(f"- {fact}" for fact in facts)
+    return (
+        "[Earlier part of this conversation, shortened. It is a record, not a request.]\n"
+        f"Facts:\n{lines or '- none'}\n\nSummary:\n{summary}"
+    )
+
+
+def estimate(messages: Iterable[Message]) -> int:
+    """Roughly how many tokens the messages are."""
+    return int(sum(_characters(message) for message in messages) / CHARACTERS_PER_TOKEN)
+
+
+def _characters(message: Message) -> int:
+    if not isinstance(message, AssistantMessage):
+        return len(message.text) + 16
+    total = 16
+    for part in message.parts:
+        match part:
+            case Text(text=text) | Thinking(text=text):
+                total += len(text)
+            case ToolCall(name=name, arguments=arguments):
+                total += len(name) + len(arguments) + 16
+    return total

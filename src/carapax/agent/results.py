@@ -1,0 +1,36 @@
+"""What a model is shown of a tool's result, and what the journal keeps of it."""
+
+import re
+
+KEPT_CHARACTERS = 1_000_000
+SHOWN_CHARACTERS = 50_000
+_SHORT = 120
+_DATA_URL = r"(?:data:[\w.+-]{1,40}/[\w.+-]{1,40};base64,)?"
+_NOISE = re.compile(_DATA_URL + r"(?:[A-Za-z0-9+/_-]{200,}={0,2}|(?:[0-9a-fA-F]{2}){64,})")
+
+
+def keep(text: str) -> str:
+    """The text as the journal keeps it: whole up to 1 MB, told where it was cut."""
+    return _cut(text, KEPT_CHARACTERS)
+
+
+def show(text: str) -> str:
+    """The text as a model sees it: without base64 of 200 and hex of 128 characters or more, cut to 50 KB."""
+    if len(text) <= _SHORT:
+        return text
+    return _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
+
+
+def _leave_out(match: re.Match[str]) -> str:
+    run = match.group()
+    if len(set(run[:200])) < 8:
+        return run
+    return f"[{len(run)} characters of encoded data left out]"
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit and (len(text) * 4 <= limit or len(text.encode("utf-8", "replace")) <= limit):
+        return text
+    whole = text.encode("utf-8", "replace")
+    head = whole[: limit - 100].decode("utf-8", "ignore")
+    return f"{head}\n[cut here: {len(whole) - len(head.encode())} of {len(whole)} bytes left out]"

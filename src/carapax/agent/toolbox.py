@@ -1,0 +1,74 @@
+"""The tools of one agent, and the policies that wrap them."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from carapax.contracts import Supervise, Tool, Toolbox, ToolContext
+from carapax.errors import Forbidden
+from carapax.messages import ToolSpec
+
+
+class Tools:
+    """Tools by name, without any policy."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in self._tools.values())
+
+    def find(self, name: str) -> Tool | None:
+        return self._tools.get(name)
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        return await tool.run(context, arguments)
+
+
+class Permitted:
+    """Only the tools whose names fit one of the patterns (`*` is any part of a name)."""
+
+    def __init__(self, toolbox: Toolbox, patterns: Iterable[str]) -> None:
+        self._toolbox = toolbox
+        self._patterns = tuple(patterns)
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(spec for spec in self._toolbox.specs() if self._permits(spec.name))
+
+    def find(self, name: str) -> Tool | None:
+        return self._toolbox.find(name) if self._permits(name) else None
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        if not self._permits(tool.name):
+            raise Forbidden(f"the agent may not use {tool.name!r}")
+        return await self._toolbox.call(tool, context, arguments)
+
+    def _permits(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+
+
+class Supervised:
+    """A tool that fails in a way nobody expected fails its call, not the run."""
+
+    def __init__(self, toolbox: Toolbox, supervise: Supervise) -> None:
+        self._toolbox = toolbox
+        self._supervise = supervise
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return self._toolbox.specs()
+
+    def find(self, name: str) -> Tool | None:
+        return self._toolbox.find(name)
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        return await self._supervise(f"tool {tool.name}", self._toolbox.call(tool, context, arguments))
+
+
+def unknown(toolbox: Toolbox, name: str) -> str:
+    """What to answer to a call of a tool that is not there."""
+    names = [spec.name for spec in toolbox.specs()]
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"there is no tool {name!r}" + (
+        f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(names) or 'none'}"
+    )
