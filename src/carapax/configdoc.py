@@ -1,0 +1,154 @@
+"""What every key of the configuration means, read from the types; and the complete commented file of a new home."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from carapax import extensions
+from carapax.config import Config
+from carapax.errors import ConfigError
+
+_PREAMBLE = """\
+# The configuration of Carapax. Every key is here, with its meaning and its default.
+# A line that begins with "#" and no space is a setting at its default: take the "#" away and change it.
+# "carapax config check" says what is wrong with this file, "carapax config show" what is in force.
+"""
+_EXTENSION_TABLES: dict[str, extensions.Kind] = {"channels": "channel", "tools": "tool", "sandboxes": "sandbox"}
+_NAMED_TABLES = {"agents": "main", "providers": "NAME"}
+_MEANING = re.compile(r"(\w+): (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a table: what it is called, what it means, and its value when absent (None for none)."""
+
+    name: str
+    meaning: str
+    default: object
+    type: Any
+
+
+def keys(kind: type[Struct]) -> list[Key]:
+    """The keys of a table in order; a key whose docstring line is missing has an empty meaning."""
+    meanings = _meanings(kind)
+    return [
+        Key(field.name, meanings.get(field.name, ""), _default(field), field.type)
+        for field in msgspec.structs.fields(kind)
+    ]
+
+
+def summary(kind: type[Struct]) -> str:
+    """The first paragraph of a type's docstring on one line."""
+    return " ".join((kind.__doc__ or "").split("\n\n", 1)[0].split())
+
+
+def table_type(annotation: Any) -> type[Struct] | None:
+    """The Struct that a key's value must fit, when the key is a table."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Struct) else None
+
+
+def named_table_type(annotation: Any) -> type[Struct] | None:
+    """The Struct of each entry, when the key is a table of named tables."""
+    return table_type(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
+def explain(port: int = 0) -> str:
+    """The complete commented `carapax.toml`. Only `port`, unless it is 0, stands there as a setting."""
+    top = [key for key in keys(Config) if not _is_table(key)]
+    lines = [_PREAMBLE]
+    for key in top:
+        lines += [*_key(key), ""]
+    for key in keys(Config):
+        lines += _table(key, port)
+    return "\n".join(lines)
+
+
+def toml(value: object) -> str:
+    """A value as TOML, on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{toml_key(name)} = {toml(item)}" for name, item in value.items()) + " }"
+    return str(value)
+
+
+def toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
+
+
+def _table(key: Key, port: int) -> Iterator[str]:
+    if table := table_type(key.type):
+        yield from _section(key.name, table, header=f"[{key.name}]", set_here={"port": port} if port else {})
+    elif named := named_table_type(key.type):
+        name = _NAMED_TABLES[key.name]
+        yield from _section(key.name, named, header=f"{'' if key.default else '#'}[{key.name}.{name}]")
+    elif key.name in _EXTENSION_TABLES:
+        yield from (f"# {key.meaning}", f"#[{key.name}.NAME]", "")
+        for name in extensions.names(_EXTENSION_TABLES[key.name]):
+            yield from _extension(key.name, name)
+
+
+def _section(name: str, table: type[Struct], header: str, set_here: dict[str, object] | None = None) -> Iterator[str]:
+    yield f"# {summary(table)}"
+    yield header
+    for key in keys(table):
+        yield from _key(key, (set_here or {}).get(key.name) if name == "gateway" else None)
+    yield ""
+
+
+def _extension(table: str, name: str) -> Iterator[str]:
+    kind = _EXTENSION_TABLES[table]
+    try:
+        module = extensions.find(kind, name)
+    except ConfigError as error:
+        yield from (f"# {error}", f"#[{table}.{name}]", "")
+        return
+    config: type[Struct] = module.Config
+    if msgspec.structs.fields(config):
+        yield from _section(table, config, header=f"#[{table}.{name}]")
+
+
+def _key(key: Key, setting: object = None) -> Iterator[str]:
+    yield f"# {key.meaning}"
+    if setting is not None:
+        yield f"{key.name} = {toml(setting)}"
+    elif key.default is None:
+        yield f"# {key.name} is not set"
+    else:
+        yield f"#{key.name} = {toml(key.default)}"
+
+
+def _is_table(key: Key) -> bool:
+    return table_type(key.type) is not None or get_origin(key.type) is dict
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return None
+
+
+def _meanings(kind: type[Struct]) -> dict[str, str]:
+    """The `name: meaning` lines of a docstring; further lines go on with the meaning before them."""
+    names = {field.name for field in msgspec.structs.fields(kind)}
+    found: dict[str, str] = {}
+    last = ""
+    for line in (kind.__doc__ or "").split("\n\n", 1)[-1].splitlines():
+        match = _MEANING.fullmatch(line.strip())
+        if match and match[1] in names:
+            last = match[1]
+            found[last] = match[2]
+        elif last and line.strip():
+            found[last] += " " + line.strip()
+    return found

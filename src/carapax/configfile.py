@@ -1,0 +1,289 @@
+"""Reads `carapax.toml`, says all that is wrong with it, and writes it for a new home."""
+
+import difflib
+import math
+import os
+import random
+import re
+import socket
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from carapax import extensions
+from carapax.config import Config, Home
+from carapax.configdoc import explain, named_table_type, table_type, toml
+from carapax.errors import ConfigError, StoreError, Unavailable
+
+_PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV_KEYS = ("key_env",)
+_LIKELY_SECRET = re.compile(
+    r"\b(sk|pk|rk|xoxb|xoxp|ghp|gho|glpat|AIza|AKIA|hf|gsk|cpx)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{20,}"
+    r"|\bAKIA[A-Z0-9]{12,}|\b\d{8,10}:[A-Za-z0-9_-]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
+
+Route = tuple[str, ...]
+
+
+def load(home: Home) -> Config:
+    """The configuration of a home; the defaults when there is no file yet.
+
+    Raises ConfigError with everything that does not fit, one problem a line, each with its place and a remedy.
+    """
+    file = home.config_file
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return Config()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text at byte {error.start}") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    return parse(text, str(file))
+
+
+def parse(text: str, name: str = "carapax.toml") -> Config:
+    """The configuration written in `text`; `name` is what errors call it. Raises ConfigError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        place = f"{name}:{at[1]}" if at else name
+        raise ConfigError(f"{place}: not TOML: {str(error).removesuffix(at[0] if at else '')}") from error
+    problems = [_place(text, name, path) + problem for path, problem in _problems(Config, table, ())]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return msgspec.convert(table, Config)
+
+
+def check_extensions(config: Config) -> None:
+    """Check the sections of channels, tools, sandboxes and the names agents use, by importing the modules they name.
+
+    Raises ConfigError with everything that does not fit, one problem a line.
+    """
+    problems = list(_extension_problems(config))
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def first_start(home: Home) -> bool:
+    """Make the home private, and write its `carapax.toml` with a free port unless there is one; whether it wrote it.
+
+    Raises StoreError when the home cannot be written.
+    """
+    try:
+        for folder in (home.config_dir, home.data_dir, home.run_file.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if home.config_file.exists():
+            return False
+        return _write_once(home.config_file, explain(free_port()))
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or home.config_dir} cannot be written: {error.strerror}",
+            "make it writable, or choose another home with --home",
+        ) from error
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on at the moment."""
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise Unavailable(f"found no free port on {host}", "set gateway.port to one")
+
+
+def warnings(config: Config) -> list[str]:
+    """What is allowed but not safe, one sentence each, with the remedy."""
+    return list(_warnings(config))
+
+
+def is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    if not is_loopback(config.gateway.host):
+        yield (
+            f"gateway.host = {config.gateway.host!r} is reached from other machines: nothing is answered there until "
+            "`carapax token create` made a token; put TLS in front of it"
+        )
+    if "*" in config.gateway.allowed_origins:
+        yield 'gateway.allowed_origins has "*": every web page you open may call the gateway; name the origins'
+    for name, agent in config.agents.items():
+        if agent.sandbox == "local":
+            yield f'agents.{name}.sandbox = "local": commands run with all your rights; "bubblewrap" confines them'
+    for name, provider in config.providers.items():
+        host = re.sub(r"^http://(\[[^\]]*\]|[^/:]*).*$", r"\1", provider.base_url).strip("[]")
+        if provider.key_env and provider.base_url.startswith("http://") and not is_loopback(host):
+            yield f"providers.{name}.base_url is http: the key and all messages cross the network readable; use https"
+    for path in _secrets(msgspec.to_builtins(config), ()):
+        yield f"{_dotted(path)} looks like a secret: keep it in an environment variable and name that instead"
+
+
+def _secrets(value: object, path: Route) -> Iterator[Route]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _secrets(item, (*path, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, path)
+    elif isinstance(value, str) and _LIKELY_SECRET.search(value):
+        yield path
+
+
+def _problems(kind: type[Struct], table: dict[str, Any], path: Route) -> Iterator[tuple[Route, str]]:
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, value in table.items():
+        here = (*path, name)
+        if name not in fields:
+            yield here, "unknown key" + _suggestion(name, list(fields))
+        elif inner := table_type(fields[name].type):
+            yield from _table_problems(inner, value, here)
+        elif inner := named_table_type(fields[name].type):
+            yield from _named_problems(inner, value, here)
+        else:
+            yield from _value_problems(fields[name].type, value, here)
+    for name, field in fields.items():
+        if field.required and name not in table:
+            yield path, f"the key {name!r} is missing"
+
+
+def _table_problems(kind: type[Struct], value: object, path: Route) -> Iterator[tuple[Route, str]]:
+    if isinstance(value, dict):
+        yield from _problems(kind, value, path)
+    else:
+        yield path, "expected a table"
+
+
+def _named_problems(kind: type[Struct], value: object, path: Route) -> Iterator[tuple[Route, str]]:
+    if not isinstance(value, dict):
+        yield path, f"expected one table for each of the {path[-1]}"
+        return
+    if not value and path == ("agents",):
+        yield path, "at least one agent is needed: add [agents.main]"
+    for name, table in value.items():
+        if not _NAME.fullmatch(name):
+            yield (*path, name), "a name is 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit"
+        yield from _table_problems(kind, table, (*path, name))
+
+
+def _value_problems(annotation: Any, value: object, path: Route) -> Iterator[tuple[Route, str]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, "expected a finite number"
+        return
+    try:
+        msgspec.convert(value, annotation)
+    except msgspec.ValidationError as error:
+        yield path, _expected(annotation, error)
+        return
+    if problem := _sense(path[-1], value):
+        yield path, problem
+
+
+def _expected(annotation: Any, error: msgspec.ValidationError) -> str:
+    if get_origin(annotation) is Literal:
+        return "expected " + " or ".join(toml(choice) for choice in get_args(annotation))
+    message, _, inner = str(error).partition(" - at `$")
+    return message[:1].lower() + message[1:] + (f" at {inner.strip('`')}" if inner else "")
+
+
+def _sense(name: str, value: object) -> str:
+    """What is wrong with a value of the right type, or nothing."""
+    if not isinstance(value, str):
+        return ""
+    if "\0" in value:
+        return "has a null character"
+    if name in _ENV_KEYS and value and not _VARIABLE.fullmatch(value):
+        return "expected the name of an environment variable; the key itself does not belong in this file"
+    if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
+        return "expected an address that begins with http:// or https://"
+    if name == "model" and value != "auto" and not re.fullmatch(r"[^/\s]+/\S+", value):
+        return 'expected "provider/model" or "auto"'
+    if name == "host" and not value.strip():
+        return "expected an address, such as 127.0.0.1"
+    return ""
+
+
+def _extension_problems(config: Config) -> Iterator[str]:
+    sections: list[tuple[extensions.Kind, str, dict[str, Any]]] = [
+        *(("channel", name, section) for name, section in config.channels.items()),
+        *(("tool", name, section) for name, section in config.tools.items()),
+        *(("tool", name, config.tools.get(name, {})) for name in config.extra_tools),
+        *(("sandbox", name, section) for name, section in config.sandboxes.items()),
+        *(("sandbox", agent.sandbox, config.sandboxes.get(agent.sandbox, {})) for agent in config.agents.values()),
+        *(("provider", row.dialect, {}) for row in config.providers.values() if row.dialect),
+    ]
+    seen: set[str] = set()
+    for kind, name, section in sections:
+        problem = _extension_problem(kind, name, section)
+        if problem and problem not in seen:
+            seen.add(problem)
+            yield problem
+
+
+def _extension_problem(kind: extensions.Kind, name: str, section: dict[str, Any]) -> str:
+    try:
+        module = extensions.find(kind, name)
+        if kind != "provider":
+            extensions.configure(kind, name, module, section)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def _place(text: str, name: str, path: Route) -> str:
+    line = _line(text, path)
+    return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: "
+
+
+def _dotted(path: Route) -> str:
+    return ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in path)
+
+
+def _line(text: str, path: Route) -> int:
+    """The number of the line that sets the key or opens the table at `path`; 0 when it cannot be told."""
+    table: Route = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        here = table
+        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
+            here = table = _split(header[1])
+        elif key := re.match(r"""\s*([\w.\-"' ]+?)\s*=""", line):
+            here = (*table, *_split(key[1]))
+        if here[: len(path)] == path:
+            return number
+    return 0
+
+
+def _split(dotted: str) -> Route:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^.]+)""", dotted))
+
+
+def _write_once(file: Path, text: str) -> bool:
+    """Write a private file as a whole, unless somebody else was faster."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(draft, file)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True

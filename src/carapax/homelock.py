@@ -1,0 +1,46 @@
+"""One gateway per home."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from carapax.config import Home
+from carapax.errors import StoreError, StoreLocked
+
+
+@contextmanager
+def lock_home(home: Home) -> Iterator[None]:
+    """Hold the home until the end, or until the process dies in whatever way.
+
+    Raises StoreLocked when another process holds it, StoreError when the home cannot be written.
+    """
+    descriptor = _open(home)
+    try:
+        _take(descriptor, home)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, home: Home) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
+        raise StoreLocked(
+            f"another gateway (process {holder}) holds {home.data_dir}", "stop it, or choose another home with --home"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+def _open(home: Home) -> int:
+    try:
+        home.lock_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(home.lock_file, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{home.lock_file} cannot be written: {error.strerror}",
+            "make it writable, or choose another home with --home",
+        ) from error
