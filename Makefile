@@ -1,0 +1,57 @@
+# The menu of everything; `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench crash powercut shape parts clean
+
+PY := .venv/bin/python
+ROUNDS ?= 200
+ARGS ?=
+TESTS ?= tests
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.run ## install what is needed into .venv, and start the gateway (ARGS="--port 8000")
+	@exec .venv/bin/carapax serve $(ARGS)
+
+test: .venv/.dev parts ## install what the suite needs, and run it (TESTS=tests/store for a part)
+	@$(PY) -m pytest $(TESTS)
+
+check: .venv/.dev ## style, types, layers, architecture and claims
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	$(PY) -m pytest tests/test_architecture.py tests/test_claims.py
+
+format: .venv/.dev ## format the code
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+bench: .venv/.dev ## measure speed and memory against their floors, and add the table to bench/results.md
+	@$(PY) -m bench
+
+crash: .venv/.dev ## kill the gateway at random under load and count what is lost or done twice (ROUNDS=200)
+	@$(PY) -m bench.crash --rounds $(ROUNDS)
+
+powercut: .venv/.dev ## cut the power of an emulated disk and count what is lost (needs root)
+	@$(PY) -m bench.powercut
+
+shape: .venv/.dev ## sizes of files and functions, import times, layers
+	@$(PY) -m bench.shape
+
+clean: ## remove everything that can be made again
+	rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.run: pyproject.toml
+	@.ci/install .
+	@touch $@
+
+.venv/.dev: pyproject.toml
+	@.ci/install '.[dev]'
+	@touch $@ .venv/.run
+
+parts:
+	@.ci/parts

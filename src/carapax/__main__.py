@@ -1,0 +1,5 @@
+"""`python -m carapax` is `carapax`."""
+
+from carapax.cli.main import main
+
+main()
