@@ -1,0 +1,162 @@
+"""Runs a command to its end, its time limit, or cancellation, and gathers what it says."""
+
+import asyncio
+import codecs
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from carapax.contracts import Execution
+from carapax.errors import InvalidRequest
+
+Progress = Callable[[str], None]
+Kill = Callable[[asyncio.subprocess.Process], None]
+Positive = Annotated[int, Meta(gt=0)]
+_LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
+_GRACE_S = 5.0
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command may use.
+
+    cpu_seconds: processor time of each of its processes
+    memory_bytes: memory of each of its processes; of all together where the sandbox has a control group
+    processes: processes and threads at the same time
+    file_bytes: longest file it may write
+    open_files: files open at the same time in each process
+    output_bytes: output after which it is killed; what exceeds the caller's own limit is dropped long before
+    """
+
+    cpu_seconds: Positive = 300
+    memory_bytes: Positive = 1 << 30
+    processes: Positive = 256
+    file_bytes: Positive = 1 << 30
+    open_files: Positive = 512
+    output_bytes: Positive = 64 << 20
+
+
+def limited(limits: Limits, command: Sequence[str]) -> list[str]:
+    """The same command, under a POSIX shell that sets the limits and becomes the command.
+
+    Memory is bounded by what is writable (RLIMIT_DATA), not by address space, of which runtimes reserve far more than
+    they use; address space gets 64 times as much, against shared memory that the first does not count.
+    """
+    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
+        raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
+    script = (
+        f"ulimit -c 0 && ulimit -t {limits.cpu_seconds} && ulimit -d {limits.memory_bytes >> 10}"
+        f" && ulimit -v {limits.memory_bytes >> 4} && ulimit -f {limits.file_bytes >> 9}"
+        f' && ulimit -n {limits.open_files} && if [ "$BASH_VERSION" ]; then ulimit -u {limits.processes};'
+        f' else ulimit -p {limits.processes}; fi && exec "$@"'
+    )
+    return ["/bin/sh", "-c", script, "sh", *command]
+
+
+async def run_process(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    kill: Kill,
+    timeout_s: float,
+    max_output: int,
+    output_bytes: int,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
+) -> Execution:
+    """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started."""
+    read_end, write_end = os.pipe()
+    output, killed = _Output(max_output, output_bytes, progress), ""
+    with open(read_end, "rb", buffering=0) as pipe:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: output, pipe)
+        try:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=write_end,
+                    stderr=write_end,
+                    env=dict(environment),
+                    cwd=folder,
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(write_end)
+            output.overflow = partial(kill, process)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await process.wait()
+            except TimeoutError:
+                killed = "time"
+            finally:
+                kill(process)
+                await process.wait()
+                await output.drained()
+        finally:
+            transport.close()
+    return Execution(process.returncode or 0, output.text(), output.truncated, "output" if output.is_over else killed)
+
+
+class _Output(asyncio.Protocol):
+    """Output in bounded memory: its beginning and its end. Up to the same bound it is passed on as it comes."""
+
+    def __init__(self, limit: int, most: int, progress: Progress | None) -> None:
+        self.overflow: Callable[[], None] = lambda: None
+        self._size = 0
+        self._limit = limit
+        self._most = most
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._progress = progress
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._closed = asyncio.Event()
+
+    @property
+    def truncated(self) -> bool:
+        return self._size > self._limit
+
+    @property
+    def is_over(self) -> bool:
+        return self._size > self._most
+
+    def data_received(self, data: bytes) -> None:
+        shown = data[: max(0, self._limit - self._size)]
+        self._size += len(data)
+        if shown:
+            self._show(self._decoder.decode(shown))
+        room = self._limit - self._limit // 2 - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        del self._tail[: max(0, len(self._tail) - self._limit // 2)]
+        if self.is_over:
+            self.overflow()
+
+    def eof_received(self) -> None:
+        self._show(self._decoder.decode(b"", True))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closed.set()
+
+    async def drained(self) -> None:
+        """Return when nobody can write any more, or, should somebody have escaped, soon."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await self._closed.wait()
+
+    def _show(self, text: str) -> None:
+        if text and self._progress is not None:
+            self._progress(text)
+
+    def text(self) -> str:
+        if not self.truncated:
+            return (self._head + self._tail).decode(errors="replace")
+        head = codecs.getincrementaldecoder("utf-8")("replace").decode(self._head)
+        tail = bytes(self._tail).lstrip(bytes(range(0x80, 0xC0)))
+        cut = self._size - len(self._head) - len(self._tail)
+        return f"{head}\n[... {cut} bytes cut out here ...]\n{tail.decode(errors='replace')}"

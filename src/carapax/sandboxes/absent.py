@@ -1,0 +1,36 @@
+"""A sandbox that cannot be had: whoever wants to use it is told why."""
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from carapax.contracts import Entry, Execution
+from carapax.errors import Unavailable
+
+
+class Absent:
+    """Stands where the chosen sandbox could not be opened; every method raises that `reason`."""
+
+    def __init__(self, reason: Unavailable) -> None:
+        self._reason = reason
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        max_output: int,
+        progress: Callable[[str], None] | None = None,
+    ) -> Execution:
+        self._refuse()
+
+    async def read_file(self, path: str, max_bytes: int) -> bytes:
+        self._refuse()
+
+    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
+        self._refuse()
+
+    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unavailable(self._reason.message, self._reason.hint)

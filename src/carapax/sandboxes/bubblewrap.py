@@ -1,0 +1,203 @@
+"""Linux namespaces through bubblewrap: each command sees the system read-only, its workspace, and nothing else.
+
+No network, own processes, cleared environment, no capabilities, no further user namespaces. A gateway that runs as
+root gives the workspace to an ordinary user and starts commands as that user, so that no command ever has root's
+identity in the kernel, whatever it may break out of.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+from msgspec import Meta, Struct, structs
+
+from carapax.contracts import Entry, Execution
+from carapax.errors import Unavailable
+from carapax.process import Limits, limited, run_process
+from carapax.workspace import Workspace
+
+_HOME = "/workspace"
+_MOUNT_POINT = "/mnt"
+_UID = 1000
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/ca-trust")
+_OWN_SETTINGS = {
+    "/etc/passwd": f"root:x:0:0:root:/:/bin/sh\nagent:x:{_UID}:{_UID}:agent:{_HOME}:/bin/sh\n",
+    "/etc/group": f"root:x:0:\nagent:x:{_UID}:\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_ENVIRONMENT = {"PATH": _PATH, "HOME": _HOME, "LANG": "C.UTF-8", "TERM": "dumb", "USER": "agent"}
+# As root: a mount table of its own in which the workspace stands where any user can reach it, then an ordinary user.
+_AS_USER = (
+    'mount --bind "$1" "$2" && user="$3" && shift 3 && exec setpriv --reuid="$user" --regid="$user" --clear-groups'
+    ' --inh-caps=-all --bounding-set=-all --no-new-privs -- "$@"'
+)
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where commands run, and what they may use.
+
+    uid: the user and group commands run as when the gateway runs as root; best one that no account has
+    tmp_bytes: size of the commands' own /tmp, kept in memory
+    limits: what one command may use
+    """
+
+    uid: Annotated[int, Meta(ge=1)] = 60_700
+    tmp_bytes: Annotated[int, Meta(gt=0)] = 256 << 20
+    limits: Limits = Limits()
+
+
+class Bubblewrap:
+    """A Sandbox. Opening it starts one command, and raises Unavailable with the remedy when that does not work."""
+
+    def __init__(self, config: Config, workspace: Path) -> None:
+        self._config = config
+        self._root = workspace.absolute()
+        self._as_root = os.geteuid() == 0
+        owner = (config.uid, config.uid) if self._as_root else None
+        self._files = Workspace(self._root, seen_as=_HOME, owner=owner)
+        self._bwrap = ""
+
+    async def __aenter__(self) -> "Bubblewrap":
+        self._bwrap = _find_bwrap()
+        await asyncio.to_thread(self._prepare)
+        probe = await self.exec(["true"], timeout_s=10, max_output=2000)
+        if probe.exit_code != 0 or probe.killed:
+            said = " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
+            raise Unavailable(f"bubblewrap does not work here: {said}", _remedy(said, self._as_root))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing outlives a command."""
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        max_output: int,
+        progress: Callable[[str], None] | None = None,
+    ) -> Execution:
+        with contextlib.ExitStack() as opened:
+            settings = {path: opened.enter_context(_memory_file(text)) for path, text in _OWN_SETTINGS.items()}
+            options = "".join(option + "\0" for option in self._options(settings))
+            arguments = opened.enter_context(_memory_file(options))
+            bwrap = [*self._launcher(), self._bwrap, "--args", str(arguments), "--"]
+            execution = await run_process(
+                [*bwrap, *limited(self._config.limits, command)],
+                folder=Path("/"),
+                environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
+                descriptors=(arguments, *settings.values()),
+                kill=_kill,
+                timeout_s=timeout_s,
+                max_output=max_output,
+                output_bytes=self._config.limits.output_bytes,
+                progress=progress,
+            )
+        return _signalled(execution)
+
+    async def read_file(self, path: str, max_bytes: int) -> bytes:
+        return await self._files.read_file(path, max_bytes)
+
+    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
+        await self._files.write_file(path, data, append=append)
+
+    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
+        return await self._files.list_files(path, recursive=recursive, max_entries=max_entries)
+
+    def _prepare(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        if self._as_root:
+            os.chown(self._root, self._config.uid, self._config.uid)
+        self._root.chmod(0o700)
+
+    def _launcher(self) -> list[str]:
+        """What comes before bwrap: nothing, or for root the change to an ordinary user."""
+        if not self._as_root:
+            return []
+        private = ["unshare", "--mount", "--propagation", "private", "--"]
+        return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self._root), _MOUNT_POINT, str(self._config.uid)]
+
+    def _options(self, settings: dict[str, int]) -> Iterator[str]:
+        """bwrap's options. A filter of system calls would join them here, by `--seccomp`."""
+        yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
+        yield from ("--die-with-parent", "--new-session", "--hostname", "sandbox")
+        yield from ("--uid", str(_UID), "--gid", str(_UID), "--clearenv")
+        for name, value in _ENVIRONMENT.items():
+            yield from ("--setenv", name, value)
+        yield from ("--ro-bind", "/usr", "/usr")
+        for path in map(Path, _SYSTEM):
+            if path.is_symlink():
+                yield from ("--symlink", str(path.readlink()), str(path))
+            elif path.exists():
+                yield from ("--ro-bind", str(path), str(path))
+        yield from ("--perms", "0755", "--dir", "/etc")
+        for name in _SETTINGS:
+            yield from ("--ro-bind-try", name, name)
+        for name, descriptor in settings.items():
+            yield from ("--perms", "0444", "--file", str(descriptor), name)
+        yield from ("--proc", "/proc", "--dev", "/dev")
+        for name in ("/tmp", "/dev/shm"):
+            yield from ("--perms", "1777", "--size", str(self._config.tmp_bytes), "--tmpfs", name)
+        yield from ("--bind", _MOUNT_POINT if self._as_root else str(self._root), _HOME, "--chdir", _HOME)
+        yield from ("--remount-ro", "/dev", "--remount-ro", "/")
+
+
+EXTENSION = Bubblewrap
+
+
+def _find_bwrap() -> str:
+    if sys.platform != "linux":
+        raise Unavailable("bubblewrap exists only on Linux", 'choose another sandbox, such as sandbox = "local"')
+    found = shutil.which("bwrap")
+    if found is None:
+        raise Unavailable("bubblewrap is not installed", "apt install bubblewrap, or your system's like")
+    return found
+
+
+def _remedy(said: str, as_root: bool) -> str:
+    if "nknown option" in said:
+        return "bubblewrap 0.8.0 or newer is needed"
+    if as_root:
+        return (
+            "run the gateway as an ordinary user; as root it needs mount namespaces (CAP_SYS_ADMIN) to start commands"
+            " as an ordinary user, and unshare, mount and setpriv of util-linux"
+        )
+    return (
+        "allow user namespaces to this user: sysctl kernel.unprivileged_userns_clone=1, on Ubuntu"
+        " kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for bwrap, or what a container needs"
+    )
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """The first process of the namespace dies with bwrap, and everything else in it with that."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _signalled(execution: Execution) -> Execution:
+    """bwrap exits with 128 and the number of the signal that ended its command."""
+    if 128 < execution.exit_code <= 192:
+        return structs.replace(execution, exit_code=128 - execution.exit_code)
+    return execution
+
+
+@contextlib.contextmanager
+def _memory_file(text: str) -> Iterator[int]:
+    descriptor = os.memfd_create("carapax")
+    try:
+        os.write(descriptor, text.encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
