@@ -1,0 +1,255 @@
+"""What every dialect of model APIs does alike: send a request, and tell apart why none was answered."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from carapax.errors import (
+    ContextOverflow,
+    ModelBusy,
+    ModelError,
+    ModelRejected,
+    ModelUnauthorized,
+    ModelUnavailable,
+    Unavailable,
+)
+from carapax.http import Http, Response
+from carapax.messages import ToolCall
+from carapax.redaction import MASK, Secret
+
+_LONGEST_MESSAGE = 400
+_UNAUTHORIZED_CODES = re.compile(r"insufficient_quota|invalid_api_key|billing|credit_balance|exceeded_current_quota")
+_UNAUTHORIZED_WORDS = re.compile(
+    r"credit balance is too low|insufficient (balance|credits|quota)|exceeded your current quota", re.I
+)
+_BUSY_CODES = re.compile(r"overloaded|rate_limit|too_many_requests|engine_overloaded|capacity_exceeded")
+_OVERFLOW_CODES = re.compile(r"context_length|context_window|exceed_context_size|request_too_large|prompt_too_long")
+_OVERFLOW_WORDS = re.compile(
+    r"(maximum|max|available|model's|exceeds?( the| its| model)?|of the) (context|prompt) (length|window|size)"
+    r"|context (length|window|size|limit)( of only)?.{0,40}(exceed|overflow|too (small|short))"
+    r"|exceeds? .{0,40}(context|prompt).{0,20}(length|window|size|limit)"
+    r"|(prompt|input|request)( is)? too (long|large)|prompt exceeds max|too many (input )?tokens"
+    r"|reduce the length of (the|your) (messages|prompt|input)"
+    r"|input token count.{0,60}exceeds|exceeds the maximum (number of )?(input )?tokens"
+    r"|tokens.{0,40}max_new_tokens.{0,20} must be|greater than the context length",
+    re.I,
+)
+_KIND_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+_HINTS = {404: "check the model's name and the base_url", 405: "check the base_url"}
+
+
+class Origin(Struct, frozen=True):
+    """Who is asked: the provider by its name here, the model by the vendor's.
+
+    `id` is unlike that of any other request; names that a vendor left out are made from it. `key` is what no error
+    may show.
+    """
+
+    provider: str
+    model: str
+    id: str = "0"
+    key: Secret = Secret("")
+
+
+class VendorError(Struct, frozen=True):
+    """The `error` object that vendors answer with, whatever their spelling."""
+
+    message: str = ""
+    code: str = ""
+    status: int = 0
+
+
+@asynccontextmanager
+async def ask(
+    http: Http,
+    origin: Origin,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    connect_timeout_s: float,
+    idle_timeout_s: float,
+) -> AsyncIterator[Response]:
+    """Send a request (GET without a body) and yield the answer if it is a 200. Raises a ModelError for all else, also
+    for what breaks while the answer is being read."""
+    try:
+        async with http.request(
+            "GET" if body is None else "POST",
+            url,
+            headers=headers,
+            body=body,
+            connect_timeout_s=connect_timeout_s,
+            idle_timeout_s=idle_timeout_s,
+        ) as response:
+            if response.status != 200:
+                raise failure(origin, response.status, response.headers, await response.read(), now)
+            yield response
+    except Unavailable as error:
+        raise unavailable(origin, error.message, error.hint) from error
+
+
+def failure(origin: Origin, status: int, headers: Mapping[str, str], body: bytes, now: float) -> ModelError:
+    """The exception for an answer that is not a 200."""
+    retry_after_s = _retry_after(headers, now)
+    error = read_error(body)
+    if error is None:
+        error = VendorError(message=_plain(body))
+    return refusal(origin, msgspec.structs.replace(error, status=status), retry_after_s)
+
+
+def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = None) -> ModelError:
+    """The exception for an error object, also for one inside a 200 or a stream, where `status` is 0 or as it says."""
+    status = error.status
+    said = _shown(error.message or error.code or "no reason given", origin.key)
+    kind, hint = _classify(error)
+    number = f" with {status}" if status else ""
+    return kind(
+        f"{origin.provider} answered{number} for model {origin.model}: {said}",
+        hint,
+        vendor=origin.provider,
+        model=origin.model,
+        status=status,
+        retry_after_s=retry_after_s,
+    )
+
+
+def unavailable(origin: Origin, why: str, hint: str = "") -> ModelUnavailable:
+    return ModelUnavailable(
+        f"{origin.provider}, model {origin.model}: {_shown(why, origin.key)}",
+        hint or "it may work later",
+        vendor=origin.provider,
+        model=origin.model,
+    )
+
+
+def unreadable(origin: Origin, body: bytes | str) -> ModelUnavailable:
+    """The exception for an answer in no language we know: a page of HTML, half a document."""
+    text = body if isinstance(body, str) else body[:2000].decode(errors="replace")
+    what = (
+        "an HTML page" if "<html" in text.lower() or "<!doctype" in text.lower() else f"no valid answer: {text[:80]!r}"
+    )
+    return unavailable(origin, f"the server sent {what}", "check that the base_url is that of a model API")
+
+
+def read_error(body: bytes | str) -> VendorError | None:
+    """The error object of a body; None when there is none."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if isinstance(found, list) and found:
+        found = found[0]
+    if not isinstance(found, dict):
+        return None
+    return as_error(found.get("error") or found.get("detail") or (found.get("message") and found))
+
+
+def as_error(found: object) -> VendorError | None:
+    """Read an `error` value: an object, a bare sentence, or nothing."""
+    if not found:
+        return None
+    if not isinstance(found, dict):
+        return VendorError(message=str(found))
+    code = found.get("code")
+    words = [str(word) for word in (code, found.get("type"), found.get("status")) if word is not None]
+    status = next((_KIND_STATUS[word] for word in words if word in _KIND_STATUS), 0)
+    if words and re.fullmatch(r"[45]\d\d", words[0]):
+        status = int(words[0])
+    metadata = found.get("metadata")
+    said = (found.get("message"), metadata.get("raw") if isinstance(metadata, dict) else None)
+    return VendorError(": ".join(part for part in said if isinstance(part, str) and part), " ".join(words), status)
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """The arguments of a call as an object, which is all that vendors take back; what a model wrote that is none is
+    kept as text in one."""
+    try:
+        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return {"invalid_json": call.arguments}
+
+
+def fitting_id(name: str, pattern: str) -> str:
+    """The id of a tool call, or one made from it of nine letters and digits when the vendor would refuse it."""
+    if re.fullmatch(pattern, name):
+        return name
+    digest = int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=6).digest(), "big")
+    return "".join("0123456789abcdefghijklmnopqrstuv"[digest >> shift & 31] for shift in range(0, 45, 5))
+
+
+def endpoint(base_url: str, path: str) -> str:
+    """The URL of an endpoint such as `/models`. A base URL may end with a slash, and may leave out the version: `/v1`
+    is added to one that names none."""
+    base = base_url.rstrip("/")
+    if base.endswith(path):
+        return base
+    versioned = re.search(r"//[^/]+/(?:.*/)?v\d+[a-z]*\d*(?:/|$)", base, re.I)
+    return base + path if versioned else f"{base}/v1{path}"
+
+
+def _classify(error: VendorError) -> tuple[type[ModelError], str]:
+    code, status = error.code, error.status
+    if status in (0, 400, 413, 422, 500) and (
+        status == 413 or _OVERFLOW_CODES.search(code) or _OVERFLOW_WORDS.search(error.message)
+    ):
+        return ContextOverflow, "shorten the conversation, or choose a model with a larger context"
+    if status in (401, 402, 403) or _UNAUTHORIZED_CODES.search(code) or _UNAUTHORIZED_WORDS.search(error.message):
+        return ModelUnauthorized, "check the key, what it may use, and the credit of its account"
+    if status in (429, 529) or _BUSY_CODES.search(code):
+        return ModelBusy, "try again later"
+    if "tool_use_failed" in code or status in (408, 425):
+        return ModelUnavailable, "try again"
+    if 300 <= status < 400:
+        return ModelRejected, "the server sends elsewhere: check the base_url"
+    if 400 <= status < 500:
+        return ModelRejected, _HINTS.get(status, "the model or its settings may not take this request")
+    return ModelUnavailable, "it may work later"
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait by https://www.rfc-editor.org/rfc/rfc9110#field.retry-after, a number or a date, or by the
+    vendors' own header in milliseconds."""
+    milliseconds, value = headers.get("retry-after-ms", ""), headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", milliseconds):
+        return float(milliseconds) / 1000
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _plain(body: bytes) -> str:
+    """What a body that is no error object says: its title if it is a page, else its beginning."""
+    text = body[:4000].decode(errors="replace")
+    title = re.search(r"<title[^>]*>(.*?)</title", text, re.I | re.S)
+    return title[1] if title else re.sub(r"<[^>]*>", " ", text)
+
+
+def _shown(message: str, key: Secret) -> str:
+    """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
+    if key:
+        message = message.replace(key.reveal(), MASK)
+    message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:sk|gsk|csk|key)-[\w-]{8,}", MASK, message)
+    message = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
+    return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"

@@ -1,0 +1,239 @@
+"""The HTTP client that reaches model servers, and server-sent events read from bytes.
+
+Events are read by the rules of https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+with one difference: an event that lacks its final blank line is delivered at the end, since vendors leave it out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+import aiohttp
+from msgspec import Struct
+
+from carapax.errors import Unavailable
+
+MAX_BODY = 32 * 1024 * 1024
+MAX_EVENT = 8 * 1024 * 1024
+_FAREWELL_S = 0.2
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(Struct, frozen=True):
+    """One event. `id` is the last one the stream gave, which may be an earlier event's."""
+
+    event: str
+    data: str
+    id: str = ""
+
+
+class SseParser:
+    """Turns the bytes of an event stream, however they are cut, into events.
+
+    Raises Unavailable for an event of more than `max_event` bytes. `retry_ms` is the wait before a reconnect that the
+    server last asked for, or None.
+    """
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self.retry_ms: int | None = None
+        self._max = max_event
+        self._pieces: list[bytes] = []
+        self._pending = 0
+        self._held = 0
+        self._after_cr = False
+        self._first = True
+        self._data: list[bytes] = []
+        self._event = ""
+        self._id = ""
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that are complete with this chunk."""
+        if self._after_cr or b"\r" in chunk:
+            chunk = self._line_feeds(chunk)
+        events: list[ServerSentEvent] = []
+        if b"\n" in chunk:
+            if self._pieces:
+                self._pieces.append(chunk)
+                chunk = b"".join(self._pieces)
+                self._pieces.clear()
+            lines = chunk.split(b"\n")
+            chunk = lines.pop()
+            self._pending = 0
+            for line in lines:
+                self._line(line, events)
+        if chunk:
+            self._pieces.append(chunk)
+            self._pending += len(chunk)
+            self._check_size()
+        return events
+
+    def close(self) -> list[ServerSentEvent]:
+        """The stream has ended: the event that was still open, if any."""
+        events: list[ServerSentEvent] = []
+        if self._pieces:
+            self._line(b"".join(self._pieces), events)
+            self._pieces.clear()
+        self._line(b"", events)
+        return events
+
+    def _line_feeds(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return chunk
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _check_size(self) -> None:
+        if self._held + self._pending > self._max:
+            raise Unavailable(f"the server sent an event of more than {self._max} bytes")
+
+    def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(_BOM)
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+            self._held += len(line)
+            self._check_size()
+        elif line:
+            self._field(line)
+        else:
+            self._dispatch(events)
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._held += len(line)
+            self._check_size()
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) < 10:
+            self.retry_ms = int(value)
+
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        if self._data:
+            data = (self._data[0] if len(self._data) == 1 else b"\n".join(self._data)).decode(errors="replace")
+            events.append(ServerSentEvent(self._event or "message", data, self._id))
+            self._data.clear()
+            self._held = 0
+        self._event = ""
+
+
+class Response:
+    """An answer whose headers have come. Reading raises Unavailable when the connection breaks or goes silent."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self.content_type = answer.content_type
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive."""
+        content = self._answer.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _broken(error, self._answer.url.host) from error
+
+    async def read(self, max_bytes: int = MAX_BODY) -> bytes:
+        """The whole body. Raises Unavailable for one of more than `max_bytes`."""
+        pieces: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > max_bytes:
+                raise Unavailable(f"{self._answer.url.host} sent a body of more than {max_bytes} bytes")
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+    async def finish(self) -> None:
+        """All that matters was read: let the server end its answer, so that the connection can serve again."""
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                async for _ in self.chunks():
+                    pass
+        except (Unavailable, TimeoutError):
+            self._answer.close()
+
+
+class Http:
+    """One pool of connections for all model servers. Certificates are checked, redirects are not followed, and the
+    environment's proxies are not used.
+
+    Opened as an async context manager; connections are made when the first request needs one.
+    """
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Http":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "carapax"},
+                trust_env=False,
+            )
+        return self._session
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        connect_timeout_s: float = 10,
+        idle_timeout_s: float = 120,
+    ) -> AsyncIterator[Response]:
+        """Send a request and yield its answer once the headers are there; leaving early closes the connection.
+
+        `connect_timeout_s` bounds reaching the server, `idle_timeout_s` every silence after that, also the one before
+        the first byte. Raises Unavailable when nobody answers, and for an address that is none.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s)
+        try:
+            answer = await self._open().request(
+                method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _broken(error, url) from error
+        try:
+            yield Response(answer)
+        finally:
+            answer.release()
+
+
+def _broken(error: Exception, where: str | None) -> Unavailable:
+    if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientConnectionError):
+        return Unavailable(f"{where} is not an address", "check the base_url")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Unavailable(f"the certificate of {where} is not trusted", "check the address and its certificate")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Unavailable(f"no connection to {where} in time", "check the address and the network")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Unavailable(f"no connection to {where}: {error.strerror}", "check that the server runs")
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"{where} has gone silent")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Unavailable(f"{where} cut the connection in the middle of its answer")
+    return Unavailable(f"the connection to {where} broke: {error or type(error).__name__}")
