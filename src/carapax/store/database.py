@@ -5,13 +5,14 @@ The dialect is what SQLite and PostgreSQL understand alike: `$1` parameters (the
 and `BIGINT GENERATED ALWAYS AS IDENTITY` written as `{serial}`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from carapax.errors import Conflict
 
 Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
+Committed = Callable[[list[list[Row]]], None]
 
 
 class Statement(NamedTuple):
@@ -24,7 +25,10 @@ class Statement(NamedTuple):
 
 
 class Unexpected(Conflict):
-    """A statement met another number of rows than expected; `index` is its place in the transaction."""
+    """A statement met another number of rows than expected; `index` is its place in the transaction.
+
+    A statement that broke a constraint (unique, not null, foreign key) met 0 rows.
+    """
 
     def __init__(self, index: int, rows: int) -> None:
         super().__init__(f"statement {index} met {rows} rows")
@@ -35,11 +39,15 @@ class Unexpected(Conflict):
 class Database(Protocol):
     """A transactional store. Whatever `transact` has returned from survives a power cut."""
 
-    async def transact(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    async def transact(self, statements: Sequence[Statement], committed: Committed | None = None) -> list[list[Row]]:
         """Run all statements or none, and return the rows of each once they are synced to disk.
 
         Transactions that wait at the same time share one commit; a failure of one does not touch the others.
-        Cancelling the caller does not cancel the transaction. Raises Unexpected, StoreFull, StoreCorrupt.
+        Cancelling the caller does not cancel the transaction. `committed` is called with the rows right after the
+        commit, in the order of the commits, also when the caller is gone by then; it must not raise.
+
+        Raises Unexpected; StoreFull, StoreLocked, StoreCorrupt or another StoreError, after which a crash may still
+        show the transaction as done: whoever got an error knows only that nothing was promised.
         """
         ...
 

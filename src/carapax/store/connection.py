@@ -1,0 +1,116 @@
+"""One connection to a SQLite file: how it is opened, checked, and what its errors mean to us."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from carapax.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
+
+BUSY_MS = 5_000
+# In pages of 4 KB: small enough that the write-ahead log stays small on disk, large enough to be rarely moved.
+CHECKPOINT_PAGES = 200
+# A whole check reads the file once; above this size only the small tables are checked when a database is opened.
+WHOLE_CHECK_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which file to open and how; `vfs` names an apsw VFS, empty for the system's own."""
+
+    path: Path
+    synchronous: str = "FULL"
+    vfs: str = ""
+
+
+def connect(source: Source, *, read_only: bool) -> apsw.Connection:
+    """Open the file, made with mode 0600 when it is new. Raises a StoreError."""
+    flags = apsw.SQLITE_OPEN_READONLY
+    if not read_only:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        _create(source.path)
+    try:
+        connection = apsw.Connection(str(source.path), flags=flags, vfs=source.vfs or None)
+    except apsw.Error as error:
+        raise explained(source.path, error) from error
+    try:
+        _configure(connection, source, read_only)
+    except apsw.Error as error:
+        close(connection)
+        raise explained(source.path, error) from error
+    return connection
+
+
+def close(connection: apsw.Connection) -> None:
+    """Close whatever state it is in: after an I/O error closing may fail as well, and changes nothing then."""
+    try:
+        connection.close(True)
+    except apsw.Error:
+        return
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreFull(f"{path}: cannot be written: {error.strerror}", "give this user write access to it") from error
+
+
+def _configure(connection: apsw.Connection, source: Source, read_only: bool) -> None:
+    connection.set_busy_timeout(BUSY_MS)
+    if read_only:
+        connection.pragma("query_only", True)
+        return
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", source.synchronous)
+    connection.pragma("foreign_keys", True)
+    connection.pragma("journal_size_limit", CHECKPOINT_PAGES * 4096)
+    connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+
+
+def check(connection: apsw.Connection, path: Path) -> None:
+    """Raise StoreCorrupt when the file is damaged: all of a small one, all but the events of a large one."""
+    try:
+        size = connection.pragma("page_count") * connection.pragma("page_size")
+        if size <= WHOLE_CHECK_BYTES:
+            _quick_check(connection, path, "")
+            return
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            if table != "events":
+                _quick_check(connection, path, f"('{table}')")
+    except apsw.Error as error:
+        raise explained(path, error) from error
+
+
+def _quick_check(connection: apsw.Connection, path: Path, argument: str) -> None:
+    found = connection.execute(f"PRAGMA quick_check{argument}").fetchone()
+    if found != ("ok",):
+        raise _corrupt(path, str(found[0]) if found else "unreadable")
+
+
+def _corrupt(path: Path, detail: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"{path}: the database is damaged: {detail}",
+        "stop the gateway, move the file and its -wal and -shm away, and put a copy in its place, or start empty and "
+        "bring sessions back with `carapax sessions import`",
+    )
+
+
+def explained(path: Path, error: apsw.Error) -> StoreError:
+    """What an error of SQLite means to whoever called the store."""
+    match error:
+        case apsw.CorruptError() | apsw.NotADBError():
+            return _corrupt(path, str(error))
+        case apsw.FullError():
+            return StoreFull(f"{path}: the disk is full", "free some space; nothing that was accepted is lost")
+        case apsw.ReadOnlyError() | apsw.PermissionsError():
+            return StoreFull(f"{path}: the database cannot be written: {error}", "give this user write access to it")
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreLocked(
+                f"{path}: another process is writing to the database", "stop it, or wait until it is done"
+            )
+        case apsw.CantOpenError():
+            return StoreError(f"{path}: the database cannot be opened: {error}", "check that it exists and is readable")
+        case _:
+            return StoreError(f"{path}: the database failed: {error}", "check the disk and its file system")

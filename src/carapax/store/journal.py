@@ -1,0 +1,264 @@
+"""The one record: everything that happens in a session, in order, kept for ever."""
+
+from collections.abc import AsyncIterator, Sequence
+from itertools import takewhile
+from typing import cast
+
+import msgspec
+
+from carapax.clock import Clock
+from carapax.errors import Conflict, InvalidRequest, NotFound
+from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, Streamed
+from carapax.messages import Receipt
+from carapax.store.database import Database, Row, Statement, Unexpected
+from carapax.store.leases import LeaseLost
+from carapax.store.records import (
+    SESSION_COLUMNS,
+    SessionInfo,
+    Stored,
+    added,
+    changes,
+    copy,
+    info,
+    kept,
+    placed,
+    receipt,
+    started,
+    stored,
+)
+from carapax.store.subscription import Subscription, Watchers
+from carapax.store.transcripts import closing, parsed
+
+_PAGE = 500
+_END = 2**62
+
+
+class Duplicate(Conflict):
+    """The message was accepted before; `receipt` says where it is."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(f"the message was accepted before, as {receipt.message} of session {receipt.session}")
+        self.receipt = receipt
+
+
+class Journal:
+    """The events of all sessions. `queue` is how many events may wait for one slow subscriber."""
+
+    def __init__(self, database: Database, clock: Clock, *, queue: int = 1024) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue = queue
+        self._watchers = Watchers()
+
+    async def append(
+        self, session: str, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()
+    ) -> tuple[Envelope, ...]:
+        """Keep the events, all or none, and what is `also` to be done with them; then tell the subscribers.
+
+        They are synced when this returns, and kept and told also when the caller is cancelled meanwhile. With
+        `fence`, only while that run has the session's lease, and then also in a session that has ended.
+
+        Raises NotFound for a session without SessionStarted, Conflict for one that has ended or that is started
+        twice, LeaseLost, Duplicate, Unexpected for a statement of `also` (its index in `also`), or a StoreError.
+        """
+        at = round(self._clock.now(), 6)
+        statements: list[Statement] = []
+        places = [
+            _write(statements, session, Stored(at, event, run), fence, nth) for nth, event in enumerate(events, 1)
+        ]
+        own = len(statements)
+        statements.extend(also)
+        told: list[Envelope] = []
+
+        def publish(rows: list[list[Row]]) -> None:
+            for event, place in zip(events, places, strict=True):
+                told.append(Envelope(cast(int, rows[place][0][0]), session, at, event, run))
+            self._watchers.publish(session, told)
+
+        try:
+            await self._database.transact(statements, publish)
+        except Unexpected as error:
+            if error.index >= own:
+                raise Unexpected(error.index - own, error.rows) from error
+            raise await self._refusal(session, events, fence) from error
+        return tuple(told)
+
+    async def _refusal(self, session: str, events: Sequence[Kept], fence: str) -> Conflict | NotFound:
+        """Why the guard of an event's statement did not let it in."""
+        for event in events:
+            if isinstance(event, MessageReceived) and event.dedupe_key is not None:
+                accepted = await self._accepted(event.channel, event.dedupe_key)
+                if accepted is not None:
+                    return Duplicate(accepted)
+        try:
+            known = await self.session(session)
+        except NotFound as error:
+            return error
+        if isinstance(events[0], SessionStarted):
+            return Conflict(f"there is a session {session} already")
+        if fence:
+            return LeaseLost(f"run {fence} no longer has session {session}")
+        if known.state == "ended":
+            return Conflict(f"session {session} has ended", "start a new one, or fork it")
+        return Conflict(f"an event did not fit into session {session}")
+
+    async def _accepted(self, channel: str, dedupe_key: str) -> Receipt | None:
+        rows = await self._database.fetch(
+            "SELECT session, message, seq FROM receipts WHERE channel = $1 AND dedupe_key = $2", channel, dedupe_key
+        )
+        if not rows:
+            return None
+        session, message, seq = rows[0]
+        return Receipt(str(session), str(message), cast(int, seq), duplicate=True)
+
+    def stream(self, session: str, run: str, event: Streamed) -> None:
+        """Tell whoever watches now; the event is not kept."""
+        if self._watchers.any(session):
+            self._watchers.stream(session, self._clock.now(), run, event)
+
+    def subscribe(self, session: str | None, after: int | None = None, *, queue: int | None = None) -> Subscription:
+        """Watch one session, or all of them with None.
+
+        With `after`, events kept since that seq come first (one session only): NotFound and InvalidRequest, for a
+        seq beyond the last, are raised on entering. Without, only what happens from then on.
+        """
+        return Subscription(self._watchers, self, session, after, self._queue if queue is None else queue)
+
+    async def read(
+        self, session: str, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Envelope]:
+        """The events with `after < seq <= upto`, in order, at most `limit`; none for an unknown session."""
+        end = min(upto if upto is not None else _END, after + limit if limit is not None else _END)
+        found = await self._read(session, after, end)
+        return [Envelope(seq, session, one.at, one.event, one.run) for seq, one in enumerate(found, after + 1)]
+
+    async def _read(self, session: str, after: int, upto: int) -> list[Stored]:
+        found: list[Stored] = []
+        while after < upto:
+            page = await self._page(session, after, min(upto, after + _PAGE))
+            found += page
+            after += _PAGE
+            if len(page) < _PAGE:
+                break
+        return found
+
+    async def _page(self, session: str, after: int, upto: int) -> list[Stored]:
+        """One row of text for all: an event costs no step of the database, and one decoder sees the page whole."""
+        ((bodies,),) = await self._database.fetch(
+            "SELECT string_agg(e.body, ',' ORDER BY e.seq) FROM events e "
+            "WHERE e.session = (SELECT number FROM sessions WHERE id = $1) AND e.seq > $2 AND e.seq <= $3",
+            session,
+            after,
+            upto,
+        )
+        return stored(str(bodies)) if bodies is not None else []
+
+    async def head(self, session: str) -> int:
+        """The seq of the session's last event. Raises NotFound."""
+        return (await self.session(session)).seq
+
+    async def session(self, session: str) -> SessionInfo:
+        """Raises NotFound."""
+        rows = await self._database.fetch(f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.id = $1", session)
+        if not rows:
+            raise NotFound(f"there is no session {session!r}")
+        return info(rows[0])
+
+    async def sessions(self, *, limit: int = 100, before: float | None = None) -> list[SessionInfo]:
+        """The sessions that were updated last, newest first; with `before`, those updated before that time."""
+        rows = await self._database.fetch(
+            f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.updated_at < $1 ORDER BY s.updated_at DESC LIMIT $2",
+            before if before is not None else 1e300,
+            limit,
+        )
+        return [info(row) for row in rows]
+
+    async def find(self, channel: str, conversation: str) -> str | None:
+        """The newest session of a conversation that has not ended. A fork never takes a conversation over."""
+        rows = await self._database.fetch(
+            "SELECT id FROM sessions WHERE channel = $1 AND conversation = $2 AND ended = 0 AND forked_from = '' "
+            "ORDER BY number DESC LIMIT 1",
+            channel,
+            conversation,
+        )
+        return str(rows[0][0]) if rows else None
+
+    async def unfinished(self) -> list[SessionInfo]:
+        """Sessions with a run under way, or with received messages that no run took; oldest first."""
+        rows = await self._database.fetch(
+            f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.run <> '' OR "
+            "(s.ended = 0 AND s.id IN (SELECT w.session FROM waiting w)) ORDER BY s.number"
+        )
+        return [info(row) for row in rows]
+
+    async def fork(self, session: str, at: int, new: str) -> SessionInfo:
+        """Copy the events up to and with `at` into a new session, which goes on from there.
+
+        A run that the cut goes through is closed in the copy: its open calls are answered, it ends as interrupted.
+        Messages that no run had taken wait in the copy too. The end of a session is not copied. Raises NotFound,
+        InvalidRequest for an `at` that is not there, Conflict when `new` exists.
+        """
+        head = await self.head(session)
+        if not 1 <= at <= head:
+            raise InvalidRequest(f"session {session} has events 1 to {head}: cannot be forked at {at}")
+        past = await self._read(session, 0, at)
+        past = list(takewhile(lambda one: not isinstance(one.event, SessionEnded), past))
+        origin = past[0].event
+        assert isinstance(origin, SessionStarted)
+        first = msgspec.structs.replace(origin, forked_from=session, forked_at=len(past))
+        now = round(self._clock.now(), 6)
+        copied = [copy(session, new, len(past))]
+        for one in past[1:]:
+            copied += changes(new, one.event, now, one.run)
+        return await self._create(new, Stored(now, first), copied, closing(past, "the session was forked here"), now)
+
+    async def import_(self, lines: AsyncIterator[bytes], new: str) -> SessionInfo:
+        """Make a session of what `export` has written, under a new name; an open run is closed as by `fork`.
+
+        Raises InvalidRequest, which names the line, and Conflict when `new` exists.
+        """
+        past = await parsed(lines)
+        written: list[Statement] = []
+        for seq, one in enumerate(past[1:], 2):
+            written.append(placed(new, seq, one))
+            written += changes(new, one.event, one.at, one.run)
+        now = round(self._clock.now(), 6)
+        return await self._create(new, past[0], written, closing(past, "the session was imported like this"), now)
+
+    async def _create(
+        self, new: str, first: Stored, rest: list[Statement], tail: list[tuple[Kept, str]], now: float
+    ) -> SessionInfo:
+        """A session from many events, of which those who watch all sessions are told only the first."""
+        statements: list[Statement] = []
+        _write(statements, new, first, "", 1)
+        statements += rest
+        for event, run in tail:
+            statements.append(added(new, Stored(now, event, run)))
+            statements += changes(new, event, now, run)
+        try:
+            await self._database.transact(
+                statements, lambda _: self._watchers.publish(new, [Envelope(1, new, first.at, first.event, first.run)])
+            )
+        except Unexpected as error:
+            raise Conflict(f"there is a session {new} already") from error
+        return await self.session(new)
+
+    async def export(self, session: str) -> AsyncIterator[bytes]:
+        """The session as JSON lines, one Envelope each. Raises NotFound."""
+        head = await self.head(session)
+        for after in range(0, head, _PAGE):
+            for envelope in await self.read(session, after, min(after + _PAGE, head)):
+                yield msgspec.json.encode(envelope) + b"\n"
+
+
+def _write(statements: list[Statement], session: str, one: Stored, fence: str, nth: int) -> int:
+    """Add what keeps the event, the `nth` of its transaction; the place of the statement that returns its seq."""
+    event = one.event
+    if isinstance(event, SessionStarted):
+        statements.append(started(session, event, one.at))
+    elif isinstance(event, MessageReceived) and event.dedupe_key is not None:
+        statements.append(receipt(session, event, nth))
+    place = len(statements)
+    statements.append(kept(session, one, fence))
+    statements.extend(changes(session, event, one.at, one.run))
+    return place

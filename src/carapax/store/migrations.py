@@ -1,0 +1,111 @@
+"""The tables, as the ordered steps that make them. A step that was released is never changed: add another."""
+
+from collections.abc import Sequence
+
+from carapax.errors import StoreError
+from carapax.store.database import Database, Statement, Unexpected
+
+Migration = tuple[str, ...]
+
+_FIRST: Migration = (
+    # A session by its number, because the number is repeated with every event.
+    """CREATE TABLE sessions (
+        number {serial} PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        agent TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        conversation TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        updated_at DOUBLE PRECISION NOT NULL,
+        title TEXT NOT NULL,
+        model TEXT NOT NULL,
+        ended BIGINT NOT NULL,
+        run TEXT NOT NULL,
+        forked_from TEXT NOT NULL,
+        forked_at BIGINT NOT NULL
+    )""",
+    "CREATE INDEX sessions_by_update ON sessions (updated_at)",
+    "CREATE INDEX sessions_by_conversation ON sessions (channel, conversation)",
+    # body: {"at": ..., "event": {...}, "run": "..."} as JSON
+    """CREATE TABLE events (
+        session BIGINT NOT NULL REFERENCES sessions (number),
+        seq BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (session, seq)
+    )""",
+    # Messages that were received and that no run has taken.
+    "CREATE TABLE waiting (session TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (session, message))",
+    # What was accepted under a channel's own name for a message, so that a repetition is recognised.
+    """CREATE TABLE receipts (
+        channel TEXT NOT NULL,
+        dedupe_key TEXT NOT NULL,
+        session TEXT NOT NULL,
+        message TEXT NOT NULL,
+        seq BIGINT NOT NULL,
+        PRIMARY KEY (channel, dedupe_key)
+    )""",
+    """CREATE TABLE leases (
+        session TEXT NOT NULL PRIMARY KEY,
+        run TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL
+    )""",
+    # body: an Outbound as JSON. buried: 1 for a message that is not tried again.
+    """CREATE TABLE outbox (
+        position {serial} PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        session TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        conversation TEXT NOT NULL,
+        body TEXT NOT NULL,
+        next_at DOUBLE PRECISION NOT NULL,
+        attempts BIGINT NOT NULL,
+        error TEXT NOT NULL,
+        buried BIGINT NOT NULL
+    )""",
+    "CREATE INDEX outbox_by_conversation ON outbox (channel, conversation, position)",
+    # digest: SHA-256 of the token. scopes: a JSON array.
+    """CREATE TABLE tokens (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        digest {blob} NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        last_used_at DOUBLE PRECISION
+    )""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+
+
+async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the tables up to date, each step in one transaction, and return the version reached.
+
+    Raises StoreError for a database that a newer release has written.
+    """
+    await database.transact([Statement("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")])
+    version = await schema_version(database)
+    if version > len(migrations):
+        raise StoreError(
+            f"the database has version {version}, this release knows only {len(migrations)}",
+            "use the release that wrote it, or a newer one",
+        )
+    for number in range(version, len(migrations)):
+        step = [Statement(sql) for sql in migrations[number]]
+        try:
+            await database.transact([_reach(number + 1), *step])
+        except Unexpected as error:
+            raise StoreError("another process is bringing the database up to date", "try again") from error
+    return len(migrations)
+
+
+async def schema_version(database: Database) -> int:
+    """The number of steps the tables have seen; 0 for none. Raises StoreError where there are no tables of ours."""
+    rows = await database.fetch("SELECT version FROM schema_version")
+    return int(str(rows[0][0])) if rows else 0
+
+
+def _reach(version: int) -> Statement:
+    if version == 1:
+        return Statement("INSERT INTO schema_version SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM schema_version)", (), 1)
+    return Statement("UPDATE schema_version SET version = $1 WHERE version = $2", (version, version - 1), 1)

@@ -1,0 +1,173 @@
+"""SQLite behind the `Database` contract: one thread writes, a few read beside it."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import apsw
+
+from carapax.errors import StoreError, StoreFull, Unavailable
+from carapax.store.connection import Source, check, close, connect, explained
+from carapax.store.database import Committed, Row, Statement, Value
+from carapax.store.writer import Outcome, Writer, translated
+
+_READERS = 2
+_Future = asyncio.Future[list[list[Row]]]
+
+
+class _Job(NamedTuple):
+    statements: Sequence[Statement]
+    future: _Future
+    committed: Committed | None
+
+
+async def open_database(path: Path, *, read_only: bool = False, synchronous: str = "FULL", vfs: str = "") -> "SQLite":
+    """Open the file, which is made when it is missing and `read_only` is not set.
+
+    Raises StoreCorrupt, StoreLocked, StoreFull, or another StoreError. `synchronous` other than FULL loses
+    acknowledged transactions in a power cut; `vfs` names a registered apsw VFS.
+    """
+    database = SQLite(Source(path, synchronous, vfs), read_only=read_only)
+    try:
+        await database.start()
+    except StoreError:
+        await database.close()
+        raise
+    return database
+
+
+class SQLite:
+    """A `Database` in one file. Made by `open_database`; used from the event loop it was opened on."""
+
+    def __init__(self, source: Source, *, read_only: bool) -> None:
+        self._source = source
+        self._read_only = read_only
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._idle: list[apsw.Connection] = []
+        self._jobs: SimpleQueue[list[_Job]] = SimpleQueue()
+        self._waiting: list[_Job] = []
+        self._thread: threading.Thread | None = None
+        self._stopped: asyncio.Future[None] = self._loop.create_future()
+        self._closed = False
+        self._closing = False
+
+    async def start(self) -> None:
+        """Open and check the file, then take transactions. Raises a StoreError."""
+        writer = await self._loop.run_in_executor(self._readers, self._open)
+        if writer is not None:
+            self._thread = threading.Thread(target=self._write, args=(writer,), name="store-writer", daemon=True)
+            self._thread.start()
+
+    def _open(self) -> Writer | None:
+        if self._read_only:
+            connection = connect(self._source, read_only=True)
+            self._idle.append(connection)
+            check(connection, self._source.path)
+            return None
+        writer = Writer(self._source)
+        try:
+            check(writer.connection, self._source.path)
+        except StoreError:
+            writer.close()
+            raise
+        return writer
+
+    async def transact(self, statements: Sequence[Statement], committed: Committed | None = None) -> list[list[Row]]:
+        if self._closed:
+            raise _closed()
+        if self._thread is None:
+            raise StoreFull(f"{self._source.path}: the database was opened to be read only")
+        future: _Future = self._loop.create_future()
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(_Job(statements, future, committed))
+        return await future
+
+    def _flush(self) -> None:
+        """Hand over everything of this turn of the event loop at once: one wake-up, one group."""
+        if self._waiting:
+            self._jobs.put(self._waiting)
+            self._waiting = []
+
+    def _write(self, writer: Writer) -> None:
+        jobs: list[_Job] = []
+        try:
+            while jobs := self._take():
+                outcomes = writer.commit([job.statements for job in jobs])
+                self._loop.call_soon_threadsafe(self._settle, jobs, outcomes)
+        finally:
+            writer.close()
+            self._loop.call_soon_threadsafe(self._stop, jobs)
+
+    def _take(self) -> list[_Job]:
+        """Wait for transactions, and take all that wait; none when the database is being closed."""
+        jobs = self._jobs.get()
+        while jobs and not self._jobs.empty():
+            more = self._jobs.get()
+            if not more:
+                self._jobs.put(more)
+                break
+            jobs += more
+        return jobs
+
+    def _settle(self, jobs: list[_Job], outcomes: Sequence[Outcome]) -> None:
+        for (_, future, committed), outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, list):
+                if committed is not None:
+                    committed(outcome)
+                if not future.done():
+                    future.set_result(outcome)
+            elif not future.done():
+                future.set_exception(outcome)
+
+    def _stop(self, unfinished: list[_Job]) -> None:
+        """The writer is gone: by `close`, or by a fault of ours, after which nobody may wait for ever."""
+        self._closed = True
+        while not self._jobs.empty():
+            unfinished += self._jobs.get()
+        unfinished += self._waiting
+        error = "the database stopped before this was committed"
+        self._settle(unfinished, [StoreError(error) for _ in unfinished])
+        self._stopped.set_result(None)
+
+    async def fetch(self, sql: str, *params: Value) -> list[Row]:
+        if self._closed:
+            raise _closed()
+        return await self._loop.run_in_executor(self._readers, self._fetch, sql, params)
+
+    def _fetch(self, sql: str, params: tuple[Value, ...]) -> list[Row]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._source, read_only=True)
+        try:
+            rows = connection.execute(translated(sql), {str(n): v for n, v in enumerate(params, 1)}).fetchall()
+        except apsw.Error as error:
+            close(connection)
+            raise explained(self._source.path, error) from error
+        self._idle.append(connection)
+        return rows
+
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._flush()
+        self._closed = True
+        self._readers.shutdown()
+        while self._idle:
+            close(self._idle.pop())
+        if self._thread is not None:
+            # Last of all connections, so that it moves the whole log into the file.
+            self._jobs.put([])
+            await self._stopped
+            self._thread.join()
+
+
+def _closed() -> Unavailable:
+    return Unavailable("the database is closed")

@@ -1,0 +1,147 @@
+"""What is told to those who watch a session while it happens."""
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Protocol, get_args
+
+from carapax.errors import InvalidRequest, Lagged
+from carapax.events import Envelope, Event, Streamed
+
+_STREAMED = get_args(Streamed)
+_PAGE = 500
+# Sessions whose last seq is remembered for streamed events; one that was forgotten has had no event for long.
+_HEADS = 10_000
+
+
+class History(Protocol):
+    """Where a subscription reads what happened before it began."""
+
+    async def read(
+        self, session: str, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Envelope]: ...
+
+    async def head(self, session: str) -> int:
+        """The session's last seq. Raises NotFound."""
+        ...
+
+
+class Watchers:
+    """The subscriptions that are open, by session; None is all sessions."""
+
+    def __init__(self) -> None:
+        self._of: dict[str | None, tuple[Subscription, ...]] = {}
+        self._heads: dict[str, int] = {}
+
+    def add(self, session: str | None, subscription: "Subscription") -> None:
+        self._of[session] = (*self._of.get(session, ()), subscription)
+
+    def remove(self, session: str | None, subscription: "Subscription") -> None:
+        rest = tuple(other for other in self._of.get(session, ()) if other is not subscription)
+        if rest:
+            self._of[session] = rest
+        else:
+            self._of.pop(session, None)
+
+    def publish(self, session: str, envelopes: list[Envelope]) -> None:
+        """Tell of kept events."""
+        self._heads.pop(session, None)
+        self._heads[session] = envelopes[-1].seq
+        if len(self._heads) > _HEADS:
+            del self._heads[next(iter(self._heads))]
+        for key in (session, None):
+            for subscription in self._of.get(key, ()):
+                for envelope in envelopes:
+                    subscription.offer(envelope)
+
+    def stream(self, session: str, at: float, run: str, event: Event) -> None:
+        """Tell of a streamed event."""
+        envelope = Envelope(self._heads.get(session, 0), session, at, event, run)
+        for key in (session, None):
+            for subscription in self._of.get(key, ()):
+                subscription.offer(envelope)
+
+    def any(self, session: str) -> bool:
+        return session in self._of or None in self._of
+
+
+class Subscription:
+    """The events of one session, or of all, as they happen: an async context manager and an async iterator.
+
+    With `after`, what was kept since comes first, then what happens from now on, with no gap and nothing twice. Ends
+    with Lagged when more than `queue` events wait to be read.
+    """
+
+    def __init__(
+        self, watchers: Watchers, history: History, session: str | None, after: int | None, queue: int
+    ) -> None:
+        self._watchers = watchers
+        self._history = history
+        self._session = session
+        self._last = after
+        self._past: deque[Envelope] = deque()
+        self._replaying = after is not None
+        self._live: deque[Envelope] = deque()
+        self._limit = queue
+        self._lagged = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> "Subscription":
+        if self._session is not None and self._last is not None:
+            head = await self._history.head(self._session)
+            if not 0 <= self._last <= head:
+                raise InvalidRequest(f"session {self._session} has events 1 to {head}: cannot go on after {self._last}")
+        self._watchers.add(self._session, self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watchers.remove(self._session, self)
+
+    def offer(self, envelope: Envelope) -> None:
+        """Called by whoever publishes; never blocks."""
+        if len(self._live) >= self._limit:
+            self._lagged = True
+            self._watchers.remove(self._session, self)
+        else:
+            self._live.append(envelope)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> "Subscription":
+        return self
+
+    async def __anext__(self) -> Envelope:
+        while True:
+            if self._replaying:
+                await self._replay()
+            if self._past:
+                return self._past.popleft()
+            if self._lagged:
+                self._live.clear()
+                raise Lagged(
+                    "events came faster than they were read", "subscribe again after the last seq that was read"
+                )
+            if self._live:
+                envelope = self._live.popleft()
+                if self._is_new(envelope):
+                    return envelope
+            else:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+
+    async def _replay(self) -> None:
+        """Read the next page of the past, once the one before is used up."""
+        if self._past or self._session is None or self._last is None:
+            return
+        self._past.extend(await self._history.read(self._session, self._last, limit=_PAGE))
+        self._replaying = len(self._past) == _PAGE
+        if self._past:
+            self._last = self._past[-1].seq
+
+    def _is_new(self, envelope: Envelope) -> bool:
+        """Whether it was not replayed: a kept one by its seq, a streamed one by the kept one before it."""
+        if self._last is None or envelope.seq > self._last:
+            return True
+        return envelope.seq == self._last and isinstance(envelope.event, _STREAMED)

@@ -1,0 +1,96 @@
+"""Bearer tokens: what a caller shows, kept only as a hash."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.errors import NotFound, StoreError
+from carapax.redaction import Secret
+from carapax.store.database import Database, Row, Statement
+
+_PREFIX = "cpx_"
+_USE_NOTED_EVERY_S = 60
+_COLUMNS = "id, name, scopes, created_at, last_used_at"
+
+
+class Token(Struct, frozen=True):
+    """What is known of a token. `last_used_at` is right to the minute, and None for one that was never used."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: float
+    last_used_at: float | None = None
+
+
+class Tokens:
+    """The tokens of one gateway. Nothing is cached: a token that was revoked is refused from then on."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, name: str, scopes: Sequence[str]) -> tuple[Token, Secret]:
+        """A new token of 256 random bits. The secret is not kept and cannot be had again."""
+        token = Token(self._clock.new_id(), name, tuple(scopes), self._clock.now())
+        secret = f"{_PREFIX}{token.id}_{secrets.token_urlsafe(32)}"
+        sql = "INSERT INTO tokens (id, name, scopes, digest, created_at) VALUES ($1, $2, $3, $4, $5)"
+        encoded = msgspec.json.encode(token.scopes).decode()
+        values = (token.id, token.name, encoded, _digest(secret), token.created_at)
+        await self._database.transact([Statement(sql, values, expect=1)])
+        return token, Secret(secret)
+
+    async def list(self) -> list[Token]:
+        """Oldest first."""
+        rows = await self._database.fetch(f"SELECT {_COLUMNS} FROM tokens ORDER BY created_at, id")
+        return [_token(row) for row in rows]
+
+    async def revoke(self, token: str) -> None:
+        """Refuse the token of this id from now on. Raises NotFound."""
+        [removed] = await self._database.transact(
+            [Statement("DELETE FROM tokens WHERE id = $1 RETURNING id", (token,))]
+        )
+        if not removed:
+            raise NotFound(f"no token has the id {token!r}", "`carapax token list` shows those there are")
+
+    async def check(self, secret: str) -> Token | None:
+        """The token this is the secret of, or None."""
+        if not secret.startswith(_PREFIX):
+            return None
+        named, _, _ = secret.removeprefix(_PREFIX).partition("_")
+        rows = await self._database.fetch(f"SELECT {_COLUMNS}, digest FROM tokens WHERE id = $1", named)
+        if not rows or not isinstance(digest := rows[0][-1], bytes):
+            return None
+        if not hmac.compare_digest(digest, _digest(secret)):
+            return None
+        token = _token(rows[0][:-1])
+        await self._note_use(token)
+        return token
+
+    async def _note_use(self, token: Token) -> None:
+        now = self._clock.now()
+        if token.last_used_at is not None and now - token.last_used_at < _USE_NOTED_EVERY_S:
+            return
+        # A full disk must not lock out whoever comes to free it.
+        with suppress(StoreError):
+            sql = "UPDATE tokens SET last_used_at = $2 WHERE id = $1"
+            await self._database.transact([Statement(sql, (token.id, now))])
+
+    async def any(self) -> bool:
+        """Whether there is a token, and so whether callers must show one."""
+        return bool(await self._database.fetch("SELECT 1 FROM tokens LIMIT 1"))
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _token(row: Row) -> Token:
+    fields = dict(zip(Token.__struct_fields__, row, strict=True))
+    return msgspec.convert(fields | {"scopes": msgspec.json.decode(str(fields["scopes"]))}, Token)

@@ -1,0 +1,94 @@
+"""A session's events as a whole: read from a file, and closed where they stop in the middle of a run."""
+
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+from msgspec import Struct
+
+from carapax.errors import InvalidRequest
+from carapax.events import (
+    Kept,
+    ModelResponded,
+    RunFinished,
+    RunStarted,
+    SessionStarted,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import ToolCall, ToolResult
+from carapax.store.records import Stored
+
+_UNKNOWN = "The call was cut short; whether it had an effect is unknown."
+
+
+class _Line(Struct, frozen=True):
+    seq: int
+    session: str
+    at: float
+    event: Kept
+    run: str = ""
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
+    """The events of a file of JSON lines, as `export` writes them. Raises InvalidRequest that names the line."""
+    events: list[Stored] = []
+    session = ""
+    number = 0
+    async for text in lines:
+        number += 1
+        if not text.strip():
+            continue
+        try:
+            line = _decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _wrong(number, str(error)) from error
+        except RecursionError as error:
+            raise _wrong(number, "nested too deep") from error
+        session = session or line.session
+        _check(number, line, session, len(events) + 1)
+        events.append(Stored(line.at, line.event, line.run))
+    if not events:
+        raise InvalidRequest("the file holds no events", "take one that `carapax sessions export` has written")
+    return events
+
+
+def _check(number: int, line: _Line, session: str, seq: int) -> None:
+    if line.seq != seq:
+        raise _wrong(number, f"seq is {line.seq} where {seq} should follow")
+    if line.session != session:
+        raise _wrong(number, f"is of session {line.session!r}, those before of {session!r}")
+    if isinstance(line.event, SessionStarted) != (seq == 1):
+        raise _wrong(number, "a session has one session_started, as its first event")
+
+
+def _wrong(number: int, what: str) -> InvalidRequest:
+    return InvalidRequest(f"line {number}: {what}", "nothing was imported")
+
+
+def closing(events: Iterable[Stored], why: str) -> list[tuple[Kept, str]]:
+    """The events, each with its run, that close what is open at the end: answers for tool calls without one, and the
+    end of the run. Empty when nothing is open."""
+    run = ""
+    open_calls: dict[str, tuple[ToolCall, str]] = {}
+    for stored in events:
+        match stored.event:
+            case RunStarted():
+                run = stored.run
+            case ModelResponded(message=message):
+                open_calls |= {call.id: (call, stored.run) for call in message.tool_calls}
+            case ToolCalled(call=call):
+                open_calls[call.id] = (call, stored.run)
+            case ToolReturned(result=result):
+                open_calls.pop(result.call_id, None)
+            case RunFinished():
+                run = ""
+                open_calls.clear()
+            case _:
+                pass
+    answers: list[tuple[Kept, str]] = [
+        (ToolReturned(ToolResult(call.id, call.name, _UNKNOWN, is_error=True)), of) for call, of in open_calls.values()
+    ]
+    return [*answers, (RunFinished("interrupted", why), run)] if run else answers
