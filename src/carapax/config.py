@@ -85,7 +85,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_iterations: model answers in one run
     max_seconds: wall clock of one run
     max_output_tokens: longest answer of the model; 0 leaves it to the vendor
-    context_tokens: how much the model can take; 0 asks the provider
+    context_tokens: how many tokens the model can take; 0 assumes 128,000
     temperature: sampling temperature; absent leaves it to the vendor
     effort: how hard the model thinks, where it can
     """

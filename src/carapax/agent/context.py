@@ -48,6 +48,8 @@ class Transcript:
         self.run: RunStarted | None = None
         """The run that has not finished, under the id `run_id`."""
         self.run_id = ""
+        self.interrupted: tuple[str, RunStarted] | None = None
+        """The id and start of a run that a restart cut short and that has not been resumed yet."""
         self.running: dict[str, Rerun] = {}
         """Calls that were started and have not returned."""
         self._seqs: list[int] = []
@@ -69,13 +71,15 @@ class Transcript:
             fold(self, event, envelope)
 
     def size(self) -> int:
-        """Roughly how many tokens the messages are: exact to the last answer's own count, estimated from there."""
+        """Roughly how many tokens the messages are: by the last answer's own count where that is plausible, and
+        estimated from there."""
+        whole = estimate(self.messages)
         for index in range(len(self.messages) - 1, -1, -1):
             message = self.messages[index]
-            if isinstance(message, AssistantMessage) and message.usage.input and self._counts(index):
-                counted = message.usage.input + message.usage.output
-                return counted + estimate(self.messages[index + 1 :])
-        return estimate(self.messages)
+            if isinstance(message, AssistantMessage) and self._seqs[index] > self._compacted_at:
+                counted = message.usage.input + message.usage.output + estimate(self.messages[index + 1 :])
+                return counted if counted > whole / 2 else whole
+        return whole
 
     def groups(self) -> list[int]:
         """Where a group begins: at each user message, and at each assistant message, whose results belong to it."""
@@ -84,9 +88,6 @@ class Transcript:
     def seq_before(self, index: int) -> int:
         """The `seq` that `HistoryCompacted.upto` needs to leave `messages[index:]` whole."""
         return self._seqs[index] - 1
-
-    def _counts(self, index: int) -> bool:
-        return self._seqs[index] > self._compacted_at
 
     def _add(self, message: Message, seq: int) -> None:
         self.messages.append(message)
@@ -110,7 +111,7 @@ class Transcript:
         if not event.resumes:
             for call in self.unanswered:
                 self._answer(ToolResult(call.id, call.name, NEVER_RAN, is_error=True), envelope.seq)
-        self.run, self.run_id = event, envelope.run
+        self.run, self.run_id, self.interrupted = event, envelope.run, None
         self._take(event.messages, envelope.seq)
 
     def _steer(self, event: Steered, envelope: Envelope) -> None:
@@ -142,6 +143,8 @@ class Transcript:
             self._asked, self._returned = (), {}
 
     def _finish_run(self, event: RunFinished, envelope: Envelope) -> None:
+        if event.reason == "interrupted" and self.run is not None:
+            self.interrupted = (self.run_id, self.run)
         self.run, self.run_id = None, ""
         self.running.clear()
 

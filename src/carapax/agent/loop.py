@@ -1,11 +1,11 @@
 """The agent loop: ask the model, run the tools it calls, until it has nothing more to call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from carapax.agent.compaction import FULL_AT, compact, trim
 from carapax.agent.context import Transcript
@@ -28,6 +28,7 @@ from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, To
 from carapax.tool import check_arguments
 
 EMPTY_ANSWERS = 2
+REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"
 _READING = frozenset({"read", "network"})
 
 
@@ -179,15 +180,22 @@ async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:
         return await run.record(_refusal(call, f"not run: {error}"))
     await run.record(ToolCalled(call, tool.rerun))
     started = run.monotonic()
-    try:
-        text, failed = await run.toolbox.call(tool, run.context(tool, call), arguments), False
-    except CarapaxError as error:
-        text, failed = str(error), True
+    result = await invoke(run.toolbox, tool, call, run.context(tool, call), arguments)
     if verdict == "warn":
-        text += "\n[The same call was made before with the same arguments. Use its result or do something else.]"
-    result = ToolResult(call.id, call.name, keep(text), failed)
+        result = ToolResult(result.call_id, result.name, result.text + REPEATED, result.is_error)
     await run.record(ToolReturned(result, round(run.monotonic() - started, 3)))
     return None
+
+
+async def invoke(
+    toolbox: Toolbox, tool: Tool, call: ToolCall, context: ToolContext, arguments: Mapping[str, Any]
+) -> ToolResult:
+    """Run a checked call; what goes wrong becomes a result with `is_error`."""
+    try:
+        text, failed = await toolbox.call(tool, context, arguments), False
+    except CarapaxError as error:
+        text, failed = str(error), True
+    return ToolResult(call.id, call.name, keep(text), failed)
 
 
 async def _finish(run: Run, finished: RunFinished) -> None:

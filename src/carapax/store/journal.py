@@ -1,6 +1,6 @@
 """The one record: everything that happens in a session, in order, kept for ever."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import takewhile
 from typing import cast
 
@@ -111,6 +111,10 @@ class Journal:
         session, message, seq = rows[0]
         return Receipt(str(session), str(message), cast(int, seq), duplicate=True)
 
+    def observe(self, observer: Callable[[Envelope], None]) -> None:
+        """Call this for every event kept from now on, in order, before `append` returns; it must not block or raise."""
+        self._watchers.observers.append(observer)
+
     def stream(self, session: str, run: str, event: Streamed) -> None:
         """Tell whoever watches now; the event is not kept."""
         if self._watchers.any(session):
@@ -194,7 +198,7 @@ class Journal:
     async def fork(self, session: str, at: int, new: str) -> SessionInfo:
         """Copy the events up to and with `at` into a new session, which goes on from there.
 
-        A run that the cut goes through is closed in the copy: its open calls are answered, it ends as interrupted.
+        A run that the cut goes through is closed in the copy: its open calls are answered, it ends as cancelled.
         Messages that no run had taken wait in the copy too. The end of a session is not copied. Raises NotFound,
         InvalidRequest for an `at` that is not there, Conflict when `new` exists.
         """

@@ -9,8 +9,10 @@ from msgspec import Struct
 from carapax.events import (
     Kept,
     MessageReceived,
+    MessageSent,
     RunFinished,
     RunStarted,
+    SendFailed,
     SessionEnded,
     SessionStarted,
     StateChanged,
@@ -42,8 +44,8 @@ SESSION_COLUMNS = (
 
 
 class SessionInfo(Struct, frozen=True, omit_defaults=True):
-    """A session as its events sum it up. `seq` is that of its last event, `run` the run under way, also of a session
-    that was ended meanwhile. `updated_at` follows its messages, runs, title and end."""
+    """A session as its events sum it up. `seq` is that of its last event, `run` the run under way or interrupted,
+    also of a session that was ended meanwhile. `updated_at` follows its messages, runs, title and end."""
 
     id: str
     agent: str
@@ -89,6 +91,8 @@ def kept(session: str, event: Stored, fence: str) -> Statement:
     body = str(_encode(event), "utf-8")
     if fence:
         return Statement(_KEEP_FENCED, (session, body, fence), 1)
+    if isinstance(event.event, MessageSent | SendFailed):
+        return added(session, event)
     return Statement(_KEEP_OPEN, (session, body), 1)
 
 
@@ -141,6 +145,8 @@ def _changes(session: str, event: Kept, at: float, run: str) -> Iterator[Stateme
             yield from _taken(session, messages)
         case StateChanged(key="title" | "model" as key, value=str(value)):
             yield Statement(f"UPDATE sessions SET updated_at = $2, {key} = $3 WHERE id = $1", (session, at, value))
+        case RunFinished(reason="interrupted"):
+            yield Statement("UPDATE sessions SET updated_at = $2 WHERE id = $1", (session, at))
         case RunFinished():
             yield Statement("UPDATE sessions SET updated_at = $2, run = '' WHERE id = $1", (session, at))
         case SessionEnded():

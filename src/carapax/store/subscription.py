@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, get_args
 
@@ -30,6 +31,7 @@ class Watchers:
     """The subscriptions that are open, by session; None is all sessions."""
 
     def __init__(self) -> None:
+        self.observers: list[Callable[[Envelope], None]] = []
         self._of: dict[str | None, tuple[Subscription, ...]] = {}
         self._heads: dict[str, int] = {}
 
@@ -49,6 +51,9 @@ class Watchers:
         self._heads[session] = envelopes[-1].seq
         if len(self._heads) > _HEADS:
             del self._heads[next(iter(self._heads))]
+        for envelope in envelopes:
+            for observer in self.observers:
+                observer(envelope)
         for key in (session, None):
             for subscription in self._of.get(key, ()):
                 for envelope in envelopes:

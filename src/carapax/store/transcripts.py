@@ -91,4 +91,4 @@ def closing(events: Iterable[Stored], why: str) -> list[tuple[Kept, str]]:
     answers: list[tuple[Kept, str]] = [
         (ToolReturned(ToolResult(call.id, call.name, _UNKNOWN, is_error=True)), of) for call, of in open_calls.values()
     ]
-    return [*answers, (RunFinished("interrupted", why), run)] if run else answers
+    return [*answers, (RunFinished("cancelled", why), run)] if run else answers

@@ -1,0 +1,200 @@
+"""The composition root: everything is opened, wired, and closed in reverse order here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from carapax import extensions
+from carapax.agent.toolbox import Permitted, Supervised, Tools
+from carapax.api.services import Services
+from carapax.catalogue import open_catalogue
+from carapax.clock import Clock, SystemClock
+from carapax.config import Config, Home
+from carapax.contracts import Channel, Egress, Sandbox, Submit, Tool
+from carapax.egress import PublicEgress
+from carapax.errors import Broken, CarapaxError, Unavailable
+from carapax.homelock import lock_home
+from carapax.http import Http
+from carapax.sandboxes.absent import Absent
+from carapax.sessions.delivery import Delivery
+from carapax.sessions.prepare import Agent, Models, Prepare
+from carapax.sessions.session import Surroundings
+from carapax.sessions.sessions import Sessions
+from carapax.store.database import Database
+from carapax.store.journal import Journal
+from carapax.store.migrations import migrate
+from carapax.store.outbox import Outbox
+from carapax.store.sqlite import open_database
+from carapax.store.tokens import Tokens
+
+log = logging.getLogger("carapax")
+T = TypeVar("T")
+RESTART_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An open gateway without its door: `services` is what operations work with."""
+
+    services: Services
+    tasks: "Tasks"
+
+
+async def supervise(what: str, work: Awaitable[T]) -> T:
+    """Await work; what nobody expected to go wrong is logged and raised as Broken."""
+    try:
+        return await work
+    except CarapaxError:
+        raise
+    except Exception as error:
+        log.exception("%s failed", what)
+        raise Broken(f"{what} failed unexpectedly: {type(error).__name__}", "see the log") from error
+
+
+class Tasks:
+    """Owns every background task: none fails unseen, all are gone at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Start work that ends by itself; a failure is logged."""
+        task = asyncio.get_running_loop().create_task(_logged(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def keep(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Start work that goes on until the end; when it fails or stops, it is started again after a while."""
+        self.spawn(name, _again_and_again(name, work))
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait for it."""
+        while self._tasks:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
+
+async def _logged(name: str, work: Coroutine[object, object, None]) -> None:
+    try:
+        await supervise(name, work)
+    except CarapaxError as error:
+        log.error("%s: %s", name, error)
+
+
+async def _again_and_again(name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
+    while True:
+        await _logged(name, work())
+        await asyncio.sleep(RESTART_S)
+
+
+@asynccontextmanager
+async def open_app(
+    config: Config,
+    home: Home,
+    *,
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
+    database: Database | None = None,
+    models: Models | None = None,
+    egress: Egress | None = None,
+    channels: Iterable[Channel] = (),
+    tools: Iterable[Tool] = (),
+) -> AsyncGenerator[App, None]:
+    """Open everything behind the door, go on with what an earlier process left, and close it all at the end.
+
+    What is given takes the place of what would be opened. Raises ConfigError or a StoreError when it cannot be used.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        if database is None:
+            stack.enter_context(lock_home(home))
+            database = await open_database(home.database_file)
+        stack.push_async_callback(database.close)
+        await migrate(database)
+        journal = Journal(database, clock)
+        if models is None:
+            http = await stack.enter_async_context(Http())
+            models = await open_catalogue(config.providers, http, environ, clock)
+        egress = egress or await stack.enter_async_context(PublicEgress())
+        agents = await _open_agents(config, home, egress, tools, stack)
+        opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
+        delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
+        tasks = Tasks()
+        around = Surroundings(
+            database,
+            journal,
+            Prepare(clock, asyncio.get_running_loop().time, models),
+            delivery,
+            clock,
+            supervise,
+            tasks.spawn,
+            owner=clock.new_id(),
+        )
+        limits = config.limits
+        sessions = Sessions(agents, around, max_text_bytes=limits.message_bytes, max_waiting=limits.queued_messages)
+        stack.push_async_callback(tasks.close)
+        await sessions.recover()
+        tasks.keep("leases", sessions.keep_leases)
+        for name, channel in opened.items():
+            tasks.keep(f"outbox of {name}", lambda name=name: delivery.run(name))
+            tasks.keep(f"channel {name}", lambda channel=channel: channel.run(sessions.submit))
+        services = Services(config, home, clock, journal, sessions, Tokens(database, clock), clock.now())
+        yield App(services, tasks)
+
+
+async def _open_agents(
+    config: Config, home: Home, egress: Egress, more: Iterable[Tool], stack: AsyncExitStack
+) -> dict[str, Agent]:
+    tools, settings = _load_tools(config)
+    for tool in more:
+        tools.append(tool)
+        settings[tool.name] = None
+    agents: dict[str, Agent] = {}
+    for name, agent in config.agents.items():
+        toolbox = Supervised(Permitted(Tools(tools), agent.tools), supervise)
+        sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, stack)
+        agents[name] = Agent(name, agent, toolbox, sandbox, egress, settings, detail)
+    return agents
+
+
+def _load_tools(config: Config) -> tuple[list[Tool], dict[str, object]]:
+    """Our tools and the extra ones, and each one's settings by its name."""
+    tools: list[Tool] = []
+    settings: dict[str, object] = {}
+    for name in [*extensions.names("tool"), *config.extra_tools]:
+        module = extensions.find("tool", name)
+        tool: Tool = extensions.export("tool", name, module)
+        settings[tool.name] = extensions.configure("tool", name, module, config.tools.get(name, {}))
+        tools.append(tool)
+    return tools, settings
+
+
+async def _open_sandbox(
+    config: Config, kind: str, home: Home, agent: str, stack: AsyncExitStack
+) -> tuple[Sandbox, str]:
+    """The sandbox, or one that refuses everything and says why."""
+    module = extensions.find("sandbox", kind)
+    settings = extensions.configure("sandbox", kind, module, config.sandboxes.get(kind, {}))
+    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent)
+    try:
+        return await stack.enter_async_context(opening), ""
+    except Unavailable as error:
+        log.warning("agent %s: %s", agent, error)
+        return Absent(error), str(error)
+
+
+async def _open_channels(config: Config, stack: AsyncExitStack) -> list[Channel]:
+    channels: list[Channel] = []
+    for name, section in config.channels.items():
+        module = extensions.find("channel", name)
+        settings = extensions.configure("channel", name, module, section)
+        channels.append(await stack.enter_async_context(extensions.export("channel", name, module)(settings)))
+    return channels
+
+
+__all__ = ["App", "Submit", "Tasks", "open_app", "supervise"]

@@ -1,0 +1,119 @@
+"""Replies on their way to chat platforms: written down with what caused them, sent until the platform took them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from carapax.clock import Clock
+from carapax.contracts import Channel, Supervise
+from carapax.errors import CarapaxError, InvalidRequest, StoreError
+from carapax.events import Kept, MessageSent, ModelResponded, RunFinished, SendFailed, SessionStarted
+from carapax.messages import Outbound
+from carapax.store.database import Statement
+from carapax.store.journal import Journal
+from carapax.store.outbox import Outbox, Queued, enqueue, sent
+from carapax.text import split_text
+
+log = logging.getLogger(__name__)
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+TRIES = 40
+
+
+class Delivery:
+    """Sends each channel's outbox in order, one conversation never waiting for another."""
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        outbox: Outbox,
+        journal: Journal,
+        clock: Clock,
+        supervise: Supervise,
+    ) -> None:
+        self._channels = channels
+        self._outbox = outbox
+        self._journal = journal
+        self._clock = clock
+        self._supervise = supervise
+        self._wake = {name: asyncio.Event() for name in channels}
+
+    def replies(self, session: str, started: SessionStarted, events: tuple[Kept, ...]) -> list[Statement]:
+        """The outbox rows to commit together with these events of a session; none where no chat platform waits."""
+        channel = self._channels.get(started.channel)
+        if channel is None:
+            return []
+        now = self._clock.now()
+        return [
+            enqueue(Outbound(started.channel, started.conversation, piece, self._clock.new_id()), session, now)
+            for event in events
+            for piece in split_text(_spoken(event), channel.limits.max_text)
+        ]
+
+    def wake(self, channel: str) -> None:
+        """Look at a channel's outbox now."""
+        if channel in self._wake:
+            self._wake[channel].set()
+
+    async def run(self, name: str) -> None:
+        """Send what the channel's outbox holds, until cancelled."""
+        wake = self._wake[name]
+        while True:
+            wake.clear()
+            try:
+                await self._send_due(name)
+                due_at = await self._outbox.next_due_at(name)
+            except StoreError as error:
+                log.warning("outbox of %s: %s", name, error)
+                due_at = self._clock.now() + FIRST_WAIT_S
+            wait = None if due_at is None else max(0.01, due_at - self._clock.now())
+            try:
+                async with asyncio.timeout(wait):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _send_due(self, name: str) -> None:
+        while rows := await self._outbox.due(name, self._clock.now(), 100):
+            conversations: dict[str, list[Queued]] = {}
+            for queued in rows:
+                conversations.setdefault(queued.message.conversation, []).append(queued)
+            async with asyncio.TaskGroup() as group:
+                for queue in conversations.values():
+                    group.create_task(self._send_in_order(self._channels[name], queue))
+
+    async def _send_in_order(self, channel: Channel, queue: list[Queued]) -> None:
+        for queued in queue:
+            if not await self._send(channel, queued):
+                return
+
+    async def _send(self, channel: Channel, queued: Queued) -> bool:
+        """Whether the next reply of the conversation may follow."""
+        message = queued.message
+        try:
+            receipt = await self._supervise(f"channel {channel.name}", channel.send(message))
+        except InvalidRequest as error:
+            await self._give_up(queued, error)
+        except CarapaxError as error:
+            if queued.attempts + 1 < TRIES:
+                wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**queued.attempts) * (0.75 + self._clock.random() / 2)
+                await self._outbox.postpone(message.key, self._clock.now() + wait, str(error))
+                return False
+            await self._give_up(queued, error)
+        else:
+            await self._journal.append(queued.session, MessageSent(message.key, receipt), also=[sent(message.key)])
+        return True
+
+    async def _give_up(self, queued: Queued, error: CarapaxError) -> None:
+        log.error("reply %s was not delivered: %s", queued.message.key, error)
+        await self._outbox.bury(queued.message.key, str(error))
+        await self._journal.append(queued.session, SendFailed(queued.message.key, str(error)))
+
+
+def _spoken(event: Kept) -> str:
+    """What a person on a chat platform is told of an event; empty for most."""
+    match event:
+        case ModelResponded(message=message):
+            return message.text.strip()
+        case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
+            return f"[{reason}] {detail}" if detail else f"[{reason}]"
+    return ""

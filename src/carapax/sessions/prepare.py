@@ -1,0 +1,113 @@
+"""Builds a run: the agent's model, instructions, tools and limits, put together for one session."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from carapax.agent.context import Transcript
+from carapax.agent.loop import Limits, Record, Run
+from carapax.agent.prompt import system_prompt
+from carapax.clock import Clock
+from carapax.config import AgentConfig
+from carapax.contracts import Egress, Provider, Sandbox, Tool, Toolbox, ToolContext
+from carapax.events import Streamed, ToolProgress
+from carapax.messages import ToolCall
+
+CONTEXT_TOKENS = 128_000
+
+
+class Models(Protocol):
+    """The models that are configured or were found."""
+
+    async def open(self, model: str) -> tuple[Provider, str]:
+        """The provider for "provider/model" or "auto", and the model's name there.
+
+        Raises ConfigError, NotFound or a ModelError.
+        """
+        ...
+
+    def describe(self, model: str) -> tuple[str, str]:
+        """What `open` would choose, as "provider/model", and a sentence why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent, ready to run. `tool_settings` maps a tool's name to its module's `Config`.
+
+    `sandbox_detail` says why its sandbox cannot be had, and what to do; it is empty when all is well.
+    """
+
+    name: str
+    config: AgentConfig
+    toolbox: Toolbox
+    sandbox: Sandbox
+    egress: Egress
+    tool_settings: Mapping[str, object]
+    sandbox_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Builds runs for any agent."""
+
+    clock: Clock
+    monotonic: Callable[[], float]
+    models: Models
+
+    async def run(
+        self,
+        agent: Agent,
+        session: str,
+        run_id: str,
+        transcript: Transcript,
+        record: Record,
+        show: Callable[[Streamed], None],
+        steering: Callable[[], tuple[str, ...]],
+    ) -> Run:
+        """Raises ConfigError, NotFound or a ModelError when the model cannot be had."""
+        config = agent.config
+        provider, model = await self.models.open(transcript.state.get("model") or config.model)
+        limits = Limits(
+            config.max_iterations,
+            config.max_seconds,
+            config.context_tokens or CONTEXT_TOKENS,
+            config.max_output_tokens or None,
+        )
+        return Run(
+            transcript,
+            provider,
+            model,
+            system_prompt(agent.name, config.persona, self.clock.now()),
+            agent.toolbox,
+            limits,
+            record,
+            show,
+            steering,
+            lambda tool, call: self.context(agent, session, run_id, tool, call, show),
+            self.monotonic,
+            config.temperature,
+            config.effort,
+        )
+
+    def context(
+        self,
+        agent: Agent,
+        session: str,
+        run_id: str,
+        tool: Tool,
+        call: ToolCall,
+        show: Callable[[Streamed], None],
+    ) -> ToolContext:
+        """What one call of a tool may use."""
+        return ToolContext(
+            agent=agent.name,
+            session=session,
+            run=run_id,
+            call_id=call.id,
+            sandbox=agent.sandbox,
+            egress=agent.egress,
+            clock=self.clock,
+            progress=lambda text: show(ToolProgress(call.id, text)),
+            config=agent.tool_settings[tool.name],
+        )

@@ -1,0 +1,261 @@
+"""One conversation: its transcript in memory, and one run at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from carapax.agent.context import UNKNOWN_OUTCOME, Transcript, fold
+from carapax.agent.loop import cut_short, invoke, run_agent
+from carapax.clock import Clock
+from carapax.contracts import Supervise, Tool
+from carapax.errors import CarapaxError, Conflict, StoreError
+from carapax.events import (
+    Envelope,
+    Kept,
+    MessageReceived,
+    QueueMode,
+    RunFinished,
+    RunStarted,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import ToolCall, ToolResult
+from carapax.sessions.delivery import Delivery
+from carapax.sessions.prepare import Agent, Prepare
+from carapax.store import leases
+from carapax.store.database import Database, Statement, Unexpected
+from carapax.store.journal import Journal
+from carapax.store.leases import LeaseLost
+from carapax.tool import check_arguments
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+LEASE_S = 30.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+Spawn = Callable[[str, Coroutine[object, object, None]], asyncio.Task[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a gateway share. `owner` names this process in leases."""
+
+    database: Database
+    journal: Journal
+    prepare: Prepare
+    delivery: Delivery
+    clock: Clock
+    supervise: Supervise
+    spawn: Spawn
+    owner: str
+
+
+class Session:
+    """A conversation with one agent. Messages that arrive wait in its journal until a run takes them."""
+
+    def __init__(self, name: str, agent: Agent, around: Surroundings) -> None:
+        self.name = name
+        self.agent = agent
+        self.run_id = ""
+        """The run under way, or empty."""
+        self._around = around
+        self._transcript: Transcript | None = None
+        self._early: list[Envelope] = []
+        self._loading = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._driving: asyncio.Task[object] | None = None
+        self._serving = False
+        self._cancelling = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs here or is about to."""
+        return self._serving or self._turn.locked()
+
+    async def transcript(self) -> Transcript:
+        """The fold of the session's journal, kept up to date from now on."""
+        async with self._loading:
+            if self._transcript is None:
+                self._early.clear()
+                transcript = fold(await self._around.journal.read(self.name))
+                self._transcript = transcript
+                for envelope in self._early:
+                    self.follow(envelope)
+            return self._transcript
+
+    def follow(self, envelope: Envelope) -> None:
+        """Take what was just kept in this session, whoever kept it; a message is seen to."""
+        transcript = self._transcript
+        if transcript is None:
+            self._early.append(envelope)
+        elif envelope.seq == transcript.seq + 1:
+            transcript.apply(envelope)
+        if isinstance(envelope.event, MessageReceived):
+            self.wake()
+
+    def wake(self) -> None:
+        """Serve what waits, unless that is being done."""
+        if not self._serving:
+            self._serving = True
+            self._around.spawn(f"session {self.name}", self._serve())
+
+    def cancel(self) -> bool:
+        """End the run under way as cancelled. Returns whether there was one."""
+        if self._driving is None or self._cancelling:
+            return False
+        self._cancelling = True
+        return self._driving.cancel()
+
+    def drop(self) -> None:
+        """Stop without a trace, as when the lease is lost: whoever holds it goes on."""
+        if self._driving is not None:
+            self._driving.cancel()
+
+    async def execute(self, tool: Tool, call: ToolCall) -> ToolResult:
+        """Run one tool as a run without a model. Raises InvalidRequest for arguments that do not fit, Conflict while
+        something else runs."""
+        arguments = check_arguments(tool.parameters, call.arguments)
+        if self.busy:
+            raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
+        transcript = await self.transcript()
+        if transcript.ended:
+            raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
+        async with self._turn:
+            run_id = self._around.clock.new_id()
+            started = RunStarted(self.agent.name, "")
+            await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
+            show = partial(self._around.journal.stream, self.name, run_id)
+            context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
+            result = await invoke(self.agent.toolbox, tool, call, context, arguments)
+            release = leases.release(self.name, run_id)
+            await self._keep(ToolReturned(result), RunFinished("done"), run=run_id, fence=run_id, also=[release])
+        self.wake()
+        return result
+
+    async def _keep(self, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()) -> None:
+        try:
+            await self._around.journal.append(self.name, *events, run=run, fence=fence, also=also)
+        except Unexpected as error:
+            raise LeaseLost(f"another gateway runs session {self.name}") from error
+
+    def _claim(self, run_id: str) -> Statement:
+        return leases.acquire(self.name, run_id, self._around.owner, self._around.clock.now(), LEASE_S)
+
+    async def _serve(self) -> None:
+        """Run until nothing waits. A store that fails is asked again; what was begun by then is taken up as after a
+        crash."""
+        wait = FIRST_WAIT_S
+        try:
+            while True:
+                try:
+                    while await self._serve_one():
+                        wait = FIRST_WAIT_S
+                    return
+                except (StoreError, LeaseLost) as error:
+                    log.warning("session %s: %s", self.name, error)
+                    self._transcript = None
+                    await asyncio.sleep(wait)
+                    wait = min(LONGEST_WAIT_S, wait * 2)
+        finally:
+            self._serving = False
+
+    async def _serve_one(self) -> bool:
+        """Do the next thing there is to do; False when there is none."""
+        async with self._turn:
+            transcript = await self.transcript()
+            if transcript.run is not None:
+                await self._settle(transcript, transcript.run)
+            elif transcript.interrupted is not None:
+                resumed, run = transcript.interrupted
+                await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
+            elif transcript.waiting and not transcript.ended:
+                model, messages = self._model(transcript), self._next(transcript)
+                await self._run(transcript, RunStarted(self.agent.name, model, messages))
+            else:
+                return False
+            return True
+
+    async def _settle(self, transcript: Transcript, run: RunStarted) -> None:
+        """Close a run that a crash cut short: calls that may not run again have an unknown outcome."""
+        unknown = [
+            ToolReturned(ToolResult(call.id, call.name, UNKNOWN_OUTCOME, is_error=True))
+            for call in transcript.unanswered
+            if transcript.running.get(call.id, "pure") not in ("pure", "idempotent")
+        ]
+        if run.attempt >= ATTEMPTS:
+            finished = RunFinished("failed", f"the gateway stopped {ATTEMPTS} times during this run; send it again")
+        elif not run.model or transcript.ended:
+            finished = RunFinished("cancelled", "the gateway was stopped before this was done")
+        else:
+            finished = RunFinished("interrupted", "the gateway was stopped during this run; it goes on")
+        run_id = transcript.run_id
+        await self._record(transcript, run_id, (*unknown, finished))
+
+    def _model(self, transcript: Transcript) -> str:
+        return str(transcript.state.get("model") or self.agent.config.model)
+
+    def _next(self, transcript: Transcript) -> tuple[str, ...]:
+        """The messages that the next run begins with: the first, and with `collect` what its sender added."""
+        waiting = list(transcript.waiting.values())
+        if self.agent.config.queue != "collect":
+            return (waiting[0].id,)
+        taken: list[str] = []
+        for message in waiting:
+            if message.sender.id != waiting[0].sender.id:
+                break
+            taken.append(message.id)
+        return tuple(taken)
+
+    def _steering(self, transcript: Transcript) -> tuple[str, ...]:
+        mode: QueueMode = self.agent.config.queue
+        return tuple(transcript.waiting) if mode == "steer" else ()
+
+    async def _run(self, transcript: Transcript, start: RunStarted) -> None:
+        self.run_id = run_id = self._around.clock.new_id()
+        self._driving = task = asyncio.current_task()
+        try:
+            await self._keep(start, run=run_id, also=[self._claim(run_id)])
+            await self._drive(transcript, run_id)
+        except asyncio.CancelledError:
+            if not self._cancelling or task is None:
+                raise
+            task.uncancel()
+            await self._finish(transcript, run_id, RunFinished("cancelled", "stopped on request"))
+        except (StoreError, LeaseLost):
+            raise
+        except CarapaxError as error:
+            await self._finish(transcript, run_id, RunFinished("failed", str(error)))
+        finally:
+            self.run_id = ""
+            self._driving = None
+            self._cancelling = False
+
+    async def _drive(self, transcript: Transcript, run_id: str) -> None:
+        around = self._around
+
+        async def record(*events: Kept) -> None:
+            await self._record(transcript, run_id, events)
+
+        show = partial(around.journal.stream, self.name, run_id)
+        run = await around.prepare.run(
+            self.agent, self.name, run_id, transcript, record, show, lambda: self._steering(transcript)
+        )
+        await around.supervise(f"run {run_id}", run_agent(run))
+
+    async def _finish(self, transcript: Transcript, run_id: str, finished: RunFinished) -> None:
+        """End a run from outside, after what it had begun to keep is kept."""
+        await self._around.database.transact([])
+        if transcript.run_id == run_id:
+            await self._record(transcript, run_id, (*cut_short(transcript), finished))
+
+    async def _record(self, transcript: Transcript, run_id: str, events: tuple[Kept, ...]) -> None:
+        """Keep events of a run together with the replies they are, and give the lease back at its end."""
+        started = transcript.started
+        replies = self._around.delivery.replies(self.name, started, events) if started else []
+        ended = [leases.release(self.name, run_id)] if isinstance(events[-1], RunFinished) else []
+        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *ended])
+        if replies and started:
+            self._around.delivery.wake(started.channel)

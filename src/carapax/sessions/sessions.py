@@ -1,0 +1,254 @@
+"""All conversations of a gateway: the door in, and everything that can be done with a session."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import Struct
+
+from carapax.contracts import Receipt
+from carapax.errors import Conflict, NotFound, RateLimited
+from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
+from carapax.messages import Inbound, ToolCall, ToolResult, ToolSpec
+from carapax.sessions.intake import check_inbound, check_name
+from carapax.sessions.prepare import Agent
+from carapax.sessions.session import LEASE_S, Session, Surroundings
+from carapax.store import leases
+from carapax.store.database import Unexpected
+from carapax.store.journal import Duplicate
+from carapax.store.records import SessionInfo
+
+RECENT_SESSIONS = 200
+TITLE_CHARACTERS = 80
+
+
+class AgentStatus(Struct, frozen=True):
+    """An agent as it is now. `sandbox_detail` says why its tools cannot run, and what to do, unless `sandbox_ok`."""
+
+    name: str
+    description: str
+    model: str
+    model_reason: str
+    sandbox: str
+    sandbox_ok: bool
+    sandbox_detail: str
+    tools: tuple[ToolSpec, ...]
+    running: tuple[str, ...]
+
+
+class Sessions:
+    """Every way into a conversation. `agents` begins with the default one."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, Agent],
+        around: Surroundings,
+        *,
+        max_text_bytes: int = 100_000,
+        max_waiting: int = 256,
+    ) -> None:
+        self._agents = dict(agents)
+        self._around = around
+        self._max_text_bytes = max_text_bytes
+        self._max_waiting = max_waiting
+        self._live: WeakValueDictionary[str, Session] = WeakValueDictionary()
+        self._recent: OrderedDict[str, Session] = OrderedDict()
+        self._opening: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        around.journal.observe(self._follow)
+
+    async def recover(self) -> int:
+        """Go on with what an earlier process left: runs that were cut short, messages that no run took.
+
+        Returns in how many sessions.
+        """
+        unfinished = await self._around.journal.unfinished()
+        for info in unfinished:
+            (await self._session(info.id)).wake()
+        return len(unfinished)
+
+    async def keep_leases(self) -> None:
+        """Renew the leases of all runs under way, until cancelled; a run whose lease is lost is dropped."""
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            for session in [session for session in list(self._live.values()) if session.run_id]:
+                now = self._around.clock.now()
+                try:
+                    await self._around.database.transact([leases.renew(session.name, session.run_id, now, LEASE_S)])
+                except Unexpected:
+                    session.drop()
+
+    async def create(
+        self, *, agent: str = "", channel: str = "api", conversation: str = "", model: str = "", title: str = ""
+    ) -> SessionInfo:
+        """Start an empty session. Raises NotFound for an agent that is not configured."""
+        name, events = self._start(agent, channel, conversation, model)
+        if title:
+            check_name("title", title)
+            events.append(StateChanged("title", title))
+        await self._around.journal.append(name, *events)
+        return await self._around.journal.session(name)
+
+    async def submit(self, inbound: Inbound, *, session: str = "", agent: str = "", model: str = "") -> Receipt:
+        """Take a message; it is kept and synced when this returns, and never lost from then on.
+
+        Without a `session` it goes to the one of its channel and conversation, or to a new one. `model` is used from
+        this message on. Raises InvalidRequest, NotFound, Conflict (the session has ended), RateLimited.
+        """
+        check_inbound(inbound, self._max_text_bytes)
+        if model:
+            check_name("model", model)
+        if session:
+            return await self._receive(await self._session(session), inbound, model)
+        if not inbound.conversation:
+            return await self._open(inbound, agent, model)
+        key = (inbound.channel, inbound.conversation)
+        opening = self._opening.setdefault(key, asyncio.Lock())
+        async with opening:
+            found = await self._around.journal.find(*key)
+            if found is None:
+                return await self._open(inbound, agent, model)
+        return await self._receive(await self._session(found), inbound, model)
+
+    async def cancel(self, session: str) -> bool:
+        """Stop the run under way. Returns whether there was one. Raises NotFound."""
+        return (await self._session(session)).cancel()
+
+    async def end(self, session: str, reason: str = "") -> SessionInfo:
+        """Close a session for good, its run stopped. Raises NotFound, Conflict when it has ended before."""
+        check_name("reason", reason)
+        live = await self._session(session)
+        if (await live.transcript()).ended:
+            raise Conflict(f"session {session} has ended")
+        await self._around.journal.append(session, SessionEnded(reason))
+        live.cancel()
+        return await self._around.journal.session(session)
+
+    async def fork(self, session: str, at: int | None = None) -> SessionInfo:
+        """Copy a session's first `at` events, or all, into a new session. Raises NotFound, InvalidRequest."""
+        info = await self._around.journal.session(session)
+        return await self._around.journal.fork(session, info.seq if at is None else at, self._around.clock.new_id())
+
+    async def rename(self, session: str, title: str) -> SessionInfo:
+        """Give a session a title. Raises NotFound, InvalidRequest."""
+        check_name("title", title)
+        await self._around.journal.append(session, StateChanged("title", title))
+        return await self._around.journal.session(session)
+
+    async def execute(
+        self, tool: str, arguments: dict[str, Any], *, agent: str = "", session: str = ""
+    ) -> tuple[str, ToolResult]:
+        """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
+
+        Without a `session` a new one is made for it. Returns the session and the result. Raises NotFound, Conflict
+        while a run is under way.
+        """
+        if not session:
+            session = (await self.create(agent=agent, title=f"tool {tool}")).id
+        live = await self._session(session)
+        found = live.agent.toolbox.find(tool)
+        if found is None:
+            raise NotFound(f"agent {live.agent.name!r} has no tool {tool!r}", "see tools.list")
+        call = ToolCall(self._around.clock.new_id(), tool, msgspec.json.encode(arguments).decode())
+        return session, await live.execute(found, call)
+
+    def agents(self) -> list[AgentStatus]:
+        """Every agent as it is now, the default first."""
+        return [self._status(agent) for agent in self._agents.values()]
+
+    def _status(self, agent: Agent) -> AgentStatus:
+        model, reason = self._around.prepare.models.describe(agent.config.model)
+        return AgentStatus(
+            agent.name,
+            agent.config.description,
+            model,
+            reason,
+            agent.config.sandbox,
+            not agent.sandbox_detail,
+            agent.sandbox_detail,
+            agent.toolbox.specs(),
+            self.running(agent.name),
+        )
+
+    def agent(self, name: str = "") -> Agent:
+        """An agent by name, or the default. Raises NotFound."""
+        name = name or next(iter(self._agents))
+        try:
+            return self._agents[name]
+        except KeyError:
+            raise NotFound(f"there is no agent {name!r}", f"there are: {', '.join(self._agents)}") from None
+
+    def running(self, agent: str = "") -> tuple[str, ...]:
+        """The sessions, of one agent or of all, that have a run under way."""
+        return tuple(
+            session.name
+            for session in list(self._live.values())
+            if session.run_id and (not agent or session.agent.name == agent)
+        )
+
+    def _start(self, agent: str, channel: str, conversation: str, model: str) -> tuple[str, list[Kept]]:
+        for field, value in (("channel", channel), ("conversation", conversation), ("model", model)):
+            check_name(field, value)
+        name = self._around.clock.new_id()
+        return name, [SessionStarted(self.agent(agent).name, channel, conversation, model)]
+
+    async def _open(self, inbound: Inbound, agent: str, model: str) -> Receipt:
+        """A new session that begins with this message, in one commit."""
+        name, events = self._start(agent, inbound.channel, inbound.conversation, model)
+        live = self._admit(Session(name, self.agent(agent), self._around))
+        message = self._received(inbound)
+        title = StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS])
+        try:
+            envelopes = await self._around.journal.append(name, *events, message, title)
+        except Duplicate as duplicate:
+            return duplicate.receipt
+        return Receipt(live.name, message.id, envelopes[len(events)].seq)
+
+    async def _receive(self, live: Session, inbound: Inbound, model: str) -> Receipt:
+        transcript = await live.transcript()
+        if transcript.ended:
+            raise Conflict(f"session {live.name} has ended", "start a new one, or fork it")
+        if len(transcript.waiting) >= self._max_waiting:
+            raise RateLimited(f"{len(transcript.waiting)} messages wait in session {live.name}", 5)
+        message = self._received(inbound)
+        more: list[Kept] = [StateChanged("model", model)] if model and model != transcript.state.get("model") else []
+        if "title" not in transcript.state:
+            more.append(StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS]))
+        try:
+            envelopes = await self._around.journal.append(live.name, message, *more)
+        except Duplicate as duplicate:
+            return duplicate.receipt
+        return Receipt(live.name, message.id, envelopes[0].seq)
+
+    def _received(self, inbound: Inbound) -> MessageReceived:
+        return MessageReceived(
+            self._around.clock.new_id(),
+            inbound.sender,
+            inbound.text,
+            inbound.channel,
+            inbound.conversation,
+            inbound.reply_to,
+            inbound.dedupe_key,
+        )
+
+    def _follow(self, envelope: Envelope) -> None:
+        live = self._live.get(envelope.session)
+        if live is not None:
+            live.follow(envelope)
+
+    async def _session(self, name: str) -> Session:
+        live = self._live.get(name)
+        if live is None:
+            info = await self._around.journal.session(name)
+            live = self._live.get(name) or Session(name, self.agent(info.agent), self._around)
+        return self._admit(live)
+
+    def _admit(self, live: Session) -> Session:
+        """Keep a session in memory for a while after its last use; there is never more than one of a name."""
+        self._live[live.name] = self._recent[live.name] = live
+        self._recent.move_to_end(live.name)
+        if len(self._recent) > RECENT_SESSIONS:
+            self._recent.popitem(last=False)
+        return live

@@ -1,0 +1,16 @@
+"""A gateway's models, all of them one provider that a test holds in its hand."""
+
+from carapax.contracts import Provider
+
+
+class OneProvider:
+    """Whatever model is asked for, this provider answers."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def open(self, model: str) -> tuple[Provider, str]:
+        return self._provider, model.partition("/")[2] or "model"
+
+    def describe(self, model: str) -> tuple[str, str]:
+        return f"{self._provider.name}/model", "the test chose it"

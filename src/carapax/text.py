@@ -1,0 +1,60 @@
+"""Text fitted to what a chat platform takes. Pure."""
+
+import re
+
+_FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")
+
+
+def split_text(text: str, limit: int) -> list[str]:
+    """Cut a Markdown text into pieces of at most `limit` characters (64 or more), nothing lost but white space at cuts.
+
+    Cuts fall between paragraphs, else between lines, words, or characters, whichever is first possible. A code fence that
+    a cut falls into is closed before it and opened again after it.
+    """
+    if limit < 64:
+        raise ValueError(f"a limit of {limit} characters is too small; 64 is the least")
+    pieces: list[str] = []
+    opening = ""
+    rest = text
+    while len(opening) + len(rest) > limit:
+        room = limit - len(opening) - 8
+        cut = _cut_at(rest, room)
+        head, rest = rest[:cut].rstrip(), rest[cut:].lstrip("\n")
+        body = opening + head
+        fence = _open_fence(body)
+        if fence:
+            indent, marks, info = fence
+            body += f"\n{indent}{marks}"
+            opening = f"{indent}{marks}{info[:20]}\n" if len(marks) < 5 else ""
+        else:
+            opening = ""
+            rest = rest.lstrip()
+        if head:
+            pieces.append(body)
+    if rest.strip():
+        pieces.append(opening + rest)
+    return pieces
+
+
+def _cut_at(text: str, room: int) -> int:
+    window = text[:room]
+    for mark in ("\n\n", "\n", " "):
+        found = window.rfind(mark)
+        if found > room // 3:
+            return found + len(mark)
+    return room
+
+
+def _open_fence(text: str) -> tuple[str, str, str] | None:
+    """Indent, marks and info of the code fence that is still open at the end of the text."""
+    found: tuple[str, str, str] | None = None
+    for line in text.split("\n"):
+        match = _FENCE.match(line)
+        if match is None:
+            continue
+        indent, marks, info = match.groups()
+        if found is None:
+            found = (indent, marks, info)
+        elif marks[0] == found[1][0] and len(marks) >= len(found[1]) and not info.strip():
+            found = None
+    return found

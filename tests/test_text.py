@@ -1,0 +1,34 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carapax.text import split_text
+
+
+def test_a_short_text_stays_whole() -> None:
+    assert split_text("hello", 100) == ["hello"]
+    assert split_text("  \n", 100) == []
+
+
+def test_cuts_fall_between_paragraphs_when_they_can() -> None:
+    one, two = "a" * 50, "b" * 50
+    assert split_text(f"{one}\n\n{two}", 64) == [one, two]
+
+
+def test_a_code_fence_is_closed_and_opened_again() -> None:
+    lines = "\n".join(f"line {number}" for number in range(30))
+    pieces = split_text(f"```python\n{lines}\n```", 100)
+    assert all(piece.startswith("```python\n") and piece.endswith("```") for piece in pieces)
+    inner = "\n".join(piece.removeprefix("```python\n").removesuffix("```").strip("\n") for piece in pieces)
+    assert inner == lines
+
+
+@given(st.text(alphabet="ab `~\n", max_size=600), st.integers(64, 200))
+def test_no_piece_is_too_long_and_no_word_is_lost(text: str, limit: int) -> None:
+    pieces = split_text(text, limit)
+    assert all(0 < len(piece) <= limit for piece in pieces)
+    letters = [letter for letter in text if letter in "ab"]
+    assert (
+        [letter for letter in "".join(pieces) if letter in "ab"][: len(letters)] == letters
+        or "```" in text
+        or "~~~" in text
+    )
