@@ -1,0 +1,237 @@
+// The page: opens the connection, reads the address, puts the views in their places.
+
+import { h, icon, iconButton } from "./dom.js";
+import { Feed } from "./feed.js";
+import { Outbox } from "./outbox.js";
+import { Connection, Offline } from "./rpc.js";
+import { SessionList } from "./sessions.js";
+import { t } from "./strings.js";
+import { Session } from "./views/session.js";
+import { Sidebar } from "./views/sidebar.js";
+import { SignIn } from "./views/signin.js";
+import { Welcome } from "./views/welcome.js";
+
+const SIGNED_IN = "carapax.signed-in";
+const KEPT_FEEDS = 8;
+const TOAST_MS = 6_000;
+const SHORTCUTS = [
+  ["N", "key-new"],
+  ["Ctrl K", "key-search"],
+  ["/", "key-focus"],
+  ["↑ ↓", "key-list"],
+  ["T", "key-timeline"],
+  ["Esc", "key-stop"],
+  ["?", "key-help"],
+];
+
+class App {
+  agents = [];
+  route = { session: "" };
+  #feeds = new Map();
+
+  constructor() {
+    this.rpc = new Connection();
+    this.sessions = new SessionList(this.rpc);
+    this.outbox = new Outbox(this.rpc);
+    this.sidebar = new Sidebar(this);
+    this.main = h("main", { id: "main", tabindex: -1 });
+    this.banner = h("div", { class: "banner", role: "status", hidden: true });
+    this.live = h("div", { class: "unseen", "aria-live": "polite" });
+    this.toasts = h("div", { class: "toasts", role: "alert" });
+    this.shade = h("div", { class: "shade", onclick: () => this.toggleDrawer(false) });
+    this.shell = h("div", { class: "shell" }, this.sidebar.element, this.shade, this.main);
+  }
+
+  start() {
+    document.body.append(h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, t("skip")), this.banner, this.shell, this.live, this.toasts);
+    this.rpc.addEventListener("state", () => this.#connectionChanged());
+    this.sessions.addEventListener("change", () => this.#listChanged());
+    this.outbox.addEventListener("change", () => this.view?.update());
+    this.outbox.addEventListener("sent", ({ detail }) => this.#sent(detail));
+    addEventListener("hashchange", () => this.#navigate());
+    addEventListener("keydown", (event) => this.#key(event));
+    this.sidebar.draw();
+    this.#navigate();
+    this.rpc.connect();
+  }
+
+  /** The events of a session; the last few stay at hand, so that going back shows them at once. */
+  feed(session) {
+    const feed = this.#feeds.get(session) ?? new Feed(this.rpc, session);
+    this.#feeds.delete(session);
+    this.#feeds.set(session, feed);
+    if (this.#feeds.size > KEPT_FEEDS) this.#feeds.delete(this.#feeds.keys().next().value);
+    return feed;
+  }
+
+  /** Call the gateway for a person: what goes wrong is told. */
+  async attempt(method, params) {
+    try {
+      return await this.rpc.call(method, params);
+    } catch (error) {
+      this.toast(error instanceof Offline ? t("offline") : t("went-wrong", { why: error.message }));
+      return null;
+    }
+  }
+
+  modelBadge(model, agent) {
+    if (!model) return [];
+    const isDemo = model === "demo" || model.startsWith("demo/");
+    const why = agent?.model_reason ?? this.agents.find((each) => each.model === model)?.model_reason ?? "";
+    if (isDemo) return [h("span", { class: "badge", title: t("demo-why", { reason: why }) }, t("demo"))];
+    return [h("span", { class: "model-name", title: why }, model)];
+  }
+
+  menuButton() {
+    return iconButton("menu", t("open-menu"), () => this.toggleDrawer(true), { class: "only-phone", "aria-controls": "sidebar" });
+  }
+
+  toggleDrawer(open) {
+    this.shell.classList.toggle("drawer", open);
+    if (open) this.sidebar.focusSearch();
+  }
+
+  announce(text) {
+    this.live.textContent = text;
+  }
+
+  toast(text) {
+    const toast = h("div", { class: "toast" }, icon("warn", 16), text);
+    this.toasts.append(toast);
+    setTimeout(() => toast.remove(), TOAST_MS);
+  }
+
+  /** A question with one answer; whether it was given. */
+  async ask(title, content, yes) {
+    const dialog = h(
+      "dialog",
+      { "aria-label": title },
+      h("form", { method: "dialog" }, h("h2", null, title), content, h("menu", null, h("button", { class: "button", value: "" }, t("cancel")), h("button", { class: "button primary", value: "yes" }, yes))),
+    );
+    // Enter in a field presses the first button of a form, which here is the one that does nothing.
+    content.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      dialog.close("yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    if (content.select) content.select();
+    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+    dialog.remove();
+    return dialog.returnValue === "yes";
+  }
+
+  showShortcuts() {
+    const rows = SHORTCUTS.map(([keys, label]) => h("li", null, h("span", null, t(label)), h("kbd", null, keys)));
+    const dialog = h("dialog", { class: "shortcuts", "aria-label": t("shortcuts"), onclose: () => dialog.remove() }, h("form", { method: "dialog" }, h("h2", null, t("shortcuts")), h("ul", null, rows), h("menu", null, h("button", { class: "button" }, t("close")))));
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  async signOut() {
+    await fetch("logout", { method: "POST" }).catch(() => {});
+    localStorage.removeItem(SIGNED_IN);
+    location.reload();
+  }
+
+  #navigate() {
+    const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
+    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0 };
+    const isSame = this.view && this.view.id === this.route.session;
+    if (!isSame) {
+      this.view?.close();
+      this.view = session ? new Session(this, this.route.session) : new Welcome(this);
+      this.main.replaceChildren(this.view.element);
+    }
+    this.view.id = this.route.session;
+    this.view.show?.(tab, this.route.seq);
+    if (!session) document.title = t("product");
+    this.toggleDrawer(false);
+    this.sidebar.draw();
+    if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
+  }
+
+  #skip(event) {
+    event.preventDefault();
+    this.view.focus();
+  }
+
+  #listChanged() {
+    this.sidebar.draw();
+    this.view?.update();
+  }
+
+  /** The first message of a new session was taken: go there. */
+  #sent({ session, conversation }) {
+    this.sessions.refresh();
+    if (conversation && this.view?.key === conversation) location.replace(`#/s/${session}`);
+  }
+
+  async #connectionChanged() {
+    const { state } = this.rpc;
+    this.banner.hidden = state !== "connecting" || !this.wasOpen;
+    this.banner.textContent = t("offline");
+    if (state === "unauthorized") this.#showSignIn();
+    if (state === "open") {
+      this.wasOpen = true;
+      this.sidebar.signOut.hidden = localStorage.getItem(SIGNED_IN) === null;
+      await this.#loadAgents();
+    }
+    this.view?.update();
+  }
+
+  async #loadAgents() {
+    const { agents } = (await this.attempt("agent.list")) ?? { agents: this.agents };
+    this.agents = await Promise.all(agents.map(({ name }) => this.attempt("agent.status", { agent: name })));
+    this.agents = this.agents.filter(Boolean).map((agent) => ({ ...agent, demo: agent.model.startsWith("demo") }));
+  }
+
+  #showSignIn() {
+    localStorage.removeItem(SIGNED_IN);
+    const signIn = new SignIn(() => {
+      localStorage.setItem(SIGNED_IN, "yes");
+      signIn.element.remove();
+      this.shell.hidden = false;
+      this.rpc.restart();
+    });
+    this.shell.hidden = true;
+    document.querySelector(".sign-in")?.remove();
+    document.body.append(signIn.element);
+    signIn.focus();
+  }
+
+  #key(event) {
+    if (document.querySelector("dialog[open]") || this.shell.hidden) return;
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.toggleDrawer(true);
+      this.sidebar.focusSearch();
+      return;
+    }
+    if (event.key === "Escape") {
+      this.#escape();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    const action = KEYS[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action(this);
+  }
+
+  #escape() {
+    if (this.shell.classList.contains("drawer")) this.toggleDrawer(false);
+    else if (document.activeElement === this.sidebar.search) this.view.focus();
+    else this.view.escape?.();
+  }
+}
+
+const KEYS = {
+  n: () => (location.hash = "#/"),
+  "/": (app) => app.view.focus(),
+  "?": (app) => app.showShortcuts(),
+  t: ({ route: { session, tab } }) => session && (location.hash = `#/s/${session}${tab === "chat" ? "/timeline" : ""}`),
+};
+
+new App().start();

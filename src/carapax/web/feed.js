@@ -1,0 +1,82 @@
+// The events of one session, from its first to what happens now: each once and in order, whatever the connection does.
+
+import { apply, emptyView, isStreamed, markMissed } from "./fold.js";
+import { Offline, RpcError } from "./rpc.js";
+
+const PAGE = 200;
+
+/** Fires "change" after events arrived or `problem` was set. `events` are the kept ones; `view` is their fold. */
+export class Feed extends EventTarget {
+  events = [];
+  view = emptyView();
+  loaded = false;
+  problem = null;
+  #rpc;
+  #active = false;
+  #syncing = null;
+  #receive = ({ detail }) => detail.session === this.session && this.#take(detail);
+  #reconnect = () => this.#rpc.state === "open" && this.#sync();
+
+  constructor(rpc, session) {
+    super();
+    this.#rpc = rpc;
+    this.session = session;
+  }
+
+  /** Follow the session, from where we were. */
+  open() {
+    if (this.#active) return;
+    this.#active = true;
+    this.#rpc.addEventListener("event", this.#receive);
+    this.#rpc.addEventListener("state", this.#reconnect);
+    this.#reconnect();
+  }
+
+  close() {
+    this.#active = false;
+    this.#rpc.removeEventListener("event", this.#receive);
+    this.#rpc.removeEventListener("state", this.#reconnect);
+    this.#rpc.call("session.unsubscribe", { session: this.session }).catch(() => {});
+  }
+
+  #take(envelope) {
+    if (!isStreamed(envelope.event.kind)) {
+      if (envelope.seq <= this.view.seq) return;
+      if (envelope.seq > this.view.seq + 1) {
+        this.#sync();
+        return;
+      }
+      this.events.push(envelope);
+    }
+    if (apply(this.view, envelope)) this.#changed();
+  }
+
+  /** Fetch what is missing page by page, then have the rest pushed. A break in between starts over from the last seq. */
+  #sync() {
+    this.#syncing ??= this.#catchUp()
+      .catch((error) => {
+        if (error instanceof RpcError) this.problem = error;
+        else if (!(error instanceof Offline)) throw error;
+      })
+      .finally(() => {
+        this.#syncing = null;
+        this.#changed();
+      });
+  }
+
+  async #catchUp() {
+    for (let full = true; full; ) {
+      const { events } = await this.#rpc.call("session.events", { session: this.session, after: this.view.seq, limit: PAGE });
+      events.forEach((envelope) => this.#take(envelope));
+      full = events.length === PAGE;
+    }
+    markMissed(this.view);
+    await this.#rpc.call("session.subscribe", { session: this.session, after: this.view.seq });
+    this.loaded = true;
+    this.problem = null;
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

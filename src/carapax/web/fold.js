@@ -1,0 +1,230 @@
+// Events of a session folded to what a conversation shows. Pure: no page, no network, no clock.
+//
+// A view is changed in place by `apply`; `rev` of an item grows whenever it must be drawn again. Items are
+//   {type: "user",   id, key, text, at, seq, waiting}        what a person said
+//   {type: "answer", parts, at, seq, live, model, usage}     one answer of the model
+//   {type: "notice", tone, code, ...}                        an end that was not "done", a compaction, a resumption
+// and parts of an answer are {type: "text"|"thinking", text} or
+//   {type: "tool", id, name, arguments, state, progress, result, startedAt, elapsed}
+// with state "writing" (the model is still writing it), "waiting", "running", "done", "error" or "stopped".
+
+const PROGRESS_LIMIT = 64 * 1024;
+const OPEN = new Set(["writing", "waiting", "running"]);
+
+export function emptyView() {
+  return {
+    seq: 0, agent: "", model: "", title: "", channel: "", forkedFrom: "", forkedAt: 0,
+    items: [], waiting: [], run: null, live: null, calls: new Map(), ended: false, missed: false,
+    input: 0, output: 0,
+  };
+}
+
+export function fold(envelopes) {
+  const view = emptyView();
+  for (const envelope of envelopes) apply(view, envelope);
+  return view;
+}
+
+/** Take one envelope. Says whether anything changed: what was seen before, and what is stale, changes nothing. */
+export function apply(view, envelope) {
+  const { event } = envelope;
+  const streamed = STREAMED[event.kind];
+  if (streamed) {
+    if (envelope.seq < view.seq || !view.run || (envelope.run && envelope.run !== view.run.id)) return false;
+    streamed(view, event, envelope);
+    return true;
+  }
+  if (envelope.seq <= view.seq) return false;
+  view.seq = envelope.seq;
+  KEPT[event.kind]?.(view, event, envelope);
+  return true;
+}
+
+/** Streamed events may have been missed: the answer that is being written has a hole until it is there in full. */
+export function markMissed(view) {
+  view.missed = view.run !== null;
+}
+
+export const isStreamed = (kind) => kind in STREAMED;
+
+function push(view, item) {
+  item.rev = 0;
+  view.items.push(item);
+  return item;
+}
+
+function take(view, ids) {
+  for (const id of ids ?? []) {
+    const index = view.waiting.findIndex((message) => message.id === id);
+    if (index < 0) continue;
+    const [message] = view.waiting.splice(index, 1);
+    message.waiting = false;
+    message.rev += 1;
+    view.items.push(message);
+  }
+}
+
+function liveAnswer(view, at) {
+  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, live: true, model: view.run.model, usage: null });
+  return view.live;
+}
+
+function grow(view, type, text, at) {
+  const answer = liveAnswer(view, at);
+  let part = answer.parts.at(-1);
+  if (part?.type !== type) answer.parts.push((part = { type, text: "", rev: 0 }));
+  part.text += view.missed ? `… ${text}` : text;
+  view.missed = false;
+  touch(answer, part);
+}
+
+function touch(answer, part) {
+  part.rev += 1;
+  answer.rev += 1;
+}
+
+function newTool(call, state) {
+  return {
+    type: "tool", id: call.id, name: call.name, arguments: call.arguments, state,
+    progress: "", result: "", startedAt: 0, elapsed: 0, rev: 0,
+  };
+}
+
+function dropLive(view) {
+  if (view.live) view.items.splice(view.items.indexOf(view.live), 1);
+  view.live = null;
+}
+
+/** The end of a run: nothing stays open that nobody will close. */
+function closeRun(view) {
+  const { live } = view;
+  if (live && !live.parts.some((part) => part.text || part.name)) dropLive(view);
+  else if (live) Object.assign(live, { live: false, cut: true, rev: live.rev + 1 });
+  const open = [...view.calls.values(), ...(live?.parts ?? []).map((tool) => ({ tool, answer: live }))];
+  for (const { tool, answer } of open) {
+    if (!OPEN.has(tool.state)) continue;
+    tool.state = "stopped";
+    touch(answer, tool);
+  }
+  Object.assign(view, { live: null, run: null, missed: false });
+  view.calls.clear();
+}
+
+const KEPT = {
+  session_started(view, event) {
+    view.agent = event.agent;
+    view.model = event.model ?? "";
+    view.channel = event.channel;
+    view.forkedFrom = event.forked_from ?? "";
+    view.forkedAt = event.forked_at ?? 0;
+  },
+
+  message_received(view, event, { seq, at }) {
+    const { id, text, dedupe_key: key = "", sender } = event;
+    const name = sender?.name ?? "";
+    view.waiting.push({ type: "user", id, key, text, name, at, seq, waiting: true, rev: 0 });
+  },
+
+  run_started(view, event, { run, at, seq }) {
+    if (event.resumes) dropLive(view);
+    else if (view.run) closeRun(view);
+    take(view, event.messages);
+    view.run = { id: run, at, model: event.model };
+    view.model = event.model || view.model;
+    if (event.resumes) push(view, { type: "notice", tone: "info", code: "resumed", at, seq });
+  },
+
+  steered(view, event) {
+    take(view, event.messages);
+  },
+
+  model_responded(view, event, { at, seq }) {
+    const { message } = event;
+    const answer = view.live ?? push(view, { type: "answer", parts: [], at, seq });
+    const before = answer.parts;
+    answer.parts = message.parts.map((part, index) => {
+      if (part.type === "tool_call") {
+        const tool = newTool(part, "waiting");
+        tool.rev = (before[index]?.rev ?? 0) + 1;
+        view.calls.set(part.id, { tool, answer });
+        return tool;
+      }
+      return { type: part.type, text: part.text, rev: (before[index]?.rev ?? 0) + 1 };
+    });
+    const usage = message.usage ?? {};
+    view.input += usage.input ?? 0;
+    view.output += usage.output ?? 0;
+    Object.assign(answer, { live: false, at, seq, model: message.model, provider: message.provider, usage });
+    answer.stop = message.stop_reason ?? "end";
+    answer.rev += 1;
+    Object.assign(view, { live: null, missed: false });
+  },
+
+  tool_called(view, event, { at, seq }) {
+    let found = view.calls.get(event.call.id);
+    if (!found || found.tool.state !== "waiting") {
+      const tool = newTool(event.call, "waiting");
+      found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run }) };
+      view.calls.set(event.call.id, found);
+    }
+    Object.assign(found.tool, { state: "running", startedAt: at });
+    touch(found.answer, found.tool);
+  },
+
+  tool_returned(view, event) {
+    const found = view.calls.get(event.result.call_id);
+    if (!found) return;
+    const { text, is_error: isError = false } = event.result;
+    Object.assign(found.tool, { state: isError ? "error" : "done", result: text, elapsed: event.elapsed_s ?? 0 });
+    touch(found.answer, found.tool);
+  },
+
+  state_changed(view, event) {
+    if (event.key === "title") view.title = event.value ?? "";
+    if (event.key === "model") view.model = event.value ?? "";
+  },
+
+  history_compacted(view, event, { at, seq }) {
+    const { upto, facts, summary } = event;
+    push(view, { type: "notice", tone: "info", code: "compacted", upto, facts, summary, at, seq });
+  },
+
+  run_finished(view, event, { at, seq }) {
+    closeRun(view);
+    if (event.reason === "done") return;
+    const tone = event.reason === "cancelled" ? "info" : event.reason === "failed" ? "error" : "warning";
+    push(view, { type: "notice", tone, code: event.reason, detail: event.detail ?? "", at, seq });
+  },
+
+  session_ended(view, event, { at, seq }) {
+    closeRun(view);
+    view.ended = true;
+    push(view, { type: "notice", tone: "info", code: "ended", detail: event.reason ?? "", at, seq });
+  },
+};
+
+const STREAMED = {
+  text_delta: (view, event, { at }) => grow(view, "text", event.text, at),
+  thinking_delta: (view, event, { at }) => grow(view, "thinking", event.text, at),
+
+  tool_arguments_delta(view, event, { at }) {
+    const answer = liveAnswer(view, at);
+    let part = answer.parts.find((each) => each.type === "tool" && each.index === event.index);
+    if (!part) {
+      part = newTool({ id: event.id ?? "", name: event.name ?? "", arguments: "" }, "writing");
+      part.index = event.index;
+      answer.parts.push(part);
+    }
+    part.arguments += event.text;
+    touch(answer, part);
+  },
+
+  tool_progress(view, event) {
+    const found = view.calls.get(event.call_id);
+    if (found?.tool.state !== "running") return;
+    found.tool.progress = (found.tool.progress + event.text).slice(-PROGRESS_LIMIT);
+    touch(found.answer, found.tool);
+  },
+
+  stream_reset: (view) => dropLive(view),
+};

@@ -1,0 +1,57 @@
+// Times, lengths of time and JSON, as people read them.
+
+import { language, t } from "./strings.js";
+
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "narrow" });
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const number = new Intl.NumberFormat(language);
+
+export const formatClock = (at) => clock.format(at * 1000);
+export const formatExact = (at) => exact.format(at * 1000);
+export const formatNumber = (value) => number.format(value);
+
+/** "now", "5 min. ago", "2 hr. ago", then the day. */
+export function formatAgo(at, now = Date.now() / 1000) {
+  const seconds = Math.max(0, now - at);
+  if (seconds < 60) return relative.format(0, "second");
+  if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3600), "hour");
+  return day.format(at * 1000);
+}
+
+/** Which heading of the session list a time belongs under. */
+export function dayGroup(at, now = new Date()) {
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime() / 1000;
+  if (at >= midnight) return t("today");
+  if (at >= midnight - 86_400) return t("yesterday");
+  return at >= midnight - 7 * 86_400 ? t("week") : t("older");
+}
+
+export function formatElapsed(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+/** JSON text laid out; text that is no JSON stays as it is. */
+export function prettyJson(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** What a tool call is about, in a line: its first argument that is a text, as far as it is written. */
+export function callSummary(text) {
+  try {
+    const values = Object.values(JSON.parse(text));
+    return oneLine(String(values.find((value) => typeof value === "string") ?? values[0] ?? ""));
+  } catch {
+    return oneLine(text);
+  }
+}
+
+export const oneLine = (text, limit = 160) => text.slice(0, limit).replace(/\s+/g, " ").trim();

@@ -1,0 +1,134 @@
+// JSON-RPC 2.0 over one WebSocket that comes back by itself.
+
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 8_000;
+const PULSE_MS = 20_000;
+const ANSWER_WITHIN_MS = 15_000;
+
+/** The gateway's refusal. `data` may hold `hint` and `retry_after_s`. */
+export class RpcError extends Error {
+  constructor({ code, message, data }) {
+    super(data?.hint ? `${message} (${data.hint})` : message);
+    this.code = code;
+    this.data = data ?? {};
+  }
+}
+
+/** There was no connection, or it went away before the answer came: nobody knows whether the call was carried out. */
+export class Offline extends Error {}
+
+/**
+ * Fires "state" when `state` changes ("connecting", "open", "unauthorized") and "event" (a CustomEvent with the
+ * envelope as `detail`) for each notification.
+ */
+export class Connection extends EventTarget {
+  state = "connecting";
+  #socket = null;
+  #calls = new Map();
+  #nextId = 1;
+  #wait = FIRST_WAIT_MS;
+  #timer = 0;
+
+  constructor() {
+    super();
+    addEventListener("online", () => this.connect());
+    addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.connect());
+    setInterval(() => this.#pulse(), PULSE_MS);
+  }
+
+  /** Connect now, unless connected or about to be. */
+  connect() {
+    if (this.#socket) return;
+    clearTimeout(this.#timer);
+    const url = new URL("ws", document.baseURI);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      this.#wait = FIRST_WAIT_MS;
+      this.#become("open");
+    });
+    socket.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
+    socket.addEventListener("close", () => this.#lost(socket));
+  }
+
+  async call(method, params = {}) {
+    if (this.state !== "open") throw new Offline();
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = defer();
+    const timer = setTimeout(() => this.#socket?.close(), ANSWER_WITHIN_MS);
+    this.#calls.set(id, { resolve, reject, timer });
+    this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    return promise;
+  }
+
+  /** Drop the connection and make a new one, with whatever credential the browser has now. */
+  restart() {
+    this.#wait = FIRST_WAIT_MS;
+    const socket = this.#socket;
+    if (socket) this.#lost(socket);
+    socket?.close();
+    this.connect();
+  }
+
+  #receive(message) {
+    if (message.method === "event") {
+      this.dispatchEvent(new CustomEvent("event", { detail: message.params }));
+      return;
+    }
+    const call = this.#calls.get(message.id);
+    if (!call) return;
+    this.#calls.delete(message.id);
+    clearTimeout(call.timer);
+    if (message.error) call.reject(new RpcError(message.error));
+    else call.resolve(message.result);
+  }
+
+  async #lost(socket) {
+    if (this.#socket !== socket) return;
+    const wasOpen = this.state === "open";
+    this.#socket = null;
+    for (const { reject, timer } of this.#calls.values()) {
+      clearTimeout(timer);
+      reject(new Offline());
+    }
+    this.#calls.clear();
+    if (!wasOpen && (await isRefused())) {
+      this.#become("unauthorized");
+      return;
+    }
+    this.#become("connecting");
+    if (this.#socket) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.connect(), this.#wait * (0.5 + Math.random() / 2));
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
+  }
+
+  #become(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  /** A connection that died without a word is found out by asking. */
+  #pulse() {
+    if (this.state === "open") this.call("health").catch(() => {});
+  }
+}
+
+/** A browser does not say why a WebSocket was refused, so ask in a way that does. */
+async function isRefused() {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "agent.list" });
+  try {
+    const response = await fetch("rpc", { method: "POST", headers: { "content-type": "application/json" }, body });
+    return response.status === 401;
+  } catch {
+    return false;
+  }
+}
+
+function defer() {
+  let resolve, reject;
+  const promise = new Promise((yes, no) => ([resolve, reject] = [yes, no]));
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,96 @@
+// The conversation as it happens, and the composer below it.
+
+import { h, iconButton, onFrame } from "../dom.js";
+import { oneLine } from "../format.js";
+import { t } from "../strings.js";
+import { Composer } from "./composer.js";
+import { Conversation } from "./conversation.js";
+
+const NEAR_END = 60;
+const SPOKEN = 300;
+
+export class Chat {
+  constructor(app, feed) {
+    this.app = app;
+    this.feed = feed;
+    this.following = true;
+    this.conversation = new Conversation({
+      retry: (key) => app.outbox.retry(key),
+      discard: (key) => app.outbox.remove(key),
+      again: () => this.#again(),
+    });
+    this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.escape() });
+    this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
+    this.loading = h("p", { class: "loading" }, t("loading"));
+    this.scroller = h("div", { class: "scroller", tabindex: -1, onscroll: () => this.#scrolled() }, this.loading, this.conversation.element);
+    this.element = h("div", { class: "chat" }, this.scroller, h("div", { class: "dock" }, this.toEnd, this.composer.element));
+    this.resize = new ResizeObserver(() => this.#stick());
+    this.resize.observe(this.conversation.element);
+    this.resize.observe(this.scroller);
+    this.draw = onFrame(() => this.#draw());
+    this.composer.open(feed.session);
+  }
+
+  update() {
+    this.draw();
+  }
+
+  #draw() {
+    const { view, loaded } = this.feed;
+    const { outbox, rpc } = this.app;
+    const pending = outbox.entries.filter(({ session }) => session === this.feed.session);
+    this.loading.hidden = loaded || view.seq > 0;
+    this.conversation.draw(view, pending.map((entry) => ({ ...entry, offline: rpc.state !== "open" })));
+    this.composer.update({ running: view.run !== null, ended: view.ended });
+    if (this.wasRunning && !view.run) this.#announce(view);
+    this.wasRunning = view.run !== null;
+    this.#stick();
+  }
+
+  #announce(view) {
+    const answer = view.items.findLast((item) => item.type === "answer");
+    const text = answer?.parts.filter((part) => part.type === "text").map((part) => part.text).join(" ") ?? "";
+    this.app.announce(t("answer-done", { text: oneLine(text, SPOKEN) }));
+  }
+
+  #send(text) {
+    this.following = true;
+    this.app.outbox.add({ session: this.feed.session, text });
+  }
+
+  #again() {
+    const last = this.feed.view.items.findLast((item) => item.type === "user");
+    if (last) this.#send(last.text);
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.toEnd.hidden = this.following;
+  }
+
+  #follow() {
+    this.following = true;
+    this.#stick();
+  }
+
+  #stick() {
+    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  /** Stop the run, if there is one. */
+  escape() {
+    if (!this.feed.view.run) return false;
+    this.app.attempt("session.cancel", { session: this.feed.session });
+    return true;
+  }
+
+  focus() {
+    this.composer.focus();
+  }
+
+  close() {
+    this.resize.disconnect();
+    this.conversation.close();
+  }
+}

@@ -1,0 +1,82 @@
+// Where a message is written. What is not sent yet survives a reload.
+
+import { h, icon, iconButton } from "../dom.js";
+import { t } from "../strings.js";
+
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
+const GROWS = CSS.supports("field-sizing", "content");
+
+export class Composer {
+  #draft = "";
+
+  /** `onSend(text)` and `onStop()`. */
+  constructor({ onSend, onStop }) {
+    this.onSend = onSend;
+    this.text = h("textarea", {
+      rows: 1,
+      "aria-label": t("message"),
+      "aria-describedby": "composer-hint",
+      enterkeyhint: "send",
+      onkeydown: (event) => this.#key(event),
+      oninput: () => this.#changed(),
+    });
+    this.send = h("button", { type: "submit", class: "send", "aria-label": t("send"), title: t("send") }, icon("send"));
+    this.stop = iconButton("stop", t("stop"), onStop, { class: "stop", hidden: true });
+    this.element = h(
+      "form",
+      {
+        class: "composer",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.#submit();
+        },
+      },
+      h("div", { class: "box" }, this.text, this.stop, this.send),
+      h("p", { id: "composer-hint", class: "hint" }, t("composer-hint")),
+    );
+  }
+
+  /** Write for a session (or "new"), going on with what was begun there. */
+  open(session) {
+    this.#draft = `carapax.draft.${session}`;
+    this.set(localStorage.getItem(this.#draft) ?? "");
+  }
+
+  set(text) {
+    this.text.value = text;
+    this.#changed();
+  }
+
+  update({ running, ended }) {
+    this.stop.hidden = !running;
+    this.text.disabled = ended;
+    this.text.placeholder = t(ended ? "session-ended" : running ? "steer" : "write");
+    this.send.disabled = ended || !this.text.value.trim();
+  }
+
+  focus() {
+    this.text.focus({ preventScroll: true });
+  }
+
+  #key(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #changed() {
+    if (this.text.value) localStorage.setItem(this.#draft, this.text.value);
+    else localStorage.removeItem(this.#draft);
+    this.send.disabled = this.text.disabled || !this.text.value.trim();
+    if (GROWS) return;
+    this.text.style.height = "auto";
+    this.text.style.height = `${Math.max(36, this.text.scrollHeight)}px`;
+  }
+
+  #submit() {
+    const text = this.text.value.replace(CONTROL, "").trim();
+    if (!text || this.text.disabled) return;
+    this.onSend(text);
+    this.set("");
+  }
+}

@@ -1,0 +1,256 @@
+// A conversation on screen: each item drawn once and touched again only when its `rev` grows.
+
+import { copyText, h, icon, iconButton } from "../dom.js";
+import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, prettyJson } from "../format.js";
+import { MarkdownStream } from "../markdown.js";
+import { t } from "../strings.js";
+
+const WINDOW = 120;
+const TICK_MS = 200;
+const TOOL_ICONS = { writing: "pen", waiting: "clock", running: "tool", done: "check", error: "warn", stopped: "stop" };
+
+export class Conversation {
+  #views = new Map();
+  #window = WINDOW;
+  #last = [];
+  #timer = 0;
+
+  /** `actions`: `again()` for what failed; without it nothing can be done here, only read. */
+  constructor(actions = {}) {
+    this.actions = actions;
+    this.element = h("div", { class: "conversation" });
+    this.earlier = h("button", { type: "button", class: "quiet earlier", onclick: () => this.#showEarlier() });
+    this.working = h("div", { class: "working" }, h("span", { class: "pulse" }), h("span", { class: "what" }));
+  }
+
+  /** Show the items of a view, then what waits, then `pending`: entries of the outbox. */
+  draw(view, pending = []) {
+    const arrived = new Set([...view.waiting, ...view.items].map((item) => item.key).filter(Boolean));
+    const sending = pending.filter(({ key }) => !arrived.has(key));
+    this.#last = [view, pending];
+    const items = view.items.slice(-this.#window);
+    const hidden = view.items.length - items.length;
+    const wanted = items.map((item) => this.#viewOf(item, item).element);
+    if (hidden) {
+      this.earlier.textContent = t("earlier", { count: formatNumber(hidden) });
+      wanted.unshift(this.earlier);
+    }
+    if (view.run) wanted.push(this.#workingOn(view));
+    wanted.push(...view.waiting.map((item) => this.#viewOf(item, item).element));
+    wanted.push(...sending.map((entry) => this.#viewOf(entry.key, { type: "user", pending: entry, text: entry.text }).element));
+    this.#place(wanted);
+    this.#tick(view.run !== null);
+  }
+
+  #viewOf(key, item) {
+    let view = this.#views.get(key);
+    if (!view) this.#views.set(key, (view = new DRAWN[item.type](this.actions)));
+    if (item.pending || view.rev !== item.rev) view.draw(item);
+    view.rev = item.rev;
+    return view;
+  }
+
+  #place(wanted) {
+    const keep = new Set(wanted);
+    for (const child of [...this.element.children]) if (!keep.has(child)) child.remove();
+    wanted.forEach((element, index) => {
+      const there = this.element.children[index];
+      if (there !== element) this.element.insertBefore(element, there ?? null);
+    });
+    for (const [key, view] of this.#views) if (!keep.has(view.element)) this.#views.delete(key);
+  }
+
+  #workingOn(view) {
+    const tool = [...view.calls.values()].find((call) => call.tool.state === "running")?.tool;
+    const part = view.live?.parts.at(-1);
+    const what = tool ? t("working-tool", { tool: tool.name }) : t(part?.type === "thinking" ? "working-thinking" : "working");
+    this.working.lastChild.textContent = what;
+    this.working.classList.toggle("writing", part?.type === "text");
+    return this.working;
+  }
+
+  #showEarlier() {
+    this.#window += 4 * WINDOW;
+    this.draw(...this.#last);
+  }
+
+  #tick(running) {
+    clearInterval(this.#timer);
+    if (running) this.#timer = setInterval(() => this.#views.forEach((view) => view.tick?.()), TICK_MS);
+  }
+
+  close() {
+    clearInterval(this.#timer);
+  }
+}
+
+function stamp(at) {
+  return h("time", { title: formatExact(at) }, formatClock(at));
+}
+
+class UserItem {
+  constructor({ retry, discard }) {
+    this.retry = retry;
+    this.discard = discard;
+    this.element = h("article", { class: "user" });
+  }
+
+  draw({ text, at, name, waiting, pending }) {
+    const label = h("h3", { class: "unseen" }, name ? t("said", { name }) : t("you"));
+    const bubble = h("div", { class: "bubble" }, text);
+    this.element.classList.toggle("waiting", Boolean(waiting || pending));
+    this.element.classList.toggle("failed", Boolean(pending?.error));
+    this.element.replaceChildren(label, bubble, h("footer", null, pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at)));
+  }
+
+  #sending({ key, error, offline }) {
+    if (!error) return offline ? [icon("clock", 13), t("offline-queued")] : t("sending");
+    return [
+      h("span", { class: "why", role: "alert" }, t("send-failed", { why: error })),
+      h("button", { type: "button", class: "link", onclick: () => this.retry(key) }, t("retry")),
+      h("button", { type: "button", class: "link", onclick: () => this.discard(key) }, t("discard")),
+    ];
+  }
+}
+
+class AnswerItem {
+  parts = [];
+
+  constructor() {
+    this.body = h("div", { class: "parts" });
+    this.foot = h("footer", null);
+    this.element = h("article", { class: "answer" }, h("h3", { class: "unseen" }, t("answered", { agent: t("agent") })), this.body, this.foot);
+  }
+
+  draw(item) {
+    item.parts.forEach((part, index) => {
+      let drawn = this.parts[index];
+      if (drawn?.type !== part.type) {
+        const fresh = new PARTS[part.type]();
+        if (drawn) drawn.element.replaceWith(fresh.element);
+        else this.body.append(fresh.element);
+        this.parts[index] = drawn = fresh;
+        drawn.type = part.type;
+      }
+      if (drawn.rev !== part.rev || drawn.live !== item.live) drawn.draw(part, item);
+      Object.assign(drawn, { rev: part.rev, live: item.live });
+    });
+    for (const extra of this.parts.splice(item.parts.length)) extra.element.remove();
+    this.element.classList.toggle("live", Boolean(item.live));
+    this.#drawFoot(item);
+  }
+
+  tick() {
+    for (const part of this.parts) part.tick?.();
+  }
+
+  #drawFoot({ live, cut, at, parts, model, usage, stop }) {
+    const text = parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
+    const warning = cut ? t("cut") : stop === "length" || stop === "filtered" ? t(stop) : "";
+    this.foot.replaceChildren();
+    if (warning) this.foot.append(h("span", { class: "warning" }, icon("warn", 13), warning));
+    if (live || !text.trim() || parts.some((part) => part.type === "tool")) return;
+    const copy = iconButton("copy", t("copy-answer"), async () => {
+      if (!(await copyText(text))) return;
+      copy.replaceChildren(icon("check", 15));
+      setTimeout(() => copy.replaceChildren(icon("copy", 15)), 1600);
+    });
+    copy.replaceChildren(icon("copy", 15));
+    const tokens = (usage?.output ?? 0) > 0 ? t("tokens", { count: formatNumber(usage.output) }) : "";
+    this.foot.append(copy, stamp(at), h("span", null, model), h("span", null, tokens));
+  }
+}
+
+class TextPart {
+  constructor() {
+    this.element = h("div", { class: "markdown" });
+    this.stream = new MarkdownStream(this.element);
+  }
+
+  draw({ text }) {
+    this.stream.set(text);
+  }
+}
+
+class ThinkingPart {
+  constructor() {
+    this.title = h("span", null);
+    this.text = h("div", { class: "thought" });
+    this.element = h("details", { class: "thinking" }, h("summary", null, icon("chevron", 15), this.title), this.text);
+  }
+
+  draw({ text }, { live }) {
+    this.title.textContent = t(live ? "thinking" : "thought");
+    this.text.textContent = text;
+    this.element.hidden = !text;
+  }
+}
+
+class ToolPart {
+  constructor() {
+    this.sign = h("span", { class: "sign" });
+    this.name = h("span", { class: "name" });
+    this.about = h("span", { class: "about" });
+    this.time = h("span", { class: "elapsed" });
+    this.asked = h("pre", { tabindex: 0, "aria-label": t("arguments") });
+    this.output = h("pre", { tabindex: 0, "aria-label": t("output") });
+    this.element = h(
+      "details",
+      { class: "tool" },
+      h("summary", null, this.sign, this.name, this.about, this.time, icon("chevron", 15)),
+      h("div", { class: "inside" }, h("h4", null, t("arguments")), this.asked, h("h4", null, t("output")), this.output),
+    );
+  }
+
+  draw(part) {
+    const { state, name, result, progress } = part;
+    if (state === "running") this.since ??= performance.now();
+    this.part = part;
+    this.element.dataset.state = state;
+    this.sign.replaceChildren(state === "running" ? h("span", { class: "spinner" }) : icon(TOOL_ICONS[state], 15));
+    this.name.textContent = name;
+    this.about.textContent = callSummary(part.arguments);
+    this.asked.textContent = prettyJson(part.arguments);
+    this.output.textContent = result || progress || (state === "done" ? t("no-output") : t(`tool-${state}`));
+    this.output.classList.toggle("empty", !result && !progress);
+    if (state === "running") this.output.scrollTop = this.output.scrollHeight;
+    this.tick();
+  }
+
+  tick() {
+    const { state, elapsed } = this.part;
+    const running = state === "running";
+    const time = running ? formatElapsed((performance.now() - this.since) / 1000) : elapsed ? formatElapsed(elapsed) : "";
+    this.time.textContent = [state === "done" || running ? "" : t(`tool-${state}`), time].filter(Boolean).join(" · ");
+  }
+}
+
+const PARTS = { text: TextPart, thinking: ThinkingPart, tool: ToolPart };
+
+class NoticeItem {
+  constructor({ again }) {
+    this.again = again;
+    this.element = h("article", { class: "notice" });
+  }
+
+  draw({ tone, code, detail, summary, facts }) {
+    const todo = t(`todo-${code}`);
+    const more = summary && h("details", null, h("summary", null, t("events")), h("p", null, summary), h("ul", null, facts.map((fact) => h("li", null, fact))));
+    this.element.className = `notice ${tone}`;
+    if (tone === "error") this.element.setAttribute("role", "alert");
+    this.element.replaceChildren(
+      icon(tone === "info" ? "info" : "warn", 16),
+      h(
+        "div",
+        null,
+        h("strong", null, t(`notice-${code}`)),
+        detail && code !== "cancelled" ? h("p", null, detail) : null,
+        todo !== `todo-${code}` && h("p", { class: "todo" }, todo),
+        more,
+      ),
+      this.again && ["failed", "interrupted"].includes(code) ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "",
+    );
+  }
+}
+
+const DRAWN = { user: UserItem, answer: AnswerItem, notice: NoticeItem };

@@ -1,0 +1,104 @@
+// One session: its name, and either its conversation or its timeline.
+
+import { h, icon, iconButton } from "../dom.js";
+import { t } from "../strings.js";
+import { Chat } from "./chat.js";
+import { Timeline } from "./timeline.js";
+
+const TABS = { chat: Chat, timeline: Timeline };
+
+export class Session {
+  constructor(app, id) {
+    this.app = app;
+    this.id = id;
+    this.feed = app.feed(id);
+    this.title = h("h1", null);
+    this.meta = h("span", { class: "meta" });
+    this.tabs = h("nav", { class: "tabs", "aria-label": t("view-chat") });
+    this.bar = h(
+      "header",
+      { class: "bar" },
+      app.menuButton(),
+      h("div", { class: "heading" }, this.title, this.meta),
+      iconButton("pen", t("rename"), () => this.#rename(), { class: "not-phone" }),
+      iconButton("end", t("end-session"), () => this.#end(), { class: "not-phone" }),
+      this.tabs,
+    );
+    this.element = h("div", { class: "session" }, this.bar);
+    this.onChange = () => this.#changed();
+    this.feed.addEventListener("change", this.onChange);
+    this.feed.open();
+  }
+
+  /** Show a tab; `seq` is the place in the timeline. */
+  show(name, seq) {
+    if (this.name !== name) {
+      this.tab?.close();
+      this.tab?.element.remove();
+      this.name = name;
+      this.tab = new TABS[name](this.app, this.feed);
+      this.element.append(this.tab.element);
+    }
+    this.tab.go?.(seq);
+    this.tabs.replaceChildren(this.#tab("chat", "chat", ""), this.#tab("timeline", "clock", "/timeline"));
+    this.update();
+  }
+
+  #tab(name, sign, path) {
+    return h(
+      "a",
+      { href: `#/s/${this.id}${path}`, "aria-current": this.name === name ? "page" : null, title: t(`view-${name}`) },
+      icon(sign, 16),
+      h("span", null, t(`view-${name}`)),
+    );
+  }
+
+  #changed() {
+    if (this.feed.problem) {
+      this.element.replaceChildren(this.bar, h("div", { class: "missing" }, h("h2", null, t("not-found")), h("p", null, this.feed.problem.message), h("a", { class: "button", href: "#/" }, t("new-session"))));
+      return;
+    }
+    this.update();
+  }
+
+  update() {
+    const { view } = this.feed;
+    const info = this.app.sessions.find(this.id);
+    const title = info?.title || view.title || t("untitled");
+    this.title.textContent = title;
+    this.title.title = title;
+    document.title = `${title} · ${t("product")}`;
+    const agent = this.app.agents.find(({ name }) => name === view.agent);
+    const model = view.model || agent?.model || "";
+    const origin = view.forkedFrom && h("a", { href: `#/s/${view.forkedFrom}/timeline/${view.forkedAt}`, title: t("forked-from", { seq: view.forkedAt }) }, icon("fork", 13), t("forked", { seq: view.forkedAt }));
+    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), origin || "");
+    this.tab?.update();
+  }
+
+  async #rename() {
+    const input = h("input", { value: this.title.textContent, maxlength: 200, "aria-label": t("rename-session") });
+    if (!(await this.app.ask(t("rename-session"), input, t("save")))) return;
+    await this.app.attempt("session.rename", { session: this.id, title: input.value.trim() });
+    this.app.sessions.refresh();
+  }
+
+  async #end() {
+    if (await this.app.ask(t("end-session"), h("p", null, t("end-sure")), t("end-session"))) {
+      await this.app.attempt("session.end", { session: this.id });
+    }
+  }
+
+  escape() {
+    return this.tab?.escape?.() ?? false;
+  }
+
+  focus() {
+    this.tab?.focus?.();
+  }
+
+  close() {
+    this.feed.removeEventListener("change", this.onChange);
+    this.feed.close();
+    this.tab?.close();
+  }
+}

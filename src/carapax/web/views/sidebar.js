@@ -1,0 +1,95 @@
+// The list of sessions: search, new, theme, signing out. A drawer on a phone.
+
+import { h, icon, iconButton } from "../dom.js";
+import { dayGroup, formatAgo, formatExact } from "../format.js";
+import { t } from "../strings.js";
+
+const THEMES = { auto: "auto", light: "sun", dark: "moon" };
+
+export class Sidebar {
+  constructor(app) {
+    this.app = app;
+    this.rows = new Map();
+    this.search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), autocomplete: "off", oninput: () => this.draw() });
+    this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
+    this.theme = iconButton("auto", "", () => this.#nextTheme());
+    this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
+    this.element = h(
+      "aside",
+      { class: "sidebar", id: "sidebar", "aria-label": t("sessions") },
+      h(
+        "div",
+        { class: "brand" },
+        h("img", { src: "icon.svg", alt: "", width: 22, height: 22 }),
+        h("span", null, t("product")),
+        iconButton("close", t("close"), () => app.toggleDrawer(false), { class: "only-phone" }),
+      ),
+      h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), h("kbd", { "aria-hidden": "true" }, "N")),
+      h("label", { class: "search" }, icon("search", 16), this.search, h("kbd", { "aria-hidden": "true" }, navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K")),
+      this.list,
+      h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.signOut),
+    );
+    this.#drawTheme();
+    setInterval(() => this.draw(), 60_000);
+  }
+
+  focusSearch() {
+    this.search.focus();
+    this.search.select();
+  }
+
+  draw() {
+    const { sessions } = this.app;
+    const wanted = this.search.value.trim().toLowerCase();
+    const shown = sessions.items.filter((info) => !wanted || [info.title, info.agent, info.id].join(" ").toLowerCase().includes(wanted));
+    const groups = Map.groupBy ? Map.groupBy(shown, (info) => dayGroup(info.updated_at)) : new Map([["", shown]]);
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    this.list.replaceChildren(...[...groups].map(([name, infos]) => h("section", null, h("h2", null, name), h("ul", null, infos.map((info) => this.#row(info))))));
+    if (sessions.loaded && !shown.length) {
+      this.list.append(h("p", { class: "none" }, wanted ? t("no-matches", { text: wanted }) : t("no-sessions")));
+    }
+    if (sessions.more && !wanted) this.list.append(h("button", { type: "button", class: "quiet", onclick: () => sessions.loadMore() }, t("more-sessions")));
+    if (focused) this.list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #row(info) {
+    const current = this.app.route.session === info.id;
+    const state = info.state === "running" ? h("span", { class: "dot", role: "img", "aria-label": t("running"), title: t("running") }) : null;
+    return h(
+      "li",
+      null,
+      h(
+        "a",
+        { href: `#/s/${info.id}`, "aria-current": current ? "page" : null, class: info.state === "ended" ? "ended" : null },
+        h("span", { class: "title" }, info.title || t("untitled")),
+        h("span", { class: "sub" }, state, h("span", null, info.agent), h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at))),
+      ),
+    );
+  }
+
+  #arrows(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const links = [...this.list.querySelectorAll("a")];
+    const next = links[links.indexOf(document.activeElement) + step];
+    event.preventDefault();
+    if (next) next.focus();
+    else if (step < 0) this.search.focus();
+  }
+
+  #nextTheme() {
+    const names = Object.keys(THEMES);
+    const next = names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length];
+    document.documentElement.dataset.theme = next;
+    localStorage.setItem("carapax.theme", next);
+    this.#drawTheme();
+  }
+
+  #drawTheme() {
+    const { theme } = document.documentElement.dataset;
+    const label = t("theme", { theme: t(`theme-${theme}`) });
+    this.theme.replaceChildren(icon(THEMES[theme]));
+    this.theme.setAttribute("aria-label", label);
+    this.theme.title = label;
+  }
+}

@@ -1,0 +1,192 @@
+// Every event of a session, and the conversation as it was at any of them.
+
+import { h, icon, iconButton, onFrame } from "../dom.js";
+import { fold } from "../fold.js";
+import { callSummary, formatElapsed, formatExact, oneLine } from "../format.js";
+import { t } from "../strings.js";
+import { Conversation } from "./conversation.js";
+
+const WINDOW = 300;
+
+export class Timeline {
+  #rows = new Map();
+  #window = WINDOW;
+  #shown = "";
+
+  constructor(app, feed) {
+    this.app = app;
+    this.feed = feed;
+    this.seq = 0;
+    this.slider = h("input", { type: "range", min: 1, "aria-label": t("events"), oninput: () => this.#select(Number(this.slider.value)), onchange: () => this.#remember() });
+    this.place = h("output", { class: "place" });
+    this.fork = h("button", { type: "button", class: "button primary", onclick: () => this.#fork() }, icon("fork", 15), t("fork-here"));
+    this.earlier = h("button", { type: "button", class: "quiet", onclick: () => this.#showEarlier() }, t("earlier-events"));
+    this.list = h("ol", { class: "events", "aria-label": t("events"), onkeydown: (event) => this.#arrows(event) });
+    this.caption = h("p", { class: "caption" });
+    this.before = h("div", { class: "before", tabindex: 0, role: "region", "aria-label": t("view-chat") });
+    const step = (name, label, by) => iconButton(name, t(label), () => this.#step(by), { class: by < 0 ? "back" : "" });
+    this.element = h(
+      "div",
+      { class: "timeline" },
+      h("div", { class: "travel" }, step("chevron", "previous-event", -1), this.slider, step("chevron", "next-event", 1), this.place, this.fork),
+      h("div", { class: "panes" }, h("div", { class: "pane list" }, this.earlier, this.list), h("div", { class: "pane" }, this.caption, this.before)),
+    );
+    this.draw = onFrame(() => this.#draw());
+  }
+
+  /** Go to an event; without one, to the last, and stay there as more happen. */
+  go(seq) {
+    this.pinned = Boolean(seq);
+    if (seq) this.seq = seq;
+    this.draw();
+  }
+
+  update() {
+    this.draw();
+  }
+
+  #draw() {
+    const { events } = this.feed;
+    const last = events.length;
+    if (!last) return;
+    if (!this.pinned) this.seq = last;
+    this.seq = Math.min(Math.max(1, this.seq), last);
+    this.#drawRows(events);
+    this.slider.max = last;
+    this.slider.value = this.seq;
+    this.slider.disabled = last < 2;
+    const place = t("at-event", { seq: this.seq, last });
+    this.place.textContent = place;
+    this.slider.setAttribute("aria-valuetext", `${place}: ${t(`kind-${events[this.seq - 1].event.kind}`)}`);
+    this.caption.textContent = t("as-of", { seq: this.seq });
+    this.#drawBefore(events);
+  }
+
+  #drawRows(events) {
+    const start = Math.max(0, Math.min(events.length - this.#window, this.seq - WINDOW / 2));
+    const shown = events.slice(start);
+    const stale = new Set(this.#rows.keys());
+    for (const envelope of shown) {
+      stale.delete(envelope.seq);
+      if (!this.#rows.has(envelope.seq)) this.#rows.set(envelope.seq, this.#row(envelope, events[0].at));
+    }
+    for (const seq of stale) this.#rows.delete(seq);
+    const wanted = shown.map(({ seq }) => this.#rows.get(seq));
+    if (this.list.children.length !== wanted.length || this.list.firstChild !== wanted[0]) this.list.replaceChildren(...wanted);
+    this.earlier.hidden = start === 0;
+    this.selected?.removeAttribute("aria-current");
+    this.selected?.classList.remove("selected");
+    this.selected = this.#rows.get(this.seq);
+    this.selected.classList.add("selected");
+    this.selected.querySelector("button").setAttribute("aria-current", "true");
+    for (const row of wanted) row.classList.toggle("after", Number(row.dataset.seq) > this.seq);
+    scrollWithin(this.list.parentElement, this.selected);
+  }
+
+  #row({ seq, at, run, event }, start) {
+    const json = h("pre", { tabindex: 0, hidden: true });
+    const unfold = iconButton("chevron", t("unfold"), () => {
+      json.hidden = !json.hidden;
+      json.textContent ||= JSON.stringify({ seq, at, run, event }, null, 2);
+      unfold.setAttribute("aria-expanded", String(!json.hidden));
+    }, { "aria-expanded": "false", class: "unfold" });
+    const pick = h(
+      "button",
+      { type: "button", class: "event", onclick: () => { this.#select(seq); this.#remember(); } },
+      h("span", { class: "seq" }, String(seq)),
+      h("span", { class: "kind", dataset: { tone: toneOf(event) } }, t(`kind-${event.kind}`)),
+      h("span", { class: "about" }, summaryOf(event)),
+      h("time", { title: formatExact(at) }, `+${formatElapsed(at - start)}`),
+    );
+    return h("li", { dataset: { seq } }, h("div", { class: "line" }, pick, unfold), json);
+  }
+
+  /** The fold of the events up to here: the same code that shows the present shows the past. */
+  #drawBefore(events) {
+    const shown = `${this.seq}`;
+    if (this.#shown === shown) return;
+    this.#shown = shown;
+    const view = fold(events.slice(0, this.seq));
+    this.conversation?.close();
+    this.conversation = new Conversation();
+    this.conversation.draw(view);
+    const empty = !view.items.length && !view.waiting.length;
+    this.before.replaceChildren(empty ? h("p", { class: "none" }, t("nothing-yet")) : this.conversation.element);
+    this.before.scrollTop = this.before.scrollHeight;
+  }
+
+  #select(seq) {
+    this.seq = seq;
+    this.pinned = true;
+    this.draw();
+  }
+
+  #step(by) {
+    this.#select(Math.min(this.feed.events.length, Math.max(1, this.seq + by)));
+    this.#remember();
+  }
+
+  #arrows(event) {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const next = event.target.closest("li")?.[by > 0 ? "nextElementSibling" : "previousElementSibling"];
+    next?.querySelector("button").focus();
+    if (next) this.#select(Number(next.dataset.seq));
+  }
+
+  /** The address keeps the place, without an entry of the browser's history for each. */
+  #remember() {
+    history.replaceState(null, "", `#/s/${this.feed.session}/timeline/${this.seq}`);
+  }
+
+  #showEarlier() {
+    this.#window += 4 * WINDOW;
+    this.draw();
+  }
+
+  async #fork() {
+    const made = await this.app.attempt("session.fork", { session: this.feed.session, at: this.seq });
+    if (!made) return;
+    this.app.sessions.refresh();
+    location.hash = `#/s/${made.id}`;
+  }
+
+  focus() {
+    this.slider.focus();
+  }
+
+  close() {
+    this.conversation?.close();
+  }
+}
+
+function scrollWithin(pane, row) {
+  if (pane.contains(document.activeElement) && document.activeElement !== pane && !row.contains(document.activeElement)) return;
+  const top = row.offsetTop - pane.offsetTop;
+  if (top < pane.scrollTop + 40) pane.scrollTop = top - 40;
+  else if (top + row.offsetHeight > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + row.offsetHeight - pane.clientHeight + 16;
+}
+
+function toneOf({ kind, reason = "done", result }) {
+  if (kind === "run_finished") return reason === "done" ? "done" : "bad";
+  if (kind === "tool_returned") return result.is_error ? "bad" : "tool";
+  return { tool_called: "tool", message_received: "person", model_responded: "model", run_started: "run" }[kind] ?? "";
+}
+
+const SUMMARIES = {
+  session_started: ({ agent, channel }) => `${agent} · ${channel}`,
+  message_received: ({ text }) => text,
+  run_started: ({ model, attempt }) => [model, attempt > 1 && `× ${attempt}`].filter(Boolean).join(" "),
+  steered: ({ messages }) => messages.join(", "),
+  model_responded: ({ message: { parts } }) => parts.map((part) => (part.type === "tool_call" ? `${part.name}(${callSummary(part.arguments)})` : part.text)).join(" "),
+  tool_called: ({ call }) => `${call.name}: ${callSummary(call.arguments)}`,
+  tool_returned: ({ result }) => `${result.name}: ${result.text}`,
+  state_changed: ({ key, value }) => `${key} = ${JSON.stringify(value)}`,
+  history_compacted: ({ summary }) => summary,
+  message_sent: ({ key }) => key,
+  run_finished: ({ reason, detail = "" }) => `${reason} ${detail}`,
+  session_ended: ({ reason = "" }) => reason,
+};
+
+const summaryOf = (event) => oneLine(SUMMARIES[event.kind]?.(event) ?? "", 200);

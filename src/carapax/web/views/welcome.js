@@ -1,0 +1,74 @@
+// A new session: what to do here, and where to type it.
+
+import { h } from "../dom.js";
+import { newKey } from "../outbox.js";
+import { t } from "../strings.js";
+import { Composer } from "./composer.js";
+import { Conversation } from "./conversation.js";
+
+const CHIPS = ["try-shell", "try-write", "try-read", "try-remember", "try-recall", "try-list"];
+
+export class Welcome {
+  constructor(app) {
+    this.app = app;
+    this.key = newKey();
+    this.agent = h("select", { "aria-label": t("agent"), onchange: () => this.#drawAgent() });
+    this.model = h("span", { class: "model" });
+    this.text = h("p", { class: "lead" });
+    this.conversation = new Conversation({ retry: (key) => app.outbox.retry(key), discard: (key) => app.outbox.remove(key) });
+    this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => {} });
+    const chips = CHIPS.map((key) => h("li", null, h("button", { type: "button", class: "chip", onclick: () => this.#try(t(key)) }, t(key))));
+    this.element = h(
+      "div",
+      { class: "welcome" },
+      h("header", { class: "bar" }, app.menuButton(), h("span", { class: "grow" })),
+      h(
+        "div",
+        { class: "middle" },
+        h("h1", null, t("welcome")),
+        this.text,
+        this.conversation.element,
+        this.composer.element,
+        h("ul", { class: "chips" }, chips),
+        h("p", { class: "who" }, this.agent, this.model),
+      ),
+    );
+    this.composer.open("new");
+    this.update();
+  }
+
+  update() {
+    const { agents, outbox, rpc } = this.app;
+    const chosen = this.agent.value;
+    this.agent.replaceChildren(...agents.map(({ name }) => h("option", { value: name }, name)));
+    if (agents.some(({ name }) => name === chosen)) this.agent.value = chosen;
+    this.agent.hidden = agents.length < 2;
+    this.#drawAgent();
+    const pending = outbox.entries.filter(({ session }) => !session).map((entry) => ({ ...entry, offline: rpc.state !== "open" }));
+    this.conversation.draw({ items: [], waiting: [], run: null, calls: new Map() }, pending);
+    this.composer.update({ running: false, ended: false });
+  }
+
+  #drawAgent() {
+    const agent = this.app.agents.find(({ name }) => name === this.agent.value);
+    this.text.textContent = t(agent?.demo ? "welcome-demo" : "welcome-text");
+    this.model.replaceChildren(...this.app.modelBadge(agent?.model ?? ""));
+  }
+
+  #try(text) {
+    this.composer.set(text);
+    this.composer.focus();
+  }
+
+  #send(text) {
+    this.app.outbox.add({ conversation: this.key, agent: this.agent.value, text });
+  }
+
+  focus() {
+    this.composer.focus();
+  }
+
+  close() {
+    this.conversation.close();
+  }
+}
