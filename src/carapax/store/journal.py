@@ -63,9 +63,7 @@ class Journal:
         """
         at = round(self._clock.now(), 6)
         statements: list[Statement] = []
-        places = [
-            _write(statements, session, Stored(at, event, run), fence, nth) for nth, event in enumerate(events, 1)
-        ]
+        places = [_write(statements, session, Stored(at, event, run), fence) for event in events]
         own = len(statements)
         statements.extend(also)
         told: list[Envelope] = []
@@ -234,7 +232,7 @@ class Journal:
     ) -> SessionInfo:
         """A session from many events, of which those who watch all sessions are told only the first."""
         statements: list[Statement] = []
-        _write(statements, new, first, "", 1)
+        _write(statements, new, first, "")
         statements += rest
         for event, run in tail:
             statements.append(added(new, Stored(now, event, run)))
@@ -255,13 +253,13 @@ class Journal:
                 yield msgspec.json.encode(envelope) + b"\n"
 
 
-def _write(statements: list[Statement], session: str, one: Stored, fence: str, nth: int) -> int:
-    """Add what keeps the event, the `nth` of its transaction; the place of the statement that returns its seq."""
+def _write(statements: list[Statement], session: str, one: Stored, fence: str) -> int:
+    """Add what keeps the event; the place of the statement that returns its seq."""
     event = one.event
     if isinstance(event, SessionStarted):
         statements.append(started(session, event, one.at))
     elif isinstance(event, MessageReceived) and event.dedupe_key is not None:
-        statements.append(receipt(session, event, nth))
+        statements.append(receipt(session, event))
     place = len(statements)
     statements.append(kept(session, one, fence))
     statements.extend(changes(session, event, one.at, one.run))

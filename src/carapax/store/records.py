@@ -32,7 +32,7 @@ _COPY = (
     "WHERE n.id = $2 AND e.session = (SELECT s.number FROM sessions s WHERE s.id = $1) AND e.seq > 1 AND e.seq <= $3"
 )
 _RECEIPT = (
-    f"INSERT INTO receipts (channel, dedupe_key, session, message, seq) SELECT $2, $3, $1, $4, {_HEAD} + $5 "
+    f"INSERT INTO receipts (channel, dedupe_key, session, message, seq) SELECT $2, $3, $1, $4, {_HEAD} + 1 "
     "FROM sessions s WHERE s.id = $1 AND s.ended = 0 ON CONFLICT DO NOTHING"
 )
 SESSION_COLUMNS = (
@@ -111,9 +111,9 @@ def copy(session: str, new: str, upto: int) -> Statement:
     return Statement(_COPY, (session, new, upto), upto - 1)
 
 
-def receipt(session: str, event: MessageReceived, place: int) -> Statement:
-    """Keep the message's dedupe key, for the event that comes `place` after the last; fails when it is kept."""
-    return Statement(_RECEIPT, (session, event.channel, event.dedupe_key, event.id, place), 1)
+def receipt(session: str, event: MessageReceived) -> Statement:
+    """Keep the message's dedupe key, for the event that is kept next; fails when it is kept."""
+    return Statement(_RECEIPT, (session, event.channel, event.dedupe_key, event.id), 1)
 
 
 def started(session: str, event: SessionStarted, at: float) -> Statement:
