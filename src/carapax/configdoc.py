@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -87,22 +87,28 @@ def toml_key(name: str) -> str:
 
 def _table(key: Key, port: int) -> Iterator[str]:
     if table := table_type(key.type):
-        yield from _section(key.name, table, header=f"[{key.name}]", set_here={"port": port} if port else {})
+        yield from _section(table, key.name, {"port": port} if port and key.name == "gateway" else {})
     elif named := named_table_type(key.type):
-        name = _NAMED_TABLES[key.name]
-        yield from _section(key.name, named, header=f"{'' if key.default else '#'}[{key.name}.{name}]")
+        yield from _section(named, f"{key.name}.{_NAMED_TABLES[key.name]}", off="" if key.default else "#")
     elif key.name in _EXTENSION_TABLES:
         yield from (f"# {key.meaning}", f"#[{key.name}.NAME]", "")
         for name in extensions.names(_EXTENSION_TABLES[key.name]):
             yield from _extension(key.name, name)
 
 
-def _section(name: str, table: type[Struct], header: str, set_here: dict[str, object] | None = None) -> Iterator[str]:
+def _section(
+    table: type[Struct], path: str, settings: Mapping[str, object] | None = None, off: str = ""
+) -> Iterator[str]:
+    """A table under its header, which `off` turns into a comment; then the tables inside of it."""
     yield f"# {summary(table)}"
-    yield header
+    yield f"{off}[{path}]"
+    inner = [(key.name, kind) for key in keys(table) if (kind := table_type(key.type))]
     for key in keys(table):
-        yield from _key(key, (set_here or {}).get(key.name) if name == "gateway" else None)
+        if not table_type(key.type):
+            yield from _key(key, (settings or {}).get(key.name))
     yield ""
+    for name, kind in inner:
+        yield from _section(kind, f"{path}.{name}", off=off)
 
 
 def _extension(table: str, name: str) -> Iterator[str]:
@@ -112,9 +118,9 @@ def _extension(table: str, name: str) -> Iterator[str]:
     except ConfigError as error:
         yield from (f"# {error}", f"#[{table}.{name}]", "")
         return
-    config: type[Struct] = module.Config
-    if msgspec.structs.fields(config):
-        yield from _section(table, config, header=f"#[{table}.{name}]")
+    config: type[Struct] | None = getattr(module, "Config", None)
+    if config and msgspec.structs.fields(config):
+        yield from _section(config, f"{table}.{name}", off="#")
 
 
 def _key(key: Key, setting: object = None) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""The record of a home as its running gateway tells it."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from carapax.cli.rpc import Gateway
+from carapax.events import Envelope
+from carapax.store.records import SessionInfo
+from carapax.store.tokens import Token
+
+_PAGE = 1000
+
+
+class _Sessions(Struct):
+    sessions: list[SessionInfo]
+
+
+class _Events(Struct):
+    events: list[Envelope]
+    seq: int
+
+
+class _Exported(Struct):
+    jsonl: str
+
+
+class _Created(Struct):
+    token: Token
+    secret: str
+
+
+class _Tokens(Struct):
+    tokens: list[Token]
+
+
+class Asked:
+    """The record as the running gateway tells it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._call = gateway.call
+
+    def sessions(self, limit: int) -> list[SessionInfo]:
+        return self._call("session.list", {"limit": limit}, _Sessions).sessions
+
+    def events(self, session: str) -> Iterable[Envelope]:
+        after = 0
+        while page := self._call("session.events", {"session": session, "after": after, "limit": _PAGE}, _Events):
+            yield from page.events
+            if len(page.events) < _PAGE:
+                return
+            after = page.seq
+
+    def fork(self, session: str, at: int | None) -> SessionInfo:
+        params: dict[str, object] = {"session": session} if at is None else {"session": session, "at": at}
+        return self._call("session.fork", params, SessionInfo)
+
+    def export(self, session: str) -> bytes:
+        return self._call("session.export", {"session": session}, _Exported).jsonl.encode()
+
+    def import_(self, lines: bytes) -> SessionInfo:
+        return self._call("session.import", {"jsonl": lines.decode()}, SessionInfo)
+
+    def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
+        created = self._call("token.create", {"name": name, "scopes": scopes}, _Created)
+        return created.token, created.secret
+
+    def tokens(self) -> list[Token]:
+        return self._call("token.list", {}, _Tokens).tokens
+
+    def revoke_token(self, token: str) -> None:
+        self._call("token.revoke", {"token": token}, dict[str, str])

@@ -1,0 +1,134 @@
+"""`carapax chat`: one message, or a conversation at the keyboard."""
+
+import logging
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import click
+import msgspec
+from msgspec.structs import replace
+
+from carapax.api.reply import Reply
+from carapax.cli.background import Background
+from carapax.cli.conversation import Conversation, converse
+from carapax.cli.group import home, takes_home
+from carapax.cli.keyboard import Keyboard
+from carapax.cli.printer import Printer
+from carapax.cli.record import open_record
+from carapax.cli.rpc import find_gateway
+from carapax.cli.serving import serve
+from carapax.cli.terminal import clean, one_line, time_of, write
+from carapax.config import Home
+from carapax.configfile import first_start, load
+from carapax.errors import CarapaxError
+from carapax.events import Envelope
+
+_HELP = """\
+/new       start another session
+/sessions  list the last sessions; `carapax chat --session ID` goes on with one
+/stop      stop what the agent is doing (so does Ctrl-C while it answers)
+/quit      leave (so does Ctrl-D)"""
+
+
+@click.command()
+@click.option("--message", "-m", help="Say this, print the answer, and leave; - reads it from standard input.")
+@click.option("--session", default="", help="Go on with this session.  [default: a new one]")
+@click.option("--agent", default="", help="Who answers in a new session.  [default: the first agent]")
+@click.option("--model", default="", help='"provider/model" instead of the agent\'s own.')
+@click.option("--json", "as_json", is_flag=True, help="Print one event a line, as JSON.")
+@takes_home
+def command(message: str | None, session: str, agent: str, model: str, as_json: bool) -> None:
+    """Talk to an agent.
+
+    Where no gateway runs on the home, one is started for as long as the conversation lasts.
+    """
+    if message == "-":
+        message = sys.stdin.read()
+    background = Background(_open(home(), session, agent, model))
+    with background as conversation:
+        chat = Chat(background, conversation, as_json, one_shot=message is not None)
+        if message is not None:
+            sys.exit(0 if chat.say(message) else 1)
+        chat.run(home())
+
+
+class Chat:
+    """The loop at the keyboard; `say` returns whether the answer came to its regular end."""
+
+    def __init__(
+        self, background: Background[Conversation], conversation: Conversation, as_json: bool, one_shot: bool
+    ) -> None:
+        self._background = background
+        self._conversation = conversation
+        self._as_json = as_json
+        self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout)
+
+    def run(self, home: Home) -> None:
+        keyboard = Keyboard(home.data_dir / "history")
+        if self._conversation.session:
+            title = self._background.start(self._conversation.title()).result()
+            keyboard.note(f"session {self._conversation.session} {one_line(title)}")
+        keyboard.note("/help lists what else can be done here")
+        for line in keyboard.lines():
+            try:
+                if line.startswith("/"):
+                    if not self._obey(line, home):
+                        return
+                else:
+                    self.say(line)
+            except CarapaxError as error:
+                click.echo(f"Error: {clean(str(error))}", err=True)
+
+    def say(self, text: str) -> bool:
+        """Ctrl-C stops the run; once more leaves."""
+        saying = self._background.start(self._conversation.say(text, self._show))
+        try:
+            reply = saying.result()
+        except KeyboardInterrupt:
+            self._background.start(self._conversation.cancel())
+            reply = saying.result()
+        return _is_done(reply)
+
+    def _show(self, envelope: Envelope) -> None:
+        if self._as_json:
+            write(msgspec.json.encode(envelope).decode() + "\n")
+        else:
+            self._printer.show(envelope)
+
+    def _obey(self, line: str, home: Home) -> bool:
+        """Do what a line that begins with / says; false to leave."""
+        match line.split()[0]:
+            case "/quit" | "/exit":
+                return False
+            case "/new":
+                self._conversation.session = ""
+            case "/stop":
+                self._background.start(self._conversation.cancel()).result()
+            case "/sessions":
+                for info in open_record(home).sessions(10):
+                    click.echo(f"{info.id}  {time_of(info.updated_at)}  {one_line(info.title or info.agent, 60)}")
+            case "/help":
+                click.echo(_HELP)
+            case other:
+                click.echo(f"there is no {clean(other)}; /help lists what there is", err=True)
+        return True
+
+
+def _is_done(reply: Reply) -> bool:
+    return reply.finish == "done"
+
+
+@asynccontextmanager
+async def _open(home: Home, session: str, agent: str, model: str) -> AsyncGenerator[Conversation, None]:
+    async with AsyncExitStack() as stack:
+        if gateway := find_gateway(home):
+            running = gateway.running
+        else:
+            first_start(home)
+            click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
+            logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+            config = load(home)
+            config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
+            running = (await stack.enter_async_context(serve(home, config))).running
+        yield await stack.enter_async_context(converse(running, session, agent, model))

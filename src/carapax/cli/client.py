@@ -1,0 +1,155 @@
+"""A connection to a running gateway that stays: calls, and events as they happen, also across a lost connection."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from carapax.cli.rpc import RpcError, Running
+from carapax.errors import Unavailable
+from carapax.events import Envelope
+
+T = TypeVar("T")
+_TRIES = 8
+_FIRST_PAUSE_S = 0.1
+_CONNECT_TIMEOUT_S = 10.0
+
+
+class _Message(Struct):
+    """A response, by its `id`, or a notification, by its `method`."""
+
+    id: int | None = None
+    method: str = ""
+    params: Raw = Raw(b"null")
+    result: Raw | UnsetType = UNSET
+    error: RpcError | None = None
+
+
+class _Dropped(Exception):
+    """The connection is gone; it may be made again."""
+
+
+class Client:
+    """Made by `connect`. One task calls and iterates; `send` may be called by others meanwhile."""
+
+    def __init__(self, http: aiohttp.ClientSession, running: Running) -> None:
+        self._http = http
+        self._running = running
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._events: deque[Envelope] = deque()
+        self._watched: tuple[str, int] | None = None
+        self._last_id = 0
+
+    async def call(self, method: str, params: dict[str, Any], result: type[T]) -> T:
+        """Ask, and wait for the answer; a lost connection is made again and the question repeated.
+
+        Raises CarapaxError for what the gateway refuses, Unavailable when it cannot be reached.
+        """
+        pause_s = _FIRST_PAUSE_S
+        for _ in range(_TRIES):
+            try:
+                return await self._exchange(method, params, result)
+            except _Dropped:
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+        raise Unavailable(f"the gateway at {self._running.url} is gone", "start it again with `carapax`")
+
+    async def watch(self, session: str, after: int) -> None:
+        """From now on `events` yields what happens in this session after the event `after`."""
+        self._events.clear()
+        self._watched = (session, after)
+        await self.call("session.subscribe", {"session": session, "after": after}, dict[str, Any])
+
+    async def events(self) -> AsyncIterator[Envelope]:
+        """The events of the watched session, without end. What was streamed while the connection was lost is missing;
+        what is kept is not. Raises Unavailable when the gateway stays away."""
+        while True:
+            if self._events:
+                yield self._events.popleft()
+                continue
+            try:
+                await self._receive()
+            except _Dropped:
+                await self.call("health", {}, dict[str, Any])
+
+    async def send(self, method: str, params: dict[str, Any]) -> None:
+        """Ask without waiting for the answer, which nobody hears; nothing happens while the connection is lost."""
+        if self._socket is not None and not self._socket.closed:
+            await self._write(self._socket, method, params)
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _exchange(self, method: str, params: dict[str, Any], result: type[T]) -> T:
+        try:
+            if self._socket is None:
+                await self._open()
+            assert self._socket is not None
+            return await self._ask(self._socket, method, params, result)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._socket = None
+            raise _Dropped from error
+
+    async def _open(self) -> None:
+        headers = {"Authorization": f"Bearer {self._running.token}"}
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            self._socket = await self._http.ws_connect(self._running.url + "/ws", headers=headers, max_msg_size=0)
+        if self._watched is not None:
+            session, after = self._watched
+            await self._ask(self._socket, "session.subscribe", {"session": session, "after": after}, dict[str, Any])
+
+    async def _ask(
+        self, connection: aiohttp.ClientWebSocketResponse, method: str, params: dict[str, Any], result: type[T]
+    ) -> T:
+        asked = await self._write(connection, method, params)
+        while True:
+            message = await self._receive()
+            if message.id != asked:
+                continue
+            if message.error is not None:
+                raise message.error.told()
+            if isinstance(message.result, UnsetType):
+                raise Unavailable(f"{self._running.url} does not answer as a gateway does")
+            return msgspec.json.decode(message.result, type=result)
+
+    async def _write(self, connection: aiohttp.ClientWebSocketResponse, method: str, params: dict[str, Any]) -> int:
+        self._last_id += 1
+        asked = self._last_id
+        request = {"jsonrpc": "2.0", "id": asked, "method": method, "params": params}
+        await connection.send_str(msgspec.json.encode(request).decode())
+        return asked
+
+    async def _receive(self) -> _Message:
+        """The next message; an event is put into the queue as well."""
+        if self._socket is None:
+            raise _Dropped
+        frame = await self._socket.receive()
+        if frame.type is not aiohttp.WSMsgType.TEXT:
+            self._socket = None
+            raise _Dropped
+        message = msgspec.json.decode(frame.data, type=_Message)
+        if message.method == "event":
+            self._take(msgspec.json.decode(message.params, type=Envelope))
+        return message
+
+    def _take(self, envelope: Envelope) -> None:
+        if self._watched is not None and envelope.session == self._watched[0]:
+            self._watched = (envelope.session, max(self._watched[1], envelope.seq))
+            self._events.append(envelope)
+
+
+@asynccontextmanager
+async def connect(running: Running) -> AsyncIterator[Client]:
+    """A client of the gateway that `running` tells of; the connection is made with the first call."""
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, running)
+        try:
+            yield client
+        finally:
+            await client.close()

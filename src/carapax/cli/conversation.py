@@ -1,0 +1,75 @@
+"""One conversation with an agent over a connection to the gateway."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from carapax.api.reply import Answering, Reply
+from carapax.cli.client import Client, connect
+from carapax.cli.rpc import Running
+from carapax.clock import SystemClock
+from carapax.errors import CarapaxError
+from carapax.events import Envelope
+from carapax.store.records import SessionInfo
+
+Show = Callable[[Envelope], None]
+
+
+class Sent(Struct):
+    session: str
+    message: str
+    seq: int
+
+
+class Conversation:
+    """Says things and shows what comes of it. `session` is "" until the first message of a new one."""
+
+    def __init__(self, client: Client, session: str, agent: str, model: str) -> None:
+        self.session = session
+        self._client = client
+        self._agent = agent
+        self._model = model
+        self._watching = ""
+        self._clock = SystemClock()
+
+    async def say(self, text: str, show: Show) -> Reply:
+        """Send a message and show what happens until the run that took it has ended. Raises CarapaxError."""
+        await self._watch()
+        params = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
+        if self._model:
+            params["model"] = self._model
+        sent = await self._client.call("session.message", params, Sent)
+        answering = Answering(sent.message)
+        async for envelope in self._client.events():
+            answering.apply(envelope)
+            if envelope.seq > sent.seq:
+                show(envelope)
+            if answering.reply is not None:
+                return answering.reply
+        raise CarapaxError("the events ended before the run did")
+
+    async def cancel(self) -> None:
+        """Stop the run that is under way, if any; `say` then returns as soon as it has stopped."""
+        if self.session:
+            await self._client.send("session.cancel", {"session": self.session})
+
+    async def title(self) -> str:
+        """Raises CarapaxError for a session that does not exist."""
+        return (await self._client.call("session.get", {"session": self.session}, SessionInfo)).title
+
+    async def _watch(self) -> None:
+        if not self.session:
+            params: dict[str, Any] = {"agent": self._agent, "model": self._model}
+            self.session = (await self._client.call("session.create", params, SessionInfo)).id
+        if self._watching != self.session:
+            info = await self._client.call("session.get", {"session": self.session}, SessionInfo)
+            await self._client.watch(self.session, info.seq)
+            self._watching = self.session
+
+
+@asynccontextmanager
+async def converse(running: Running, session: str, agent: str, model: str) -> AsyncGenerator[Conversation, None]:
+    async with connect(running) as client:
+        yield Conversation(client, session, agent, model)

@@ -1,0 +1,85 @@
+"""Prints a run as it happens: the answer as it streams, each tool call as one line."""
+
+import sys
+from typing import TextIO
+
+from carapax.cli.terminal import clean, dim, one_line
+from carapax.events import (
+    Envelope,
+    HistoryCompacted,
+    ModelResponded,
+    RunFinished,
+    StreamReset,
+    TextDelta,
+    ThinkingDelta,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import ToolCall
+
+
+class Printer:
+    """`answer` gets what the agent says, `aside` everything else (tool calls, thoughts, why a run ended)."""
+
+    def __init__(self, answer: TextIO | None = None, aside: TextIO | None = None) -> None:
+        self._answer = answer or sys.stdout
+        self._aside = aside or sys.stdout
+        self._calls: dict[str, ToolCall] = {}
+        self._streamed = ""
+        self._thinking = False
+        self._line_open = False
+
+    def show(self, envelope: Envelope) -> None:
+        match envelope.event:
+            case TextDelta(text=text):
+                self._say(text)
+            case ThinkingDelta(text=text):
+                self._think(text)
+            case StreamReset(reason=reason):
+                self._note(f"(starting this answer again: {one_line(reason)})")
+                self._streamed = ""
+            case ModelResponded(message=message):
+                missing = message.text.removeprefix(self._streamed)
+                self._say(missing)
+                self._end_line()
+                self._streamed = ""
+            case ToolCalled(call=call):
+                self._calls[call.id] = call
+            case ToolReturned(result=result):
+                call = self._calls.pop(result.call_id, ToolCall(result.call_id, result.name, ""))
+                outcome = ("failed: " if result.is_error else "") + one_line(result.text, 80)
+                self._note(f"· {one_line(call.name, 40)} {one_line(call.arguments, 80)} → {outcome}")
+            case HistoryCompacted():
+                self._note("(the history was shortened for the model; the record keeps it whole)")
+            case RunFinished(reason=reason, detail=detail) if reason != "done":
+                self._note(f"({reason}{': ' if detail else ''}{clean(detail)})")
+            case _:
+                pass
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
+        if self._thinking:
+            self._end_line()
+        self._streamed += text
+        self._put(self._answer, clean(text))
+        self._line_open = not text.endswith("\n")
+
+    def _think(self, text: str) -> None:
+        self._thinking = True
+        self._put(self._aside, dim(clean(text), self._aside.isatty()))
+        self._line_open = not text.endswith("\n")
+
+    def _note(self, text: str) -> None:
+        self._end_line()
+        self._put(self._aside, dim(text, self._aside.isatty()) + "\n")
+
+    def _end_line(self) -> None:
+        if self._line_open:
+            self._put(self._aside if self._thinking else self._answer, "\n")
+        self._line_open = self._thinking = False
+
+    def _put(self, stream: TextIO, text: str) -> None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()

@@ -1,0 +1,38 @@
+"""The sessions and tokens of a home: asked of the gateway that runs on it, else read from its database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from carapax.cli.rpc import find_gateway
+
+if TYPE_CHECKING:
+    from carapax.config import Home
+    from carapax.events import Envelope
+    from carapax.store.records import SessionInfo
+    from carapax.store.tokens import Token
+
+
+class Record(Protocol):
+    """All of it is as of the call; a session or token that does not exist raises a CarapaxError."""
+
+    def sessions(self, limit: int) -> list[SessionInfo]: ...
+    def events(self, session: str) -> Iterable[Envelope]: ...
+    def fork(self, session: str, at: int | None) -> SessionInfo: ...
+    def export(self, session: str) -> bytes: ...
+    def import_(self, lines: bytes) -> SessionInfo: ...
+    def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]: ...
+    def tokens(self) -> list[Token]: ...
+    def revoke_token(self, token: str) -> None: ...
+
+
+def open_record(home: Home) -> Record:
+    """The two kinds are imported when needed: neither should pay for the other."""
+    if gateway := find_gateway(home):
+        from carapax.cli.asked import Asked
+
+        return Asked(gateway)
+    from carapax.cli.stored import Stored
+
+    return Stored(home)

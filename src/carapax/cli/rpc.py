@@ -1,0 +1,96 @@
+"""Finds the gateway that runs on a home, and asks it one thing at a time over HTTP."""
+
+import socket
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from carapax.config import Home
+from carapax.errors import CarapaxError, Unavailable
+
+T = TypeVar("T")
+_TIMEOUT_S = 60.0
+
+
+class Running(Struct, frozen=True):
+    """What a running gateway says of itself in its run file."""
+
+    url: str
+    pid: int
+    token: str
+    version: str = ""
+
+
+class ErrorData(Struct, frozen=True):
+    kind: str = ""
+    hint: str = ""
+
+
+class RpcError(Struct, frozen=True):
+    code: int
+    message: str
+    data: ErrorData = ErrorData()
+
+    def told(self) -> CarapaxError:
+        return CarapaxError(self.message, self.data.hint)
+
+
+class Gateway:
+    """A running gateway."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+
+    def call(self, method: str, params: Struct | dict[str, object], result: type[T]) -> T:
+        """Raises Unavailable when nobody answers, CarapaxError for what the gateway refuses."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = self._post("/rpc", msgspec.json.encode(request))
+        try:
+            message: dict[str, Any] = msgspec.json.decode(answer, type=dict[str, Any])
+            if "error" in message:
+                raise msgspec.convert(message["error"], RpcError).told()
+            return msgspec.convert(message.get("result"), result)
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"{self.running.url} does not answer as a gateway does: {error}") from error
+
+    def is_alive(self) -> bool:
+        address = urlsplit(self.running.url)
+        try:
+            with socket.create_connection((address.hostname or "", address.port or 80), timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def _post(self, path: str, body: bytes) -> bytes:
+        import http.client
+
+        address = urlsplit(self.running.url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT_S)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.running.token}"}
+        try:
+            connection.request("POST", path, body, headers)
+            return connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the gateway at {self.running.url} does not answer: {error}") from error
+        finally:
+            connection.close()
+
+
+def find_gateway(home: Home) -> Gateway | None:
+    """The gateway that runs on this home now, or None."""
+    try:
+        running = msgspec.json.decode(home.run_file.read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    gateway = Gateway(running)
+    return gateway if gateway.is_alive() else None
+
+
+def need_gateway(home: Home) -> Gateway:
+    """Raises Unavailable, with the remedy, when none runs."""
+    gateway = find_gateway(home)
+    if gateway is None:
+        raise Unavailable(f"no gateway is running for {home.data_dir}", "start it with `carapax`")
+    return gateway

@@ -1,0 +1,72 @@
+"""`carapax serve`, and `carapax` alone."""
+
+import asyncio
+import logging
+import signal
+import webbrowser
+from pathlib import Path
+
+import click
+import uvloop
+from msgspec.structs import replace
+
+from carapax.cli.group import home, takes_home
+from carapax.cli.rpc import find_gateway
+from carapax.cli.serving import Serving, serve
+from carapax.cli.terminal import clean, one_line
+from carapax.config import Config, Home
+from carapax.configfile import check_extensions, first_start, load, warnings
+from carapax.errors import StoreLocked
+from carapax.version import __version__
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of gateway.port; 0 takes any free one.")
+@click.option("--host", help="Instead of gateway.host.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@takes_home
+def command(port: int | None, host: str | None, open_page: bool) -> None:
+    """Start the gateway, until Ctrl-C or SIGTERM."""
+    place = home()
+    is_new = first_start(place)
+    config = load(place)
+    check_extensions(config)
+    gateway = config.gateway
+    gateway = replace(gateway, port=gateway.port if port is None else port, host=host or gateway.host)
+    config = replace(config, gateway=gateway)
+    logging.basicConfig(level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(place, config, is_new, open_page))
+
+
+async def _serve(place: Home, config: Config, is_new: bool, open_page: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with serve(place, config) as serving:
+            _greet(serving, config, place.config_file if is_new else None)
+            if open_page:
+                webbrowser.open(serving.running.url)
+            await stop.wait()
+            click.echo("stopping")
+    except StoreLocked as error:
+        gateway = find_gateway(place)
+        raise StoreLocked(f"{error.message}: {gateway.running.url}", error.hint) if gateway else error from None
+
+
+def _greet(serving: Serving, config: Config, written: Path | None) -> None:
+    click.echo(f"carapax {__version__} is at {serving.running.url}")
+    if written:
+        click.echo(f"  wrote    {written}")
+    for agent in serving.agents:
+        click.echo(f"  agent    {agent.name}: model {clean(agent.model)} ({one_line(agent.model_reason, 200)})")
+        click.echo(
+            f"  sandbox  {agent.sandbox}{' works' if agent.sandbox_ok else ' CANNOT BE USED, so no tool that needs it'}"
+        )
+        if not agent.sandbox_ok:
+            click.echo(f"           {clean(agent.sandbox_detail)}")
+    for warning in warnings(config):
+        click.echo(f"  warning  {warning}")
+    click.echo("Open the address in a browser, or say something with `carapax chat`. Ctrl-C stops.")

@@ -1,0 +1,66 @@
+"""A whole gateway, from its lock to its port, with the run file by which commands find it."""
+
+import os
+import secrets
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from carapax.app import open_app, supervise
+from carapax.cli.rpc import Running
+from carapax.config import Config, Home
+from carapax.errors import StoreError
+from carapax.gateway.server import open_gateway
+from carapax.redaction import Secret
+from carapax.sessions.sessions import AgentStatus
+from carapax.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A gateway that listens."""
+
+    running: Running
+    agents: list[AgentStatus]
+
+
+@asynccontextmanager
+async def serve(home: Home, config: Config) -> AsyncGenerator[Serving, None]:
+    """Open the gateway of a home, and close it at the end.
+
+    Raises ConfigError, StoreLocked when another process holds the home, another StoreError when the home cannot be
+    used, Unavailable when the port is taken.
+    """
+    local = Secret(secrets.token_urlsafe(32))
+    async with (
+        open_app(config, home, environ=os.environ) as app,
+        open_gateway(app.services, supervise, local=local) as gateway,
+    ):
+        running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)
+        with _announced(home, running):
+            yield Serving(running, app.services.sessions.agents())
+
+
+def _url(host: str, port: int) -> str:
+    """An address of this machine under which the gateway answers."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{reached}:{port}"
+
+
+@contextmanager
+def _announced(home: Home, running: Running) -> Iterator[None]:
+    """Write the run file, private and at once whole; it is gone again at the end."""
+    draft = home.run_file.with_suffix(".new")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(msgspec.json.encode(running))
+        draft.replace(home.run_file)
+    except OSError as error:
+        raise StoreError(f"{home.run_file} cannot be written: {error.strerror}", "make it writable") from error
+    try:
+        yield
+    finally:
+        home.run_file.unlink(missing_ok=True)

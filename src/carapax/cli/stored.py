@@ -1,0 +1,100 @@
+"""The record of a home as it lies on disk, while no gateway runs on it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from carapax.clock import SystemClock
+from carapax.config import Home
+from carapax.configfile import first_start
+from carapax.errors import NotFound, StoreError
+from carapax.events import Envelope
+from carapax.homelock import lock_home
+from carapax.store.database import Database
+from carapax.store.journal import Journal
+from carapax.store.migrations import MIGRATIONS, migrate, schema_version
+from carapax.store.records import SessionInfo
+from carapax.store.sqlite import open_database
+from carapax.store.tokens import Token, Tokens
+
+T = TypeVar("T")
+
+
+class Stored:
+    """Whatever changes something holds the home meanwhile, so that no gateway starts."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._clock = SystemClock()
+
+    def sessions(self, limit: int) -> list[SessionInfo]:
+        return self._read(lambda database: Journal(database, self._clock).sessions(limit=limit))
+
+    def events(self, session: str) -> Iterable[Envelope]:
+        async def read(database: Database) -> list[Envelope]:
+            journal = Journal(database, self._clock)
+            await journal.session(session)
+            return await journal.read(session)
+
+        return self._read(read)
+
+    def export(self, session: str) -> bytes:
+        async def export(database: Database) -> bytes:
+            return b"".join([line async for line in Journal(database, self._clock).export(session)])
+
+        return self._read(export)
+
+    def tokens(self) -> list[Token]:
+        return self._read(lambda database: Tokens(database, self._clock).list())
+
+    def fork(self, session: str, at: int | None) -> SessionInfo:
+        async def fork(database: Database) -> SessionInfo:
+            journal = Journal(database, self._clock)
+            upto = (await journal.session(session)).seq if at is None else at
+            return await journal.fork(session, upto, self._clock.new_id())
+
+        return self._write(fork)
+
+    def import_(self, lines: bytes) -> SessionInfo:
+        async def each() -> AsyncIterator[bytes]:
+            for line in lines.splitlines(keepends=True):
+                yield line
+
+        return self._write(lambda database: Journal(database, self._clock).import_(each(), self._clock.new_id()))
+
+    def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
+        async def create(database: Database) -> tuple[Token, str]:
+            token, secret = await Tokens(database, self._clock).create(name, scopes)
+            return token, secret.reveal()
+
+        return self._write(create)
+
+    def revoke_token(self, token: str) -> None:
+        self._write(lambda database: Tokens(database, self._clock).revoke(token))
+
+    def _read(self, use: Callable[[Database], Awaitable[T]]) -> T:
+        if not self._home.database_file.exists():
+            raise NotFound(f"{self._home.data_dir} holds nothing yet", "start the gateway with `carapax`")
+
+        async def read(database: Database) -> T:
+            if await schema_version(database) != len(MIGRATIONS):
+                raise StoreError(f"{self._home.database_file} is of another release", "start the gateway once")
+            return await use(database)
+
+        return asyncio.run(self._with(read, read_only=True))
+
+    def _write(self, use: Callable[[Database], Awaitable[T]]) -> T:
+        async def write(database: Database) -> T:
+            await migrate(database)
+            return await use(database)
+
+        first_start(self._home)
+        with lock_home(self._home):
+            return asyncio.run(self._with(write, read_only=False))
+
+    async def _with(self, use: Callable[[Database], Awaitable[T]], *, read_only: bool) -> T:
+        database = await open_database(self._home.database_file, read_only=read_only)
+        try:
+            return await use(database)
+        finally:
+            await database.close()

@@ -1,0 +1,48 @@
+"""What is printed to a terminal: nothing that a model, a tool or a file says can command it."""
+
+import os
+import re
+import sys
+from datetime import datetime
+
+import click
+
+_COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, of which line feed and tab may stay
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning the line
+    "\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str) -> str:
+    """The text with every control and invisible character written out, so that it only shows."""
+    return _COMMANDS.sub(_written, text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """The text on one line of at most `width` characters, cleaned."""
+    flat = clean(" ".join(text.split()))
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def dim(text: str, stream_is_terminal: bool) -> str:
+    """The text in a weaker colour where there are colours."""
+    plain = not stream_is_terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else click.style(text, dim=True)
+
+
+def time_of(at: float) -> str:
+    """A moment in the time of this machine, to the second."""
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"
+
+
+def write(text: str) -> None:
+    """Print without a line end, at once; characters that the terminal cannot show are written out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _written(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
