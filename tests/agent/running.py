@@ -98,7 +98,7 @@ class Book:
                 self.record,
                 self.shown.append,
                 self._take,
-                self._context,
+                self.context,
                 self.clock.now,
             )
         )
@@ -120,7 +120,7 @@ class Book:
         taken, self.steering = tuple(self.steering), []
         return taken
 
-    def _context(self, tool: Tool, call: ToolCall) -> ToolContext:
+    def context(self, tool: Tool, call: ToolCall) -> ToolContext:
         return ToolContext(
             "main", "s", "r", call.id, Absent(Unavailable("none")), NoNetwork(), self.clock, lambda text: None, None
         )

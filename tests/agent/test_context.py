@@ -98,51 +98,50 @@ def test_a_call_made_by_a_person_is_no_part_of_the_conversation() -> None:
     assert folded(RunStarted("main", ""), ToolCalled(ONE), answered(ONE), RunFinished("done")).messages == []
 
 
-EVENTS = st.lists(
-    st.one_of(
-        st.builds(received, st.sampled_from("abcd")),
-        st.builds(lambda names: RunStarted("main", "x/y", tuple(names)), st.lists(st.sampled_from("abcd"), max_size=3)),
-        st.just(RunStarted("main", "x/y", (), "r", 2)),
-        st.builds(lambda name: Steered((name,)), st.sampled_from("abcd")),
-        st.just(ASKED),
-        st.just(ModelResponded(AssistantMessage((Text("hello"),)))),
-        st.builds(ToolCalled, st.sampled_from([ONE, TWO])),
-        st.builds(answered, st.sampled_from([ONE, TWO])),
-        st.builds(RunFinished, st.sampled_from(["done", "interrupted", "failed"])),
-        st.builds(lambda upto: HistoryCompacted(upto, (), "so far"), st.integers(0, 30)),
-    ),
-    max_size=30,
-)
+def session(choices: list[int]) -> list[Kept]:
+    """A session as the gateway writes it, by these choices: runs that call tools, are steered, cut short, resumed."""
+    events: list[Kept] = [SessionStarted("main", "test", "")]
+    for number, choice in enumerate(choices):
+        now = folded(*events)
+        name = f"m{number}"
+        match choice % 7:
+            case 0:
+                events.append(received(name))
+            case 1 if now.run is None:
+                resumes = now.interrupted[0] if now.interrupted else ""
+                events.append(RunStarted("main", "x/y", () if resumes else tuple(now.waiting)[:1], resumes))
+            case 2 if now.run and not now.unanswered:
+                events.append(ASKED if choice % 2 else ModelResponded(AssistantMessage((Text(name),))))
+            case 3 if now.unanswered:
+                events.append(answered(now.unanswered[choice % len(now.unanswered)], name))
+            case 4 if now.run and not now.unanswered and now.waiting:
+                events.append(Steered(tuple(now.waiting)))
+            case 5 if now.run:
+                events.append(RunFinished("interrupted" if choice % 2 else "cancelled"))
+            case 6 if now.run and not now.unanswered:
+                events.append(HistoryCompacted(choice % len(events), (), "so far"))
+    return events
 
 
-@given(EVENTS)
-def test_however_events_come_every_result_follows_its_call_unless_it_is_still_awaited(events: list[Kept]) -> None:
-    transcript = folded(*events)
-    messages = transcript.messages
-    open_calls: list[str] = []
-    for message in messages:
+CHOICES = st.lists(st.integers(0, 100), max_size=40)
+
+
+@given(CHOICES)
+def test_every_call_is_followed_by_its_result_or_is_unanswered(choices: list[int]) -> None:
+    transcript = folded(*session(choices))
+    awaited: list[str] = []
+    for message in transcript.messages:
         if isinstance(message, ToolResult):
-            assert open_calls and message.call_id == open_calls.pop(0)
+            assert awaited.pop(0) == message.call_id
         else:
-            assert not open_calls or _orphaned(events)
-            open_calls = [call.id for call in message.tool_calls] if isinstance(message, AssistantMessage) else []
-    assert transcript.seq == len(events)
+            assert awaited == []
+            awaited = [call.id for call in message.tool_calls] if isinstance(message, AssistantMessage) else []
+    assert bool(awaited) == bool(transcript.unanswered)
 
 
-def _orphaned(events: list[Kept]) -> bool:
-    """Whether a model answered, or a message was steered, while calls were unanswered, which the loop never does."""
-    for index in range(len(events)):
-        following = events[index]
-        takes = isinstance(following, ModelResponded | Steered) or (
-            isinstance(following, RunStarted) and following.resumes == "r"
-        )
-        if takes and folded(*events[:index]).unanswered:
-            return True
-    return False
-
-
-@given(EVENTS, st.integers(0, 30))
-def test_folding_a_prefix_is_the_session_as_it_was_then(events: list[Kept], at: int) -> None:
+@given(CHOICES, st.integers(0, 40))
+def test_folding_a_prefix_is_the_session_as_it_was_then(choices: list[int], at: int) -> None:
+    events = session(choices)
     whole = Transcript()
     seen: list[list[Message]] = [[]]
     for seq, event in enumerate(events, 1):

@@ -3,10 +3,13 @@ import pytest
 from carapax.agent.toolbox import Permitted, Supervised, Tools, unknown
 from carapax.app import supervise
 from carapax.errors import Broken, Forbidden
+from carapax.messages import ToolCall
 from tests.agent.running import Book, FunctionTool
 from tests.running import run
 
 READ, WRITE = FunctionTool("read_file", lambda given: "text"), FunctionTool("write_file", lambda given: "written")
+
+CALL = ToolCall("1", "tool", "{}")
 
 
 def test_only_permitted_tools_are_seen_and_called() -> None:
@@ -14,7 +17,7 @@ def test_only_permitted_tools_are_seen_and_called() -> None:
     assert [spec.name for spec in toolbox.specs()] == ["read_file"]
     assert toolbox.find("write_file") is None
     with pytest.raises(Forbidden):
-        run(toolbox.call(WRITE, Book([])._context(WRITE, None), {}))  # type: ignore[arg-type]  # refused before use
+        run(toolbox.call(WRITE, Book([]).context(WRITE, CALL), {}))
 
 
 def test_an_unknown_name_is_answered_with_the_closest() -> None:
@@ -29,5 +32,5 @@ def test_a_tool_that_breaks_fails_only_its_call(caplog: pytest.LogCaptureFixture
     tool = FunctionTool("broken", broken)
     toolbox = Supervised(Tools([tool]), supervise)
     with pytest.raises(Broken, match="KeyError"):
-        run(toolbox.call(tool, Book([])._context(tool, None), {}))  # type: ignore[arg-type]  # the call is not looked at
+        run(toolbox.call(tool, Book([]).context(tool, CALL), {}))
     assert "tool broken failed" in caplog.text

@@ -56,7 +56,7 @@ async def opened(
     tools: Iterable[Tool] = (),
     config: Config | None = None,
 ) -> AsyncGenerator[Opened, None]:
-    agent = agent or AgentConfig(sandbox="local")
+    agent = agent or AgentConfig(sandbox="bubblewrap")
     provider = ScriptedProvider(script)
     async with open_app(
         config or Config(agents={"main": agent}),

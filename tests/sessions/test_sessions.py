@@ -122,7 +122,7 @@ def test_a_steered_message_is_taken_between_tool_calls(tmp_path: Path) -> None:
 def test_followups_get_a_run_each(tmp_path: Path) -> None:
     async def scenario() -> None:
         pause = Pause()
-        agent = AgentConfig(sandbox="local", queue="followup")
+        agent = AgentConfig(sandbox="bubblewrap", queue="followup")
         async with opened(tmp_path, [(pause, "one"), "two", "three"], agent=agent) as gateway:
             session = await gateway.say("1")
             await pause.reached()
@@ -142,7 +142,7 @@ def test_followups_get_a_run_each(tmp_path: Path) -> None:
 def test_collected_messages_of_one_sender_share_a_run_and_another_senders_do_not(tmp_path: Path) -> None:
     async def scenario() -> None:
         pause = Pause()
-        agent = AgentConfig(sandbox="local", queue="collect")
+        agent = AgentConfig(sandbox="bubblewrap", queue="collect")
         async with opened(tmp_path, [(pause, "one"), "two", "three"], agent=agent) as gateway:
             session = await gateway.say("1")
             await pause.reached()
@@ -229,7 +229,7 @@ def test_unknown_sessions_and_agents_are_named(tmp_path: Path) -> None:
 def test_a_session_takes_only_so_many_waiting_messages(tmp_path: Path) -> None:
     async def scenario() -> None:
         pause = Pause()
-        config = Config(agents={"main": AgentConfig(sandbox="local")}, limits=LimitsConfig(queued_messages=2))
+        config = Config(agents={"main": AgentConfig(sandbox="bubblewrap")}, limits=LimitsConfig(queued_messages=2))
         async with opened(tmp_path, [(pause, "one")], config=config) as gateway:
             session = await gateway.say("1")
             await pause.reached()
@@ -279,7 +279,7 @@ def test_a_reply_is_sent_once_in_order_and_split_to_the_platforms_limit(tmp_path
         channel.fail(2)
         channel.fail_after(1)
         long = "word " * 40
-        async with opened(tmp_path, [long.strip()], channels=[channel]) as gateway:
+        async with opened(tmp_path, [long.strip()], channels=[channel]):
             receipt = await channel.say("hello")
             sent = [await channel.reply(20) for _ in range(3)]
             assert " ".join(message.text for message in sent) == long.strip()

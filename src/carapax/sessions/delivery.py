@@ -15,7 +15,7 @@ from carapax.store.outbox import Outbox, Queued, enqueue, sent
 from carapax.text import split_text
 
 log = logging.getLogger(__name__)
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 300.0
 TRIES = 40
 
 
