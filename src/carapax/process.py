@@ -72,7 +72,7 @@ async def run_process(
     """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started."""
     read_end, write_end = os.pipe()
     output, killed = _Output(max_output, output_bytes, progress), ""
-    with open(read_end, "rb", buffering=0) as pipe:
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: output, pipe)
         try:
             try:

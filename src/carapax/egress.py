@@ -1,0 +1,300 @@
+"""The way out for tools: public addresses only, whatever a URL, a name server or a redirect says."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+import unicodedata
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import aiohttp
+import idna
+from aiohttp.abc import AbstractResolver, ResolveResult
+from msgspec import Struct
+
+from carapax.contracts import Fetched
+from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
+from carapax.version import __version__
+
+MAX_REDIRECTS = 5
+MAX_URL = 8192
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_URL = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE | re.ASCII)
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+_NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_HEADERS = {"User-Agent": f"carapax/{__version__}", "Accept": "text/html, text/*, */*", "Accept-Encoding": "gzip"}
+_PORTS = (80, 443)
+_FIRST_FREE_PORT = 1024
+
+# The address registries of IANA, and addresses by which clouds serve their guests. Python's own `is_global` is no
+# substitute: it differs between its versions and calls some of these global.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
+            *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+            *("224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),
+            *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+        ),
+    )
+)
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+
+
+class EgressConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where tools may go besides public addresses.
+
+    allow: names, addresses and networks, such as "wiki.lan", "10.1.2.3", "10.0.0.0/8"; a name may use any port
+    """
+
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that may be fetched, in its canonical spelling, and the only addresses it may be fetched from."""
+
+    url: str
+    host: str
+    addresses: tuple[str, ...]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """All addresses of a name, as the system knows them. OSError when there are none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the open internet, by a table of our own."""
+    if address.version == 6:
+        embedded = (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP
+        if embedded or address not in _GLOBAL_UNICAST:
+            return False
+    return not any(address in network for network in _NOT_PUBLIC)
+
+
+class PublicEgress:
+    """An Egress. A name is resolved once; all its addresses must be allowed, and only those are connected to.
+
+    Ports are 80, 443 and those from 1024 on: the others belong to protocols that could be spoken to by accident.
+    Redirects are followed up to five times, each as if it had been asked for. Nothing is carried along: no cookies,
+    no credentials, no proxy of the environment.
+    """
+
+    def __init__(self, config: EgressConfig, resolve: Resolve = resolve) -> None:
+        self._resolve = resolve
+        self._hosts: set[str] = set()
+        self._networks: list[Network] = []
+        for entry in config.allow:
+            self._allow(entry)
+
+    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+        try:
+            async with asyncio.timeout(timeout_s):
+                for _ in range(MAX_REDIRECTS + 1):
+                    answer = await _get(await self.admit(url), max_bytes)
+                    if isinstance(answer, Fetched):
+                        return answer
+                    url = answer
+        except TimeoutError:
+            raise Unavailable(f"{_shown(url)} did not answer in full within {timeout_s:g} s") from None
+        raise Unavailable(f"{_shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+    async def admit(self, url: str) -> Target:
+        """Decide about a URL, without connecting. Raises like `fetch`."""
+        scheme, host, port, rest = _parsed(url)
+        own_port = 443 if scheme == "https" else 80
+        number = own_port if port is None else port
+        if number not in _PORTS and number < _FIRST_FREE_PORT and host not in self._hosts:
+            raise Forbidden(f"{_shown(url)}: port {number} is not one of the web", "use 80, 443, or one from 1024 on")
+        literal = _literal(host)
+        addresses = [str(literal)] if literal else await self._resolved(host, number)
+        for address in addresses:
+            if not self._is_allowed(host, address):
+                raise Forbidden(
+                    f"{_shown(url)} is at {address}, which is no public address",
+                    "the operator can allow it in the configuration",
+                )
+        written = f"[{host}]" if ":" in host else host
+        place = written if port in (None, own_port) else f"{written}:{port}"
+        return Target(f"{scheme}://{place}{rest if rest.startswith('/') else '/' + rest}", host, tuple(addresses))
+
+    def _allow(self, entry: str) -> None:
+        try:
+            self._networks.append(ipaddress.ip_network(entry))
+        except ValueError:
+            try:
+                self._hosts.add(_host(entry, entry))
+            except InvalidRequest as error:
+                raise ConfigError(f"egress: {entry!r} is neither a name nor a network", error.message) from error
+
+    def _is_allowed(self, host: str, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return host in self._hosts or any(parsed in network for network in self._networks) or is_public(parsed)
+
+    async def _resolved(self, host: str, port: int) -> list[str]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise Unavailable(f"the name {host} does not resolve: {error}") from error
+        if not addresses:
+            raise Unavailable(f"the name {host} has no address")
+        return list(dict.fromkeys(addresses))
+
+
+def _parsed(url: str) -> tuple[str, str, int | None, str]:
+    """Scheme, host, port, and path with query. Raises InvalidRequest for what two programs could read differently."""
+    if len(url) > MAX_URL:
+        raise InvalidRequest(f"the URL is longer than {MAX_URL} characters")
+    if any(character <= " " or character == "\\" or "\x7f" <= character <= "\xa0" for character in url):
+        raise InvalidRequest(f"{_shown(url)}: a URL holds no spaces, control characters or backslashes")
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise InvalidRequest(f"{_shown(url)} is no web address", "it must begin with https:// or http://")
+    scheme, authority, rest = parts.groups()
+    if "@" in authority:
+        raise InvalidRequest(f"{_shown(url)}: no user name or password may be part of a URL")
+    place = _AUTHORITY.fullmatch(authority)
+    if place is None or "%" in authority:
+        raise InvalidRequest(f"{_shown(url)}: {authority[:100]!r} is no host")
+    port = None if place[2] is None else int(place[2])
+    if port is not None and not 0 < port < 65536:
+        raise InvalidRequest(f"{_shown(url)}: {port} is no port")
+    return scheme.lower(), _host(place[1], url), port, rest
+
+
+def _host(text: str, url: str) -> str:
+    """A host in its one spelling: a name in lower case and ASCII, or an address, without brackets."""
+    if text.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(text[1:-1]))
+        except ValueError as error:
+            raise InvalidRequest(f"{_shown(url)}: {text[:100]} is no IPv6 address") from error
+    name = text.lower().removesuffix(".")
+    if not name.isascii():
+        name = _ascii(name, url)
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"{_shown(url)}: {text[:100]!r} is no host name")
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
+        try:
+            return str(ipaddress.IPv4Address(name))
+        except ValueError as error:
+            hint = "write an address as four decimal numbers"
+            raise InvalidRequest(f"{_shown(url)}: {text[:100]!r} is no host name", hint) from error
+    return name
+
+
+def _ascii(name: str, url: str) -> str:
+    """An international name in ASCII; refused where it would be another name than it looks like."""
+    try:
+        if len(name) > 253 or idna.uts46_remap(name) != unicodedata.normalize("NFC", name):
+            raise InvalidRequest(f"{_shown(url)}: {name[:100]!r} is not a host name in its usual spelling")
+        return idna.encode(name).decode()
+    except idna.IDNAError as error:
+        raise InvalidRequest(f"{_shown(url)}: {name[:100]!r} is no host name: {error}") from error
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _shown(url: str) -> str:
+    return url[:200].encode("unicode_escape").decode()
+
+
+class _Pinned(AbstractResolver):
+    """Gives the addresses that were checked, whatever is asked."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=self._target.host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in self._target.addresses
+        ]
+
+    async def close(self) -> None:
+        pass
+
+    def socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """The last step before a connection: whatever led to it, the address is one that was checked."""
+        family, kind, protocol, _, address = info
+        if address[0] not in self._target.addresses:
+            raise Forbidden(f"{address[0]} is not an address that was checked for {self._target.host}")
+        return socket.socket(family, kind, protocol)
+
+
+async def _get(target: Target, max_bytes: int) -> Fetched | str:
+    """What is there, or the URL it redirects to."""
+    pinned = _Pinned(target)
+    connector = aiohttp.TCPConnector(
+        resolver=pinned, use_dns_cache=False, force_close=True, socket_factory=pinned.socket
+    )
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                headers=_HEADERS,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                trust_env=False,
+                auto_decompress=False,
+            ) as session,
+            session.get(target.url, allow_redirects=False) as response,
+        ):
+            location = response.headers.get("Location")
+            if response.status in (301, 302, 303, 307, 308) and location:
+                return urljoin(target.url, location)
+            body, truncated = await _body(response, max_bytes)
+            kind = response.headers.get("Content-Type", "")[:200]
+            return Fetched(target.url, response.status, kind, body, truncated)
+    except (aiohttp.ClientError, OSError, zlib.error) as error:
+        raise Unavailable(f"{_shown(target.url)}: {str(error) or type(error).__name__}") from error
+    except ValueError as error:
+        raise InvalidRequest(f"{_shown(target.url)}: {error}") from error
+
+
+async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[bytes, bool]:
+    """The body, unpacked, and whether it was cut; neither what comes nor what it unpacks to grows beyond the limit."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise Unavailable(
+            f"{_shown(str(response.url))} answers in the encoding {encoding[:50]!r}, which was not asked for"
+        )
+    unpack = None if encoding == "identity" else zlib.decompressobj(16 + zlib.MAX_WBITS)
+    body, came = bytearray(), 0
+    async for chunk in response.content.iter_chunked(16_384):
+        came += len(chunk)
+        room = max_bytes + 1 - len(body)
+        body += unpack.decompress(chunk, room) if unpack else chunk[:room]
+        if len(body) > max_bytes or came > max_bytes:
+            break
+    return bytes(body[:max_bytes]), len(body) > max_bytes or came > max_bytes

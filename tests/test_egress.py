@@ -1,0 +1,493 @@
+"""The way out: public addresses only."""
+
+import asyncio
+import contextlib
+import gzip
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carapax.contracts import Fetched
+from carapax.egress import EgressConfig, PublicEgress, is_public
+from carapax.errors import CarapaxError, ConfigError, Forbidden, InvalidRequest, Unavailable
+from tests.running import run
+
+PUBLIC = "93.184.215.14"
+LOOPBACK = EgressConfig(("127.0.0.1/32",))
+PRIVATE_V4 = (
+    *("0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.254", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.1.2.3"),
+    *("169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.0.192", "192.0.2.1"),
+    *("192.88.99.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.9", "224.0.0.1", "240.0.0.1"),
+    *("255.255.255.255", "168.63.129.16"),
+)
+PRIVATE_V6 = (
+    *("::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "100::1", "5f00::1", "3fff::1"),
+    *("2001::1", "2001:db8::1", "2001:20::1", "2002:7f00:1::", "2002:a9fe:a9fe::", "64:ff9b::7f00:1"),
+    *("64:ff9b:1::a00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "::ffff:0:127.0.0.1", "4000::1"),
+    *("2a00:1450::5efe:a00:1", "2a00:1450::200:5efe:7f00:1", "2620:4f:8000::1"),
+)
+
+
+class Names:
+    """A name server: every name is at `answers`, in turn; the last one stays."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self._answers = list(answers)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append((host, port))
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def admitted(url: str, *answers: Sequence[str], allow: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
+    target = run(PublicEgress(EgressConfig(allow), Names(*(answers or ([PUBLIC],)))).admit(url))
+    return target.url, target.addresses
+
+
+def numbers_as(address: str) -> list[str]:
+    """Spellings of an IPv4 address that one parser or another takes."""
+    a, b, c, d = (int(part) for part in address.split("."))
+    whole = (a << 24) | (b << 16) | (c << 8) | d
+    full_width = "".join(chr(ord(digit) + 0xFEE0) if digit.isdigit() else digit for digit in address)
+    return [
+        *(str(whole), hex(whole), f"0x{whole:08X}", f"0{whole:o}", f"00000000{whole:o}", str(whole + (1 << 32))),
+        *(f"{a}.{(b << 16) | (c << 8) | d}", f"{a}.{b}.{(c << 8) | d}", f"0{a:o}.{b}.{c}.{d}", f"0x{a:x}.{b}.{c}.{d}"),
+        *(f"0{a:o}.0{b:o}.0{c:o}.0{d:o}", f"0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}", f"{a:03}.{b:03}.{c:03}.{d:03}"),
+        *(
+            f"{a}.{b}.{c}.{d}.",
+            f"{a}.{b}.{c}.{d}..",
+            full_width,
+            address.replace(".", "。"),
+            address.replace(".", "．"),
+        ),
+        *(f"{a + 256}.{b}.{c}.{d}", f"{a}.{b}.{c}.{d}%00", f"%3{a % 10}.{b}.{c}.{d}", f"{a}.{b}.{c}.0x", f"{a}.{b}"),
+    ]
+
+
+def parts(address: str) -> list[str]:
+    return address.split(".")
+
+
+def attacks() -> list[str]:
+    """URLs that lead, or may lead some parser, to an address that is not public; every name resolves to such."""
+    hosts = [
+        *PRIVATE_V4,
+        *(spelling for address in PRIVATE_V4 for spelling in numbers_as(address)),
+        *(f"[{address}]" for address in PRIVATE_V6),
+        *(f"[::ffff:{address}]" for address in PRIVATE_V4),
+        *(f"[64:ff9b::{address}]" for address in PRIVATE_V4),
+        *("localhost", "LOCALHOST", "localhost.", "localhost.localdomain", "metadata.google.internal", "ip6-localhost"),
+        *("127.0.0.1.nip.io", "spoofed.example.com", "kubernetes.default.svc", "xn--loclhost-1ya", "loc\u00adalhost"),
+        *("ⓛⓞⓒⓐⓛⓗⓞⓢⓣ", "lo​calhost", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[::1%1]", "[::1]", "[::]", "[0:0::1]"),
+        *("[v1.fe]", "[127.0.0.1]", "[localhost]", "[::1", "::1]", "::1", "[[::1]]", "[::1].example.com", ""),
+    ]
+    return [
+        *(f"http://{host}/" for host in hosts),
+        *(f"https://{host}:8443/x?y=z#w" for host in PRIVATE_V4),
+        *(f"http://example.com@{host}/" for host in PRIVATE_V4),
+        *(f"http://{host}#@example.com/" for host in PRIVATE_V4),
+        *(f"http://{host};a=b@example.com:80/" for host in PRIVATE_V4),
+        *(f"http://{host}?@example.com/" for host in PRIVATE_V4),
+        *(
+            f"http://[2002:{int(a):02x}{int(b):02x}:{int(c):02x}{int(d):02x}::1]/"
+            for a, b, c, d in map(parts, PRIVATE_V4)
+        ),
+        *(f"http://{host}\\@example.com/" for host in PRIVATE_V4[:8]),
+        *(f"http://example.com:80@{host}:80/" for host in PRIVATE_V4[:8]),
+        *(f"http://example.com%40{host}/" for host in PRIVATE_V4[:8]),
+        *(f"http://{host}:80:80/" for host in PRIVATE_V4[:4]),
+        *(f"{scheme}://127.0.0.1/" for scheme in ("ftp", "file", "gopher", "dict", "ldap", "jar:http", "ws", "data")),
+        *(
+            "file:///etc/passwd",
+            "data:text/html,x",
+            "javascript:alert(1)",
+            "http:127.0.0.1",
+            "http:/127.0.0.1",
+            "//127.0.0.1",
+        ),
+        *(
+            "http:///127.0.0.1",
+            "http:\\\\127.0.0.1",
+            "127.0.0.1",
+            "",
+            "http://",
+            "https://?",
+            "http://#",
+            "http://:80/",
+        ),
+        *(
+            f"http://example.com{bad}/"
+            for bad in ("\0", "\r\n", "\t", " ", "\x7f", "\x85", "\xa0", "\\", "%00", "%0d%0a")
+        ),
+        *(
+            f"http://exa{bad}mple.com/"
+            for bad in ("\0", "\r", "\n", "\t", " ", "\x1f", "\ufeff", "\u202e", "\u200d", "%2e")
+        ),
+        *(
+            f"http://example.com:{port}/"
+            for port in ("0", "22", "25", "443x", "-1", "65536", "99999", "٨٠", "", "0x50", "6 6")
+        ),
+        *(
+            "http://-a.example/",
+            "http://a-.example/",
+            "http://a..example/",
+            "http://.example/",
+            "http://" + "a" * 64 + ".com",
+        ),
+        *(
+            "http://" + "a." * 130 + "com/",
+            "http://example.com/" + "a" * 9000,
+            "http://*.example/",
+            "http://a,b.example/",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("answer", ["127.0.0.1", "169.254.169.254", "fd00::1"])
+def test_no_url_leads_to_an_address_that_is_not_public(answer: str) -> None:
+    async def scene() -> list[str]:
+        egress, leaks = PublicEgress(EgressConfig(), Names([answer])), []
+        for url in attacks():
+            try:
+                leaks.append(f"{url!a} to {await egress.fetch(url, max_bytes=1, timeout_s=1)}")
+            except (Forbidden, InvalidRequest):
+                pass
+            except Unavailable as error:
+                leaks.append(f"{url!a}: {error}")
+        return leaks
+
+    assert len(set(attacks())) >= 900
+    assert run(scene()) == []
+
+
+def test_the_corpus_finds_an_egress_that_allows_everything() -> None:
+    async def scene() -> int:
+        egress, admitted = PublicEgress(EgressConfig(("0.0.0.0/0", "::/0")), Names(["127.0.0.1"])), 0
+        for url in attacks():
+            with contextlib.suppress(Forbidden, InvalidRequest):
+                await egress.admit(url)
+                admitted += 1
+        return admitted
+
+    assert run(scene()) > 150
+
+
+def test_good_urls_are_admitted() -> None:
+    hosts = ["example.com", "EXAMPLE.com", "a.b.c.d.example.org", "bücher.example", "例え.jp", "xn--bcher-kva.example"]
+    hosts += [
+        "1.1.1.1",
+        "8.8.8.8",
+        "[2606:4700:4700::1111]",
+        "a_b.example.com",
+        "3com.com",
+        "x.co",
+        "s-1.example.travel",
+    ]
+    hosts += ["example.com.", "faß.example", "пример.испытание", "0x1.example", "127.0.0.1.example.com"]
+    places = [
+        "",
+        "/",
+        "/a/b?c=d&e=%20f#g",
+        "/übung?q=ä",
+        "/a;b=c/~d/(e)",
+        "?q=1",
+        ":8080/x",
+        ":443/",
+        ":80",
+        "/a@b:c",
+        "#x",
+    ]
+    urls = [f"{scheme}://{host}{place}" for scheme in ("http", "https") for host in hosts for place in places]
+
+    async def scene() -> list[str]:
+        egress, refused = PublicEgress(EgressConfig(), Names([PUBLIC, "2606:4700::1"])), []
+        for url in urls:
+            try:
+                await egress.admit(url)
+            except CarapaxError as error:
+                refused.append(f"{url!a}: {error}")
+        return refused
+
+    assert len(urls) >= 200
+    assert run(scene()) == []
+
+
+@pytest.mark.parametrize("address", [*PRIVATE_V4, *PRIVATE_V6])
+def test_the_table_knows_what_is_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", PUBLIC, "192.0.1.1", "172.32.0.1", "2606:4700::1", "2a00:1450:4001::65"]
+)
+def test_the_table_knows_what_is_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_no_address_that_is_not_global_to_python_is_public(address: ipaddress.IPv4Address) -> None:
+    assert address.is_global or not is_public(address)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"https?://[^/]{0,20}(:\d+)?/.{0,5}", fullmatch=True))
+def test_any_text_is_admitted_or_refused_with_an_error_of_ours(url: str) -> None:
+    try:
+        written, _ = admitted(url)
+    except (InvalidRequest, Forbidden):
+        return
+    assert admitted(written)[0] == written
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("HTTP://EXAMPLE.com:80", "http://example.com/"),
+        ("https://example.com.:443/a?b#c", "https://example.com/a?b"),
+        ("http://example.com:443?x", "http://example.com:443/?x"),
+        ("http://bücher.example/ü", "http://xn--bcher-kva.example/ü"),
+        ("http://[2606:4700:0:0::1]:8080/", "http://[2606:4700::1]:8080/"),
+    ],
+)
+def test_a_url_has_one_spelling(url: str, written: str) -> None:
+    assert admitted(url)[0] == written
+
+
+def test_one_answer_that_is_not_public_is_enough_to_refuse() -> None:
+    for answers in (["10.0.0.1", PUBLIC], [PUBLIC, "::1"], [PUBLIC, "fe80::1%eth0"], [PUBLIC, "what"]):
+        with pytest.raises(Forbidden):
+            admitted("http://example.com/", answers)
+
+
+def test_what_the_operator_allowed_may_be_reached() -> None:
+    allow = ("Wiki.LAN.", "10.1.0.0/16", "127.0.0.1", "fd00::/8")
+    assert admitted("http://wiki.lan:81/", ["192.168.0.4"], allow=allow) == ("http://wiki.lan:81/", ("192.168.0.4",))
+    assert admitted("http://10.1.2.3/", allow=allow)[1] == ("10.1.2.3",)
+    assert admitted("http://other/", ["fd00::1", "127.0.0.1"], allow=allow)[1] == ("fd00::1", "127.0.0.1")
+    with pytest.raises(Forbidden):
+        admitted("http://10.2.2.3/", allow=allow)
+    with pytest.raises(Forbidden):
+        admitted("http://sub.wiki.lan/", ["192.168.0.4"], allow=allow)
+
+
+@pytest.mark.parametrize("entry", ["", "http://wiki.lan", "10.0.0.1/8", "a b", "wiki.lan:80", "*"])
+def test_an_allowance_that_is_neither_name_nor_network_is_refused(entry: str) -> None:
+    with pytest.raises(ConfigError):
+        PublicEgress(EgressConfig((entry,)))
+
+
+def test_a_name_without_an_address_is_unavailable() -> None:
+    async def fails(host: str, port: int) -> Sequence[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    for resolve in (fails, Names([])):
+        with pytest.raises(Unavailable, match="the name"):
+            run(PublicEgress(EgressConfig(), resolve).admit("http://example.com/"))
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[int]:
+    """A web server on this machine; gives its port."""
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def fetched(
+    handler: Handler, *, path: str = "/", max_bytes: int = 1000, timeout_s: float = 5, names: Names | None = None
+) -> Fetched:
+    async def scene() -> Fetched:
+        async with serving(handler) as port:
+            egress = PublicEgress(LOOPBACK, names or Names(["127.0.0.1"]))
+            return await egress.fetch(f"http://site.example:{port}{path}", max_bytes=max_bytes, timeout_s=timeout_s)
+
+    return run(scene())
+
+
+def answering(body: bytes, **headers: str) -> Handler:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    return handler
+
+
+def test_a_page_is_fetched_by_name_with_nothing_carried_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    seen: list[tuple[str, str, list[str]]] = []
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        seen.append((request.method, request.path_qs, sorted(request.headers)))
+        return web.Response(text=f"at {request.host.partition(':')[0]}", headers={"Set-Cookie": "a=b"})
+
+    answer = fetched(handler, path="/a?b=c#d")
+    assert (answer.status, answer.content_type, answer.body) == (200, "text/plain; charset=utf-8", b"at site.example")
+    assert seen == [("GET", "/a?b=c", ["Accept", "Accept-Encoding", "Connection", "Host", "User-Agent"])]
+
+
+def test_an_error_page_is_fetched_too() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=404, text="no")
+
+    assert (fetched(handler).status, fetched(handler).body) == (404, b"no")
+
+
+def test_a_name_is_resolved_once_and_its_checked_address_is_used() -> None:
+    names = Names(["127.0.0.1"], ["10.0.0.1"])
+    assert fetched(answering(b"x"), names=names).body == b"x"
+    assert len(names.asked) == 1
+
+
+def redirecting(*places: str) -> Handler:
+    """Each request is sent on to the next place; `PORT` is the server's own."""
+    waiting = list(places)
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        if not waiting:
+            return web.Response(text=str(request.url.path))
+        place = waiting.pop(0).replace("PORT", str(request.url.port))
+        return web.Response(status=302, headers={"Location": place, "Set-Cookie": "a=b"})
+
+    return handler
+
+
+def test_redirects_are_followed() -> None:
+    answer = fetched(redirecting("/b", "c/d", "//other.example:PORT/e", "http://127.0.0.1:PORT/f", "?g"))
+    assert (answer.body, answer.url.rpartition("/")[2]) == (b"/f", "f?g")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("http://127.0.0.2/", "http://[::1]/", "//169.254.169.254/latest", "https://user@site.example/"),
+        *("file:///etc/passwd", "http://0x7f000001/", "http://127.1/", "gopher://site.example/", "http://[::1"),
+        "http://a\\b/",
+    ],
+)
+@pytest.mark.parametrize("hops", range(5))
+def test_every_redirect_is_checked(place: str, hops: int) -> None:
+    with pytest.raises((Forbidden, InvalidRequest)):
+        fetched(redirecting(*["/on"] * hops, place))
+
+
+def test_a_name_that_moves_between_redirects_is_checked_again() -> None:
+    with pytest.raises(Forbidden):
+        fetched(redirecting("/on", "/on"), names=Names(["127.0.0.1"], ["127.0.0.1"], ["10.0.0.1"]))
+
+
+def test_the_sixth_redirect_is_refused() -> None:
+    with pytest.raises(Unavailable, match="more than 5 redirects"):
+        fetched(redirecting(*["/on"] * 6))
+
+
+def test_a_body_is_cut_to_what_was_asked_for() -> None:
+    assert fetched(answering(b"x" * 1001)).truncated
+    whole = fetched(answering(b"x" * 1000))
+    assert (len(whole.body), whole.truncated) == (1000, False)
+
+
+def test_an_endless_body_is_cut() -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 10_000)
+        except (ConnectionError, asyncio.CancelledError):
+            return response
+
+    answer = fetched(handler, max_bytes=100_000)
+    assert (len(answer.body), answer.truncated) == (100_000, True)
+
+
+def test_a_packed_body_is_unpacked() -> None:
+    assert fetched(answering(gzip.compress(b"hello"), Content_Encoding="gzip")).body == b"hello"
+
+
+def test_a_body_that_unpacks_to_far_more_is_cut() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    answer = fetched(answering(bomb, Content_Encoding="gzip"), max_bytes=100_000)
+    assert (len(answer.body), answer.truncated) == (100_000, True)
+
+
+def test_a_body_that_unpacks_to_nothing_for_ever_is_cut() -> None:
+    header, empty_block = gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff"
+    answer = fetched(answering(header + empty_block * 1000, Content_Encoding="gzip"), max_bytes=100)
+    assert (answer.body, answer.truncated) == (b"", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(b"no gzip", "gzip"), (b"x", "br"), (gzip.compress(gzip.compress(b"x")), "gzip, gzip")]
+)
+def test_a_body_in_another_packing_is_refused(body: bytes, encoding: str) -> None:
+    with pytest.raises(Unavailable):
+        fetched(answering(body, Content_Encoding=encoding))
+
+
+def test_who_does_not_answer_in_time_is_unavailable() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    with pytest.raises(Unavailable, match="within"):
+        fetched(handler, timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, b"HTTP/1.1 302 F\r\n"]
+)
+def test_who_does_not_speak_http_is_unavailable(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async def scene() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            await PublicEgress(LOOPBACK).fetch(f"http://127.0.0.1:{port}/", max_bytes=1, timeout_s=5)
+
+    with pytest.raises(Unavailable):
+        run(scene())
+
+
+def test_nobody_there_is_unavailable() -> None:
+    async def scene() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+            await PublicEgress(LOOPBACK).fetch(url, max_bytes=1, timeout_s=5)
+
+    with pytest.raises(Unavailable):
+        run(scene())
+
+
+def test_an_encrypted_connection_asks_for_the_name() -> None:
+    asked: list[str | None] = []
+
+    async def scene() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sni_callback = lambda connection, name, same: asked.append(name)
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            egress = PublicEgress(LOOPBACK, Names(["127.0.0.1"]))
+            await egress.fetch(f"https://site.example:{port}/", max_bytes=1, timeout_s=5)
+
+    with pytest.raises(Unavailable):
+        run(scene())
+    assert asked == ["site.example"]
