@@ -1,0 +1,21 @@
+"""What callers can ask for: `OPERATIONS`, by name."""
+
+from carapax.api import agent, config, health, message, session, token, tools, transfer
+from carapax.api.operation import OPERATIONS, Operation, covers
+from carapax.api.services import Caller, Services
+
+__all__ = [
+    "OPERATIONS",
+    "Caller",
+    "Operation",
+    "Services",
+    "agent",
+    "config",
+    "covers",
+    "health",
+    "message",
+    "session",
+    "token",
+    "tools",
+    "transfer",
+]

@@ -1,0 +1,62 @@
+"""Agents: who there is and how they are."""
+
+from msgspec import Struct
+
+from carapax.api.fields import Name
+from carapax.api.health import Nothing
+from carapax.api.operation import operation
+from carapax.api.services import Services
+from carapax.errors import NotFound
+from carapax.sessions.sessions import AgentStatus
+
+
+class Summary(Struct, frozen=True, omit_defaults=True):
+    """An agent in a line.
+
+    name: its name
+    description: what it is for
+    model: "provider/model" as it was found
+    """
+
+    name: str
+    description: str
+    model: str
+
+
+class Agents(Struct, frozen=True):
+    """All agents, the default first.
+
+    agents: one line each
+    """
+
+    agents: list[Summary]
+
+
+class Named(Struct, frozen=True, forbid_unknown_fields=True):
+    """One agent.
+
+    agent: its name; empty for the default agent
+    """
+
+    agent: Name = ""
+
+
+@operation("agent.list", scope="read", path="/api/agents")
+async def list_(services: Services, params: Nothing) -> Agents:
+    """List the agents, the default first."""
+    return Agents([Summary(agent.name, agent.description, agent.model) for agent in services.sessions.agents()])
+
+
+@operation("agent.status", scope="read", path="/api/agents/{agent}", raises=(404,))
+async def status(services: Services, params: Named) -> AgentStatus:
+    """Tell an agent's model and why it was chosen, its sandbox, its tools, and which sessions it works in."""
+    return find(services, params.agent)
+
+
+def find(services: Services, name: str) -> AgentStatus:
+    """The agent of that name, or the default for "". Raises NotFound naming those there are."""
+    agents = services.sessions.agents()
+    for agent in agents:
+        if name in (agent.name, ""):
+            return agent
+    raise NotFound(f"there is no agent {name!r}", f"known: {', '.join(agent.name for agent in agents)}")

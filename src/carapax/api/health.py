@@ -1,0 +1,61 @@
+"""How the gateway is."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from carapax.api.operation import operation
+from carapax.api.services import Services
+from carapax.version import __version__
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Health(Struct, frozen=True):
+    """The gateway is alive.
+
+    status: always "ok"
+    """
+
+    status: Literal["ok"]
+
+
+class Status(Struct, frozen=True):
+    """The gateway in numbers.
+
+    version: of the software
+    uptime_s: seconds since start
+    memory_bytes: resident memory; 0 where the system does not tell
+    running: ids of the sessions with a run under way
+    """
+
+    version: str
+    uptime_s: float
+    memory_bytes: int
+    running: list[str]
+
+
+@operation("health", scope="read", path="/health")
+async def health(services: Services, params: Nothing) -> Health:
+    """Tell that the gateway is alive. Over HTTP this needs no token."""
+    return Health("ok")
+
+
+@operation("status", scope="read", path="/status")
+async def status(services: Services, params: Nothing) -> Status:
+    """Tell version, uptime, memory, and what is running."""
+    running = sorted({session for agent in services.sessions.agents() for session in agent.running})
+    return Status(__version__, services.clock.now() - services.started_at, _memory(), running)
+
+
+def _memory() -> int:
+    """Resident memory; proc(5), statm, second field."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

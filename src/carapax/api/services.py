@@ -1,0 +1,51 @@
+"""What operations work with."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.config import Config, Home
+from carapax.sessions.sessions import Sessions
+from carapax.store.journal import Journal
+from carapax.store.tokens import Tokens
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: a stable `id`, a `name` for show, and the scopes held."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+
+
+class Watcher(Protocol):
+    """A connection that events can be sent to."""
+
+    async def watch(self, session: str, after: int | None) -> None:
+        """Send the events of a session from now on, with `after` first those it missed; "" means all sessions."""
+        ...
+
+    def unwatch(self, session: str) -> bool:
+        """Stop; false when it was not watching."""
+        ...
+
+
+LOCAL = Caller("local", "", ("admin",))
+"""Whoever is at this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of an open gateway, `caller`, and `watcher` where the request came over a connection that stays."""
+
+    config: Config
+    home: Home
+    clock: Clock
+    journal: Journal
+    sessions: Sessions
+    tokens: Tokens
+    started_at: float
+    caller: Caller = LOCAL
+    watcher: Watcher | None = None

@@ -1,0 +1,142 @@
+"""Sessions: made, listed, named, copied, stopped, ended."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from carapax.api.fields import Identifier, Limit, Name
+from carapax.api.operation import operation
+from carapax.api.services import Services
+from carapax.store.records import SessionInfo
+
+_SESSION = "/api/sessions/{session}"
+
+
+class Create(Struct, frozen=True, forbid_unknown_fields=True):
+    """A new session.
+
+    agent: who answers; empty for the default agent
+    conversation: the caller's own name for it, by which messages can find it; empty for a new one
+    model: "provider/model" instead of the agent's own
+    title: what people see in lists
+    """
+
+    agent: Name = ""
+    conversation: Name = ""
+    model: Name = ""
+    title: Name = ""
+
+
+class Session(Struct, frozen=True, forbid_unknown_fields=True):
+    """One session.
+
+    session: its id
+    """
+
+    session: Identifier
+
+
+class List(Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of sessions.
+
+    limit: how many at most
+    before: only those last changed before this time, in seconds since 1970; from the last one of the page before
+    """
+
+    limit: Limit = 100
+    before: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+
+
+class Sessions(Struct, frozen=True):
+    """Sessions, last changed first.
+
+    sessions: the page
+    """
+
+    sessions: list[SessionInfo]
+
+
+class End(Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of a session.
+
+    session: its id
+    reason: why, for the record
+    """
+
+    session: Identifier
+    reason: Name = ""
+
+
+class Fork(Struct, frozen=True, forbid_unknown_fields=True):
+    """A copy of the beginning of a session.
+
+    session: the session to copy
+    at: the last event to copy, by `seq`; absent for all of it
+    """
+
+    session: Identifier
+    at: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+
+
+class Cancelled(Struct, frozen=True):
+    """What there was to stop.
+
+    cancelled: whether a run was under way
+    """
+
+    cancelled: bool
+
+
+class Rename(Struct, frozen=True, forbid_unknown_fields=True):
+    """A new title.
+
+    session: its id
+    title: what people see in lists
+    """
+
+    session: Identifier
+    title: Name
+
+
+@operation("session.create", scope="write", method="POST", path="/api/sessions", status=201, raises=(404,))
+async def create(services: Services, params: Create) -> SessionInfo:
+    """Start a session with an agent."""
+    return await services.sessions.create(
+        agent=params.agent, channel="api", conversation=params.conversation, model=params.model, title=params.title
+    )
+
+
+@operation("session.list", scope="read", path="/api/sessions")
+async def list_(services: Services, params: List) -> Sessions:
+    """List sessions of all channels, last changed first."""
+    return Sessions(await services.journal.sessions(limit=params.limit, before=params.before))
+
+
+@operation("session.get", scope="read", path=_SESSION, raises=(404,))
+async def get(services: Services, params: Session) -> SessionInfo:
+    """Tell what a session is and how far it has come."""
+    return await services.journal.session(params.session)
+
+
+@operation("session.end", scope="write", method="POST", path=_SESSION + "/end", raises=(404, 409))
+async def end(services: Services, params: End) -> SessionInfo:
+    """End a session: it takes no more messages, and its record stays."""
+    return await services.sessions.end(params.session, params.reason)
+
+
+@operation("session.fork", scope="write", method="POST", path=_SESSION + "/fork", status=201, raises=(404,))
+async def fork(services: Services, params: Fork) -> SessionInfo:
+    """Copy a session up to an event into a new one, which goes on from there."""
+    return await services.sessions.fork(params.session, params.at)
+
+
+@operation("session.cancel", scope="write", method="POST", path=_SESSION + "/cancel", raises=(404,))
+async def cancel(services: Services, params: Session) -> Cancelled:
+    """Stop the run of a session."""
+    return Cancelled(await services.sessions.cancel(params.session))
+
+
+@operation("session.rename", scope="write", method="PATCH", path=_SESSION, raises=(404,))
+async def rename(services: Services, params: Rename) -> SessionInfo:
+    """Give a session another title."""
+    return await services.sessions.rename(params.session, params.title)

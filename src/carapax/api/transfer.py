@@ -1,0 +1,46 @@
+"""Sessions carried from one gateway to another, as JSON lines with one event each."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from carapax.api.operation import operation
+from carapax.api.services import Services
+from carapax.api.session import Session
+from carapax.store.records import SessionInfo
+
+
+class Exported(Struct, frozen=True):
+    """A session as text.
+
+    jsonl: one event a line
+    """
+
+    jsonl: str
+
+
+class Import(Struct, frozen=True, forbid_unknown_fields=True):
+    """A session as text.
+
+    jsonl: one event a line, as exported
+    """
+
+    jsonl: str
+
+
+@operation("session.export", scope="read", path="/api/sessions/{session}/export", raises=(404,))
+async def export(services: Services, params: Session) -> Exported:
+    """Write a session as JSON lines. Asked for as `application/x-ndjson`, they come as they are read."""
+    lines = [line async for line in services.journal.export(params.session)]
+    return Exported(b"".join(lines).decode())
+
+
+@operation("session.import", scope="write", method="POST", path="/api/sessions/import", status=201)
+async def import_(services: Services, params: Import) -> SessionInfo:
+    """Make a new session of exported lines."""
+    return await services.journal.import_(_lines(params.jsonl), services.clock.new_id())
+
+
+async def _lines(text: str) -> AsyncIterator[bytes]:
+    for line in text.splitlines():
+        yield line.encode()

@@ -1,0 +1,171 @@
+"""Who may come in: by which name, from which page, with which credential."""
+
+import hmac
+import ipaddress
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest
+
+from carapax.api.operation import Operation, covers
+from carapax.api.services import LOCAL as LOCAL_CALLER
+from carapax.api.services import Caller
+from carapax.config import GatewayConfig
+from carapax.errors import ConfigError, Forbidden, Unauthorized
+from carapax.gateway.limits import Rate
+from carapax.redaction import Secret
+from carapax.store.tokens import Tokens
+
+COOKIE = "carapax"
+FAILURES, FAILURE_WINDOW_S = 10, 300.0
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+
+class Credential(NamedTuple):
+    """What a caller showed. `token` is the id of a token; without one, `free` means that nothing was needed."""
+
+    caller: Caller
+    token: str = ""
+    free: bool = False
+
+
+FREE = Credential(LOCAL_CALLER, free=True)
+LOCAL = Credential(LOCAL_CALLER)
+
+
+async def check_bind(config: GatewayConfig, tokens: Tokens) -> None:
+    """Raise ConfigError for an address that others can reach while no token exists."""
+    if not is_loopback(config.host) and not await tokens.any():
+        raise ConfigError(
+            f"gateway.host is {config.host}, which others can reach, and there is no token",
+            "run `carapax token create`, or listen on 127.0.0.1",
+        )
+
+
+class Gate:
+    """Checks each request before anything of its body is read.
+
+    `local` is the secret of this start, for commands of the same user: it has all scopes, and does not end free
+    access from this machine, which lasts until the first token is made.
+    """
+
+    def __init__(self, config: GatewayConfig, tokens: Tokens, local: Secret) -> None:
+        self._names = {"localhost", _bare(config.host), *(_bare(host) for host in config.allowed_hosts)} - {
+            "0.0.0.0",
+            "::",
+        }
+        self._loopback = is_loopback(config.host)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
+        self._tokens = tokens
+        self._local = local
+        self._failures = Rate(FAILURES, FAILURE_WINDOW_S)
+
+    def check_host(self, request: BaseRequest) -> None:
+        """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
+        name = _bare(request.headers[hdrs.HOST])
+        if name in self._names or name == _own_address(request) or (self._loopback and is_loopback(name)):
+            return
+        raise Forbidden(f"the gateway is not called {name!r}", "add the name to gateway.allowed_hosts")
+
+    def check_origin(self, request: BaseRequest, *, changes: bool) -> None:
+        """Raises Forbidden for a call by a page of another site. `changes`: whether it could change something."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None and changes:
+            referer = request.headers.get(hdrs.REFERER)
+            origin = None if referer is None else "/".join(referer.split("/")[:3])
+        if origin is not None and origin.lower() in self._origins:
+            return
+        if origin is not None and not _same(origin, request.headers[hdrs.HOST]):
+            raise Forbidden(f"pages of {origin!r} may not call the gateway", "add it to gateway.allowed_origins")
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if site not in ("same-origin", "none"):
+            raise Forbidden(f"pages of another site ({site}) may not call the gateway")
+
+    def allowed_origin(self, request: BaseRequest) -> str:
+        """The origin of the calling page if it is one of `gateway.allowed_origins`, else ""."""
+        origin = request.headers.get(hdrs.ORIGIN, "")
+        return origin if origin.lower() in self._origins else ""
+
+    async def identify(self, request: BaseRequest, now: float) -> Credential:
+        """The caller by its bearer header or cookie. Raises Unauthorized, and RateLimited after too many failures."""
+        shown = _shown(request)
+        if not shown:
+            if self._is_direct(request) and not await self._tokens.any():
+                return FREE
+            raise Unauthorized(
+                "a token is needed", "send it as `Authorization: Bearer`; `carapax token create` makes one"
+            )
+        return await self.recognise(shown, address(request), now)
+
+    async def recognise(self, shown: str, peer: str, now: float) -> Credential:
+        """The caller that a secret belongs to. Raises Unauthorized, and RateLimited after too many failures."""
+        if hmac.compare_digest(shown.encode(), self._local.reveal().encode()):
+            return LOCAL
+        token = await self._tokens.check(shown)
+        if token is None:
+            self._failures.take(peer, now, "wrong tokens from this address")
+            raise Unauthorized("the token is not known, or was revoked")
+        return Credential(Caller(token.id, token.name, token.scopes), token.id)
+
+    def _is_direct(self, request: BaseRequest) -> bool:
+        """Whether it comes from this machine and not through a proxy on it, which would speak for anybody."""
+        return is_loopback(address(request)) and not any(name in request.headers for name in _PROXIED)
+
+
+def permit(caller: Caller, operation: Operation) -> None:
+    """Raises Forbidden when the caller lacks the operation's scope."""
+    if not covers(caller.scopes, operation.scope):
+        raise Forbidden(f"{operation.name} needs the scope {operation.scope!r}", "use a token that has it")
+
+
+def changes(request: BaseRequest) -> bool:
+    return request.method not in _SAFE
+
+
+def address(request: BaseRequest) -> str:
+    """The peer's address; an IPv6 network of 64 bits counts as one."""
+    peer = request.remote or ""
+    if ":" not in peer:
+        return peer
+    parsed = ipaddress.IPv6Address(peer.partition("%")[0])
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return peer if parsed.is_loopback else str(ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
+def is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def _shown(request: BaseRequest) -> str:
+    scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme:
+        return bearer.strip() if scheme.lower() == "bearer" else "-"
+    return request.cookies.get(COOKIE, "")
+
+
+def _bare(host: str) -> str:
+    """A host without its port, brackets, final dot and capitals."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return (host if host.count(":") > 1 else host.partition(":")[0]).removesuffix(".")
+
+
+def _own_address(request: BaseRequest) -> str | None:
+    """The address the connection was made to; as a literal it cannot be pointed elsewhere."""
+    own = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return str(own[0]) if isinstance(own, tuple) else None
+
+
+def _same(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.strip().lower()

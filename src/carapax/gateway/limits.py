@@ -1,0 +1,89 @@
+"""What is refused before it costs anything: too often, too much, too slow."""
+
+import asyncio
+from collections import OrderedDict
+
+from aiohttp.web import BaseRequest, RequestPayloadError
+from msgspec import Struct
+
+from carapax.config import LimitsConfig
+from carapax.errors import InvalidRequest, RateLimited
+from carapax.gateway.errors import TooLarge, TooSlow
+
+HEAD_BYTES = 16_384
+HEAD_FIELDS = 64
+_QUICK_BYTES = 65_536
+
+
+class HeadTooLarge(InvalidRequest):
+    """More or longer header fields than are taken."""
+
+
+class Rate:
+    """At most `count` a window for each key, as a bucket that fills evenly (GCRA).
+
+    Remembers `keys` of them; those that came first are forgotten first.
+    """
+
+    def __init__(self, count: int, window_s: float = 60, keys: int = 10_000) -> None:
+        self._interval = window_s / count
+        self._burst = window_s - self._interval
+        self._keys = keys
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until `take` would succeed; 0 for now."""
+        return max(0.0, self._full_at.get(key, now) - now - self._burst)
+
+    def take(self, key: str, now: float, what: str) -> None:
+        """Count one. Raises RateLimited, which is not counted."""
+        wait = self.wait(key, now)
+        if wait > 0:
+            raise RateLimited(f"too many {what}", wait)
+        self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
+
+
+def check_head(request: BaseRequest) -> None:
+    """Raises for header fields that are too many or too long, not exactly one Host, and a target that is no path."""
+    fields = request.raw_headers
+    if len(fields) > HEAD_FIELDS or sum(len(name) + len(value) + 4 for name, value in fields) > HEAD_BYTES:
+        raise HeadTooLarge(f"a request has at most {HEAD_FIELDS} header fields and {HEAD_BYTES} bytes of them")
+    hosts = [value for name, value in fields if name.lower() == b"host"]
+    if len(hosts) != 1 or not hosts[0].strip():
+        raise InvalidRequest(f"a request has exactly one Host, not {len(hosts)}")
+    if not request.raw_path.startswith("/"):
+        raise InvalidRequest("the request target is not a path", "send GET /path, with the address in Host")
+
+
+async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | None = None) -> bytes:
+    """The body as a whole, up to `longest` (default `limits.body_bytes`) bytes. Raises TooLarge, TooSlow,
+    InvalidRequest."""
+    longest = limits.body_bytes if longest is None else longest
+    size = request.content_length
+    if size is not None and size > longest:
+        raise TooLarge(f"the body has {size} bytes, more than {longest}")
+    deadline_s = limits.body_timeout_s * max(1.0, (longest if size is None else size) / _QUICK_BYTES)
+    chunks: list[bytes] = []
+    read = 0
+    try:
+        async with asyncio.timeout(deadline_s):
+            async for chunk in request.content.iter_any():
+                chunks.append(chunk)
+                read += len(chunk)
+                if read > longest:
+                    raise TooLarge(f"the body has more than {longest} bytes")
+    except TimeoutError as error:
+        raise TooSlow(f"the body did not come within {deadline_s:g} s") from error
+    except RequestPayloadError as error:
+        raise InvalidRequest(f"the body cannot be read: {error}") from error
+    return b"".join(chunks)
+
+
+def check_text(params: Struct, longest: int) -> None:
+    """Raises TooLarge when the parameters have a text of more than `longest` bytes."""
+    text = getattr(params, "text", "")
+    if len(text) * 4 > longest and len(text.encode()) > longest:
+        raise TooLarge(f"text has {len(text.encode())} bytes, more than {longest}", "shorten it, or put it into a file")

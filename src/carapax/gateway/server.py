@@ -1,0 +1,236 @@
+"""The gateway's one port: every request comes through `Gateway.handle`."""
+
+import asyncio
+import errno
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from carapax.api import OPERATIONS, Operation, Services
+from carapax.api.message import Page
+from carapax.contracts import Supervise
+from carapax.errors import CarapaxError, ConfigError, InvalidRequest, RateLimited, Unavailable
+from carapax.gateway import openai, openapi, sse
+from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
+from carapax.gateway.connection import Listener
+from carapax.gateway.errors import MethodNotAllowed
+from carapax.gateway.held import Held
+from carapax.gateway.limits import Rate, check_head, read_body
+from carapax.gateway.responses import refusal, respond
+from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_json, respond_operation
+from carapax.gateway.rpc import Rpc
+from carapax.gateway.static import Static
+from carapax.gateway.stream import Socket, open_websocket
+from carapax.redaction import Secret
+
+STOP_S = 5.0
+BACKLOG = 1024
+_WEB = Path(__file__).parent.parent / "web"
+_NAMED = {"/rpc": ("POST",), "/ws": ("GET",), "/login": ("POST",), "/logout": ("POST",)}
+
+
+class Login(Struct, frozen=True, forbid_unknown_fields=True):
+    """token: a token's secret"""
+
+    token: str
+
+
+class Gateway:
+    """Everything that is served. `port` is known once it is open."""
+
+    def __init__(self, services: Services, local: Secret, supervise: Supervise) -> None:
+        limits = services.config.limits
+        self.port = 0
+        self.held = Held(services.tokens)
+        self._services = services
+        self._supervise = supervise
+        self._gate = Gate(services.config.gateway, services.tokens, local)
+        self._routes = Routes(OPERATIONS)
+        self._static = Static(_WEB)
+        self._rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, supervise)
+        self._socket_rpc = Rpc(OPERATIONS, limits.json_depth, limits.socket_text_bytes, supervise)
+        self._anonymous = Rate(limits.anonymous_per_minute)
+        self._authenticated = Rate(limits.authenticated_per_minute)
+        self._files = Rate(limits.static_per_minute)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Nothing of its body is read before it is known who asks."""
+        try:
+            check_head(request)
+            self._gate.check_host(request)
+            response = await self._answer(request)
+        except CarapaxError as error:
+            response = openai.refusal(error) if openai.serves(request.path) else refusal(error)
+        if not response.prepared:
+            self._allow_page(request, response)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        now = asyncio.get_running_loop().time()
+        path = request.path
+        if self._static.has(path) and request.method in ("GET", "HEAD"):
+            self._files.take(address(request), now, "requests for files from this address")
+            return self._static.respond(request)
+        upgrade = path == "/ws"
+        self._gate.check_origin(request, changes=upgrade or changes(request))
+        if request.method == "OPTIONS" and self._gate.allowed_origin(request):
+            return respond(status=204)
+        if path == "/health" and request.method in ("GET", "HEAD"):
+            return respond(b'{"status":"ok"}')
+        if path in _NAMED and request.method not in _NAMED[path]:
+            raise MethodNotAllowed(f"{request.method} is not for {path}", _NAMED[path])
+        if path == "/login":
+            return await self._login(request, now)
+        if path == "/logout":
+            return _with_cookie(respond(status=204), "")
+        credential = await self._identify(request, now)
+        return await self._serve(request, credential)
+
+    async def _identify(self, request: web.BaseRequest, now: float) -> Credential:
+        """Who asks; calls that show nothing, or nothing known, are counted by address."""
+        try:
+            credential = await self._gate.identify(request, now)
+        except CarapaxError as error:
+            if not isinstance(error, RateLimited):
+                self._anonymous.take(address(request), now, "calls without a token from this address")
+            raise
+        self._authenticated.take(credential.token, now, "calls")
+        return credential
+
+    async def _serve(self, request: web.BaseRequest, credential: Credential) -> web.StreamResponse:
+        services = replace(self._services, caller=credential.caller)
+        path = request.path
+        if path == "/ws":
+            return await self._socket(request, services, credential)
+        if path == "/rpc":
+            return await self._respond_rpc(request, services, credential)
+        if openai.serves(path):
+            permit(credential.caller, OPERATIONS[openai.OPERATION[path]])
+            with self._hold(credential):
+                return await openai.respond(request, services)
+        if path == "/api/openapi.json" and request.method == "GET":
+            return respond(openapi.document(OPERATIONS))
+        route = self._routes.find(request.method, request.raw_path)
+        permit(credential.caller, route.operation)
+        with self._hold(credential):
+            return await self._respond_route(request, route, services)
+
+    async def _respond_route(self, request: web.BaseRequest, route: Route, services: Services) -> web.StreamResponse:
+        if route.operation.name == "session.events" and sse.wanted(request):
+            params = route.operation.bind({**query_of(request), **route.fields}, strict=False)
+            assert isinstance(params, Page)
+            return await sse.respond_events(request, params, services)
+        return await respond_operation(request, route, services, self._supervise)
+
+    async def _respond_rpc(
+        self, request: web.BaseRequest, services: Services, credential: Credential
+    ) -> web.StreamResponse:
+        check_json_type(request)
+        raw = await read_body(request, services.config.limits)
+        with self._hold(credential):
+            answer = await self._rpc.answer(raw, services, self._admitter(credential))
+        return respond(status=204) if answer is None else respond(answer)
+
+    async def _socket(self, request: web.BaseRequest, services: Services, credential: Credential) -> web.StreamResponse:
+        limits = services.config.limits
+        if len(self.held) >= limits.sockets:
+            raise Unavailable(f"{limits.sockets} connections are open", "try again later")
+        ws = open_websocket(limits)
+        if not ws.can_prepare(request):
+            raise InvalidRequest("this is no WebSocket handshake", "connect with the ws scheme")
+        await ws.prepare(request)
+        transport = request.transport
+        opened = Socket(ws, self._socket_rpc, services, self._admitter(credential))
+        try:
+            with self.held.hold(credential, opened.drop):
+                await opened.serve()
+        finally:
+            if transport is not None and transport.get_write_buffer_size():
+                transport.abort()
+        return ws
+
+    def _admitter(self, credential: Credential) -> Callable[[Operation], None]:
+        """Checks scope and rate of each operation of an RPC request."""
+        loop = asyncio.get_running_loop()
+
+        def admit(operation: Operation) -> None:
+            permit(credential.caller, operation)
+            self._authenticated.take(credential.token, loop.time(), "calls")
+
+        return admit
+
+    async def _login(self, request: web.BaseRequest, now: float) -> web.Response:
+        """Exchange a token for a cookie that scripts of the page cannot read."""
+        self._anonymous.take(address(request), now, "log-ins from this address")
+        body = await read_json(request, self._services.config.limits)
+        try:
+            token = msgspec.convert(body, Login).token
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"login: {error}", "send {token}") from error
+        await self._gate.recognise(token, address(request), now)
+        return _with_cookie(respond(status=204), token)
+
+    @contextmanager
+    def _hold(self, credential: Credential) -> Iterator[None]:
+        """Cancels the request when its credential ends, should it take that long."""
+        task = asyncio.current_task()
+        assert task is not None
+        with self.held.hold(credential, task.cancel):
+            yield
+
+    def _allow_page(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Let pages of `gateway.allowed_origins` read the answer (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+        origin = self._gate.allowed_origin(request)
+        if origin:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, PATCH, DELETE"
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Authorization, Content-Type, Last-Event-ID"
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+
+
+def _with_cookie(response: web.Response, token: str) -> web.Response:
+    age = None if token else 0
+    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/", max_age=age)
+    return response
+
+
+@asynccontextmanager
+async def open_gateway(services: Services, supervise: Supervise, *, local: Secret) -> AsyncGenerator[Gateway, None]:
+    """Listen on the configured address until the block ends; open connections are then closed.
+
+    `local` is the secret that commands of this start show. Raises ConfigError for an address that is not safe or not
+    there, Unavailable when the port is taken.
+    """
+    config = services.config.gateway
+    await check_bind(config, services.tokens)
+    gateway = Gateway(services, local, supervise)
+    runner = web.ServerRunner(Listener(gateway.handle, services.config.limits), shutdown_timeout=STOP_S)
+    await runner.setup()
+    try:
+        gateway.port = await _listen(runner, config.host, config.port)
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(gateway.held.watch())
+            try:
+                yield gateway
+            finally:
+                watching.cancel()
+    finally:
+        gateway.held.drop_all()
+        await runner.cleanup()
+
+
+async def _listen(runner: web.ServerRunner, host: str, port: int) -> int:
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(f"port {port} of {host} is in use", "stop what uses it, or set gateway.port") from error
+        raise ConfigError(
+            f"gateway.host: cannot listen on {host}: {error.strerror}", "name an address of this machine"
+        ) from error
+    return int(runner.addresses[0][1])
