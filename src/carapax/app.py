@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from carapax import extensions
+from carapax.agent.models import open_models
 from carapax.agent.toolbox import Permitted, Supervised, Tools
 from carapax.api.services import Services
-from carapax.catalogue import open_catalogue
 from carapax.clock import Clock, SystemClock
 from carapax.config import Config, Home
 from carapax.contracts import Channel, Egress, Sandbox, Submit, Tool
@@ -119,7 +119,7 @@ async def open_app(
         journal = Journal(database, clock)
         if models is None:
             http = await stack.enter_async_context(Http())
-            models = await open_catalogue(config.providers, http, environ, clock)
+            models = await open_models(config.providers, http, environ, clock)
         egress = egress or PublicEgress(EgressConfig())
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}

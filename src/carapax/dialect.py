@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +19,8 @@ from carapax.errors import (
     ModelUnavailable,
     Unavailable,
 )
-from carapax.http import Http, Response
+from carapax.events import Delta
+from carapax.http import Http, Response, ServerSentEvent, SseParser
 from carapax.messages import ToolCall
 from carapax.redaction import MASK, Secret
 
@@ -105,6 +106,37 @@ async def ask(
             yield response
     except Unavailable as error:
         raise unavailable(origin, error.message, error.hint) from error
+
+
+class Decoder(Protocol):
+    """Turns the events of a stream into deltas; `done` when the vendor has said all."""
+
+    done: bool
+
+    def feed(self, event: ServerSentEvent) -> list[Delta]: ...
+
+
+class StreamReader:
+    """Reads a streamed answer through a decoder."""
+
+    def __init__(self, response: Response, decoder: Decoder) -> None:
+        self._response = response
+        self._decoder = decoder
+        self._parser = SseParser()
+        self._ended = False
+
+    async def deltas(self) -> list[Delta] | None:
+        """What came next, which may be nothing yet; None when the answer has ended."""
+        if self._ended:
+            return None
+        chunk = b"" if self._decoder.done else await self._response.chunk()
+        if chunk:
+            events = self._parser.feed(chunk)
+        else:
+            self._ended = True
+            await self._response.finish()
+            events = self._parser.close()
+        return [delta for event in events for delta in self._decoder.feed(event)]
 
 
 def failure(origin: Origin, status: int, headers: Mapping[str, str], body: bytes, now: float) -> ModelError:
@@ -194,6 +226,11 @@ def fitting_id(name: str, pattern: str) -> str:
         return name
     digest = int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=6).digest(), "big")
     return "".join("0123456789abcdefghijklmnopqrstuv"[digest >> shift & 31] for shift in range(0, 45, 5))
+
+
+def fitting_name(name: str) -> str:
+    """The name of a tool that a model made up, as vendors take it back."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "unknown"
 
 
 def endpoint(base_url: str, path: str) -> str:

@@ -134,12 +134,10 @@ class Response:
         self.headers: Mapping[str, str] = answer.headers
         self.content_type = answer.content_type
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in pieces as they arrive."""
-        content = self._answer.content
+    async def chunk(self) -> bytes:
+        """The next piece of the body as it arrives; empty at the end."""
         try:
-            while chunk := await content.readany():
-                yield chunk
+            return await self._answer.content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, self._answer.url.host) from error
 
@@ -147,7 +145,7 @@ class Response:
         """The whole body. Raises Unavailable for one of more than `max_bytes`."""
         pieces: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
+        while chunk := await self.chunk():
             size += len(chunk)
             if size > max_bytes:
                 raise Unavailable(f"{self._answer.url.host} sent a body of more than {max_bytes} bytes")
@@ -158,7 +156,7 @@ class Response:
         """All that matters was read: let the server end its answer, so that the connection can serve again."""
         try:
             async with asyncio.timeout(_FAREWELL_S):
-                async for _ in self.chunks():
+                while await self.chunk():
                     pass
         except (Unavailable, TimeoutError):
             self._answer.close()

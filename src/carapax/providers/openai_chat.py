@@ -13,19 +13,22 @@ from msgspec import Struct
 from carapax.clock import Clock
 from carapax.dialect import (
     Origin,
+    StreamReader,
     VendorError,
     arguments_object,
     as_error,
     ask,
     endpoint,
     fitting_id,
+    fitting_name,
     read_error,
     refusal,
     unavailable,
     unreadable,
 )
-from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
-from carapax.http import Http, Response, ServerSentEvent, SseParser
+from carapax.draft import Call, Draft, ThinkTags
+from carapax.events import Delta
+from carapax.http import Http, Response, ServerSentEvent
 from carapax.messages import (
     AssistantMessage,
     Message,
@@ -33,7 +36,6 @@ from carapax.messages import (
     ModelRequest,
     Part,
     StopReason,
-    Text,
     Thinking,
     ToolCall,
     ToolResult,
@@ -144,7 +146,7 @@ def _call(call: ToolCall, config: Config) -> dict[str, Any]:
     text = (
         msgspec.json.encode(arguments).decode() if "invalid_json" in arguments or not call.arguments else call.arguments
     )
-    function = {"name": call.name, "arguments": text}
+    function = {"name": fitting_name(call.name), "arguments": text}
     return {"id": fitting_id(call.id, config.tool_id), "type": "function", "function": function, **call.vendor}
 
 
@@ -193,18 +195,18 @@ class _ToolCall(Struct):
     extra_content: dict[str, Any] | None = None
 
 
-class _Chunk(Struct):
+class _Piece(Struct):
     """A piece of content, where content is a list. Inside of `thinking` are more of them."""
 
     type: str = ""
     text: str | None = None
-    thinking: "list[_Chunk] | str | None" = None
+    thinking: "list[_Piece] | str | None" = None
 
 
 class _Said(Struct):
     """A delta of a stream, or the whole message of an answer that was not streamed: they have the same fields."""
 
-    content: str | list[_Chunk] | None = None
+    content: str | list[_Piece] | None = None
     tool_calls: list[_ToolCall] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -239,80 +241,6 @@ class _Completion(Struct):
 _completion = msgspec.json.Decoder(_Completion)
 
 
-class _Tags:
-    """Splits thoughts off a text that begins with `<think>`, however it is cut."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._state: Literal["start", "thinking", "after", "text"] = "start"
-
-    @property
-    def plain(self) -> bool:
-        """Whether all that comes is text."""
-        return self._state == "text"
-
-    def feed(self, text: str, last: bool = False) -> tuple[str, str]:
-        """What of the thoughts and what of the text is certain by now."""
-        text, self._held = self._held + text, ""
-        thinking = ""
-        if self._state == "start":
-            start = text.lstrip()
-            if start.startswith("<think>"):
-                self._state, text = "thinking", start[7:]
-            elif "<think>".startswith(start) and not last:
-                self._held = text
-                return "", ""
-            else:
-                self._state = "text"
-        if self._state == "thinking":
-            thinking, closed, text = text.partition("</think>")
-            if closed:
-                self._state = "after"
-            elif not last:
-                keep = next((size for size in range(7, 0, -1) if thinking.endswith("</think>"[:size])), 0)
-                self._held = thinking[len(thinking) - keep :]
-                thinking = thinking[: len(thinking) - keep]
-        if self._state == "after":
-            text = text.lstrip()
-            if text:
-                self._state = "text"
-        return thinking, text
-
-
-class _Call:
-    """A tool call in the making."""
-
-    def __init__(self, call_id: str, vendor_id: str | None) -> None:
-        self.id = call_id
-        self.vendor_id = vendor_id
-        self.name = ""
-        self.arguments: list[str] = []
-        self.shown = 0
-        self.announced = False
-        self.vendor: dict[str, Any] = {}
-
-    def finish(self) -> ToolCall:
-        return ToolCall(self.id, self.name, "".join(self.arguments), self.vendor)
-
-    def is_whole(self) -> bool:
-        try:
-            msgspec.json.decode("".join(self.arguments))
-        except msgspec.DecodeError:
-            return False
-        return True
-
-
-class _Words:
-    """Text or thoughts in the making."""
-
-    def __init__(self, kind: type[Text] | type[Thinking]) -> None:
-        self.kind = kind
-        self.pieces: list[str] = []
-
-    def finish(self) -> Text | Thinking:
-        return self.kind("".join(self.pieces))
-
-
 class Decoder:
     """Fed with the events of one stream, it gives deltas, and the whole message at the end.
 
@@ -321,17 +249,17 @@ class Decoder:
 
     def __init__(self, origin: Origin) -> None:
         self.done = False
+        self.answered = False
         self._origin = origin
         self._model = origin.model
-        self._parts: list[_Words | _Call] = []
-        self._calls: list[_Call] = []
-        self._slots: dict[int, _Call] = {}
-        self._tags = _Tags()
+        self._draft = Draft(origin.id)
+        self._slots: dict[int, Call] = {}
+        self._vendor_ids: dict[str, Call] = {}
+        self._tags = ThinkTags()
         self._details: list[dict[str, Any]] = []
         self._usage = Usage()
         self._stop = ""
         self._refused = False
-        self.answered = False
 
     def feed(self, event: ServerSentEvent) -> list[Delta]:
         """Raises a ModelError for an error that came instead of an answer, and for what cannot be read."""
@@ -349,35 +277,30 @@ class Decoder:
         except msgspec.DecodeError:
             error = read_error(data)
             raise refusal(self._origin, error) if error else unreadable(self._origin, data) from None
-        error = as_error(completion.error or (completion.x_groq and completion.x_groq.error))
-        if error:
+        groq = completion.x_groq or _Groq()
+        if error := as_error(completion.error or groq.error):
             raise refusal(self._origin, error)
         if completion.model:
             self._model = completion.model
-        usage = completion.usage or (completion.x_groq and completion.x_groq.usage)
-        deltas: list[Delta] = []
+        usage = completion.usage or groq.usage
         for choice in completion.choices or ():
             if not choice.index:
                 usage = usage or choice.usage
-                self._choose(choice, deltas)
+                self._choose(choice)
         if usage:
             self._usage = usage.read()
-        return deltas
+        return self._draft.take_deltas()
 
     def finish(self) -> AssistantMessage:
         """The whole message. Raises ModelUnavailable when the stream broke off before the model was finished."""
-        self._flush([])
         if not self._stop:
             raise unavailable(
                 self._origin, "the answer broke off before its end" if self.answered else "no answer came"
             )
         if self._stop in _FAILED_STOPS:
             raise unavailable(self._origin, f"the model stopped with {self._stop!r}")
-        parts: list[Part] = [part for building in self._parts if (part := building.finish()) and _says(part)]
-        if self._details:
-            self._keep_details(parts)
         return AssistantMessage(
-            parts=tuple(parts),
+            parts=self._parts(),
             stop_reason=self._stop_reason(),
             usage=self._usage,
             provider=self._origin.provider,
@@ -388,40 +311,43 @@ class Decoder:
     def _stop_reason(self) -> StopReason:
         if self._stop in _STOPS:
             return _STOPS[self._stop]
-        return "filtered" if self._refused else "tool_calls" if self._calls else "end"
+        return "filtered" if self._refused else "tool_calls" if self._draft.calls else "end"
 
-    def _keep_details(self, parts: list[Part]) -> None:
+    def _parts(self) -> tuple[Part, ...]:
         """Sealed thoughts go with the first thoughts, or stand for them."""
-        vendor = {"reasoning_details": self._details}
-        for place, part in enumerate(parts):
-            if isinstance(part, Thinking):
-                parts[place] = Thinking(part.text, vendor)
-                return
-        parts.insert(0, Thinking("", vendor))
+        parts = self._draft.parts()
+        if self._details:
+            vendor = {"reasoning_details": self._details}
+            place = next((at for at, part in enumerate(parts) if isinstance(part, Thinking)), None)
+            if place is None:
+                parts.insert(0, Thinking("", vendor))
+            else:
+                parts[place] = msgspec.structs.replace(parts[place], vendor=vendor)
+        return tuple(parts)
 
-    def _choose(self, choice: _Choice, deltas: list[Delta]) -> None:
+    def _choose(self, choice: _Choice) -> None:
         self.answered = True
         said = choice.delta or choice.message
         if said is not None:
-            whole = choice.message is not None
-            self._think(said, whole, deltas)
-            if isinstance(said.content, str):
-                if said.content:
-                    self._content(said.content, deltas)
-            elif said.content:
-                self._chunks(said.content, deltas)
-            if said.refusal:
-                self._refused = True
-                self._add(Text, said.refusal, deltas)
-            for piece in said.tool_calls or ():
-                self._tool_call(piece, whole, deltas)
-        if choice.finish_reason:
-            self._stop = choice.finish_reason
-            self._flush(deltas)
-        elif choice.message is not None:
-            self._stop = self._stop or "stop"
+            self._say(said, whole=choice.message is not None)
+        if choice.finish_reason or choice.message is not None:
+            self._stop = choice.finish_reason or self._stop or "stop"
+            self._content("", last=True)
+            self._draft.close_calls()
 
-    def _think(self, said: _Said, whole: bool, deltas: list[Delta]) -> None:
+    def _say(self, said: _Said, whole: bool) -> None:
+        self._think(said, whole)
+        if isinstance(said.content, str):
+            self._content(said.content)
+        elif said.content:
+            self._pieces(said.content)
+        if said.refusal:
+            self._refused = True
+            self._draft.say(said.refusal)
+        for piece in said.tool_calls or ():
+            self._tool_call(piece, whole)
+
+    def _think(self, said: _Said, whole: bool) -> None:
         thought = said.reasoning_content or said.reasoning
         for detail in said.reasoning_details or ():
             self._detail(detail, whole)
@@ -429,7 +355,7 @@ class Decoder:
             told = (detail.get("text") or detail.get("summary") for detail in said.reasoning_details)
             thought = "".join(text for text in told if isinstance(text, str))
         if thought:
-            self._add(Thinking, thought, deltas)
+            self._draft.think(thought)
 
     def _detail(self, detail: dict[str, Any], whole: bool) -> None:
         """Pieces of a detail have the same type and index: their words are joined, all else is replaced."""
@@ -441,101 +367,64 @@ class Decoder:
                 return
         self._details.append(detail)
 
-    def _content(self, text: str, deltas: list[Delta]) -> None:
-        if self._tags.plain:
-            self._add(Text, text, deltas)
-            return
-        thinking, text = self._tags.feed(text)
+    def _content(self, text: str, last: bool = False) -> None:
+        thinking = ""
+        if not self._tags.plain:
+            thinking, text = self._tags.feed(text, last)
         if thinking:
-            self._add(Thinking, thinking, deltas)
+            self._draft.think(thinking)
         if text:
-            self._add(Text, text, deltas)
+            self._draft.say(text)
 
-    def _flush(self, deltas: list[Delta]) -> None:
-        thinking, text = self._tags.feed("", last=True)
-        if thinking:
-            self._add(Thinking, thinking, deltas)
-        if text:
-            self._add(Text, text, deltas)
-        for call in self._calls:
-            if not any(call.arguments):
-                call.arguments.append("{}")
-                self._show(call, deltas)
-
-    def _chunks(self, chunks: list[_Chunk], deltas: list[Delta]) -> None:
-        for chunk in chunks:
-            thoughts = chunk.thinking
+    def _pieces(self, pieces: list[_Piece]) -> None:
+        for piece in pieces:
+            thoughts = piece.thinking
             if isinstance(thoughts, list):
                 thoughts = "".join(thought.text or "" for thought in thoughts)
             if thoughts:
-                self._add(Thinking, thoughts, deltas)
-            if chunk.text:
-                self._add(Text, chunk.text, deltas)
+                self._draft.think(thoughts)
+            if piece.text:
+                self._draft.say(piece.text)
 
-    def _add(self, kind: type[Text] | type[Thinking], text: str, deltas: list[Delta]) -> None:
-        last = self._parts[-1] if self._parts else None
-        if not isinstance(last, _Words) or last.kind is not kind:
-            last = _Words(kind)
-            self._parts.append(last)
-        last.pieces.append(text)
-        deltas.append(TextDelta(text) if kind is Text else ThinkingDelta(text))
-
-    def _tool_call(self, piece: _ToolCall, whole: bool, deltas: list[Delta]) -> None:
+    def _tool_call(self, piece: _ToolCall, whole: bool) -> None:
         function = piece.function or _Function()
-        call = None if whole else self._slot(piece, function)
+        call = None if whole else self._known(piece, function)
         if call is None:
-            call = self._open_call(piece)
+            call = self._open(piece)
         if function.name and function.name != call.name:
             call.name += function.name
         if piece.extra_content:
             call.vendor = {"extra_content": piece.extra_content}
-        if function.arguments is not None:
-            arguments = function.arguments
+        arguments = function.arguments
+        if arguments:
             call.arguments.append(arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode())
-        self._show(call, deltas)
+        self._draft.show(call)
 
-    def _slot(self, piece: _ToolCall, function: _Function) -> _Call | None:
+    def _known(self, piece: _ToolCall, function: _Function) -> Call | None:
         """The call that a piece goes on with; None when it begins another.
 
         Most vendors number their calls; some number all of them 0, or none.
         """
+        calls = self._draft.calls
         if piece.index is not None:
             call = self._slots.get(piece.index)
         elif piece.id:
-            call = next((call for call in self._calls if call.vendor_id == piece.id), None)
+            call = self._vendor_ids.get(piece.id)
         else:
-            call = self._calls[-1] if self._calls else None
+            call = calls[-1] if calls else None
         if call is None or not function.name:
             return call
-        if piece.id and call.vendor_id:
-            return call if piece.id == call.vendor_id else None
+        if piece.id and call in self._vendor_ids.values():
+            return call if self._vendor_ids.get(piece.id) is call else None
         return None if call.name and call.is_whole() else call
 
-    def _open_call(self, piece: _ToolCall) -> _Call:
-        known = {call.id for call in self._calls}
-        made_up = f"call_{self._origin.id}_{len(self._calls)}"
-        call = _Call(piece.id if piece.id and piece.id not in known else made_up, piece.id)
-        self._calls.append(call)
-        self._parts.append(call)
+    def _open(self, piece: _ToolCall) -> Call:
+        call = self._draft.open_call(piece.id)
+        if piece.id:
+            self._vendor_ids[piece.id] = call
         if piece.index is not None:
             self._slots[piece.index] = call
         return call
-
-    def _show(self, call: _Call, deltas: list[Delta]) -> None:
-        """What is new of a call, once its name is known."""
-        if not call.name:
-            return
-        text = "".join(call.arguments[call.shown :])
-        if call.announced and not text:
-            return
-        first = not call.announced
-        call.announced, call.shown = True, len(call.arguments)
-        index = self._calls.index(call)
-        deltas.append(ToolArgumentsDelta(index, text, call.id, call.name) if first else ToolArgumentsDelta(index, text))
-
-
-def _says(part: Part) -> bool:
-    return isinstance(part, ToolCall) or bool(part.text)
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
@@ -586,16 +475,10 @@ class OpenAIChat:
             if response.content_type != "text/event-stream":
                 yield decode(await response.read(), origin)
                 return
-            parser, decoder = SseParser(), Decoder(origin)
-            async for chunk in response.chunks():
-                for event in parser.feed(chunk):
-                    for delta in decoder.feed(event):
-                        yield delta
-                if decoder.done:
-                    await response.finish()
-                    break
-            for event in parser.close():
-                for delta in decoder.feed(event):
+            decoder = Decoder(origin)
+            reader = StreamReader(response, decoder)
+            while (deltas := await reader.deltas()) is not None:
+                for delta in deltas:
                     yield delta
             yield decoder.finish()
 

@@ -1,0 +1,181 @@
+"""The vendors of models that are known by name, and how one of them becomes a Provider."""
+
+import asyncio
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.config import ProviderConfig
+from carapax.contracts import Provider
+from carapax.dialect import endpoint
+from carapax.errors import ConfigError, ModelUnauthorized, Unavailable
+from carapax.extensions import configure, export, find
+from carapax.http import Http
+from carapax.redaction import Secret
+
+_PROBE_S = 0.3
+_OTHER_MODELS = re.compile(r"embed|rerank|whisper|tts|bge-", re.I)
+
+
+class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
+    """One row: which dialect is spoken where, and with which `accent`, fields of that dialect's own Config.
+
+    `key_env` names the variable that holds the key. A `local` server is looked for on this machine and needs no key;
+    its model is the first that it has.
+    """
+
+    dialect: str
+    base_url: str = ""
+    key_env: str = ""
+    default_model: str = ""
+    local: bool = False
+    accent: dict[str, Any] = {}
+
+
+class Detected(Struct, frozen=True):
+    """What is used when nobody chose: a provider, its model, and a sentence that says why."""
+
+    provider: str
+    model: str
+    reason: str
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+@cache
+def vendors() -> Mapping[str, Vendor]:
+    """The rows of `vendors.toml` by name, in its order."""
+    rows = tomllib.loads(Path(__file__).with_name("vendors.toml").read_text())
+    return msgspec.convert(rows, dict[str, Vendor])
+
+
+def resolve(name: str, section: ProviderConfig | None) -> Vendor:
+    """The row of a vendor with what its section of the configuration says differently.
+
+    A section that names no vendor has the one of its own name, if there is one. Raises ConfigError for a name that is
+    neither in the catalogue nor configured, and for a section that does not say where its server is.
+    """
+    known = section.vendor if section and section.vendor else name
+    row = vendors().get(known)
+    if section is None:
+        if row is None:
+            raise _unknown(name, f"there is no provider {name!r}")
+        return row
+    if row is None:
+        if section.vendor:
+            raise _unknown(section.vendor, f"[providers.{name}]: there is no vendor {section.vendor!r}")
+        row = Vendor(section.dialect or "openai_chat")
+        if not section.base_url:
+            raise ConfigError(f"[providers.{name}] does not say where its server is", "set its base_url or its vendor")
+    told = ("dialect", "base_url", "key_env", "default_model")
+    changes = {field: value for field in told if (value := getattr(section, field))}
+    if section.dialect and section.dialect != row.dialect:
+        changes["accent"] = {}
+    return msgspec.structs.replace(row, **changes)
+
+
+def _unknown(name: str, what: str) -> ConfigError:
+    close = get_close_matches(name, vendors(), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(vendors())}; or set a base_url"
+    return ConfigError(what, hint)
+
+
+def open_provider(
+    name: str, section: ProviderConfig | None, http: Http, environ: Mapping[str, str], clock: Clock
+) -> Provider:
+    """The provider of this name, of the catalogue or of the configuration.
+
+    Raises ConfigError for what cannot be used, and ModelUnauthorized when its key is not in the environment.
+    """
+    vendor = resolve(name, section)
+    module = find("provider", vendor.dialect)
+    fields: dict[str, Any] = dict(vendor.accent)
+    if vendor.base_url:
+        told = section or ProviderConfig()
+        fields |= {
+            "base_url": vendor.base_url,
+            "key": _key(name, vendor, environ),
+            "default_model": vendor.default_model,
+            "connect_timeout_s": told.connect_timeout_s,
+            "idle_timeout_s": told.idle_timeout_s,
+        }
+    config = configure("provider", name, module, fields)
+    provider: Provider = export("provider", name, module)(config, http, name, clock)
+    return provider
+
+
+def _key(name: str, vendor: Vendor, environ: Mapping[str, str]) -> Secret:
+    key = environ.get(vendor.key_env, "").strip() if vendor.key_env else ""
+    if vendor.key_env and not key and not vendor.local:
+        raise ModelUnauthorized(f"there is no key for {name}", f"set {vendor.key_env} in the environment", vendor=name)
+    if not (key.isascii() and key.isprintable()):
+        raise ModelUnauthorized(
+            f"the key for {name} has characters that no key has",
+            f"check {vendor.key_env} in the environment",
+            vendor=name,
+        )
+    return Secret(key)
+
+
+async def detect(
+    sections: Mapping[str, ProviderConfig],
+    environ: Mapping[str, str],
+    http: Http,
+    *,
+    local: Mapping[str, str] | None = None,
+) -> Detected:
+    """Choose a provider: the first that is configured and has its key, else the first vendor whose key is in the
+    environment, else the first local server that answers with a model, else the offline demo.
+
+    `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that cannot be used.
+    """
+    for name, section in sections.items():
+        vendor = resolve(name, section)
+        if vendor.local or not vendor.key_env or environ.get(vendor.key_env, "").strip():
+            return Detected(name, vendor.default_model, f"[providers.{name}] is configured")
+    for name, vendor in vendors().items():
+        if vendor.key_env and not vendor.local and environ.get(vendor.key_env, "").strip():
+            return Detected(name, vendor.default_model, f"{vendor.key_env} is set")
+    if local is None:
+        local = {name: vendor.base_url for name, vendor in vendors().items() if vendor.local}
+    async with asyncio.TaskGroup() as group:
+        probes = {name: group.create_task(_first_model(base_url, http)) for name, base_url in local.items()}
+    for name, probe in probes.items():
+        if model := probe.result():
+            return Detected(name, model, f"{name} answers at {local[name]}")
+    reason = "no key of a vendor is in the environment and no local model server answers"
+    return Detected("demo", vendors()["demo"].default_model, reason)
+
+
+async def _first_model(base_url: str, http: Http) -> str:
+    """The first model for conversation that a server has; empty when there is none, or no such server."""
+    try:
+        async with (
+            asyncio.timeout(_PROBE_S),
+            http.request("GET", endpoint(base_url, "/models"), connect_timeout_s=_PROBE_S) as response,
+        ):
+            if response.status != 200:
+                return ""
+            models = msgspec.json.decode(await response.read(1 << 20), type=_Models).data
+    except (Unavailable, TimeoutError, msgspec.DecodeError):
+        return ""
+    return first_for_talk(model.id for model in models)
+
+
+def first_for_talk(names: Iterable[str]) -> str:
+    """The first model that is not one for embeddings or speech, going by its name; empty when there is none."""
+    return next((name for name in names if not _OTHER_MODELS.search(name)), "")

@@ -1,0 +1,464 @@
+"""Anthropic's Messages API, and other servers that speak it.
+
+The format: https://docs.anthropic.com/en/api/messages
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.dialect import (
+    Origin,
+    StreamReader,
+    VendorError,
+    arguments_object,
+    as_error,
+    ask,
+    endpoint,
+    fitting_id,
+    fitting_name,
+    read_error,
+    refusal,
+    unavailable,
+    unreadable,
+)
+from carapax.draft import Call, Draft, Words
+from carapax.events import Delta
+from carapax.http import Http, Response, ServerSentEvent
+from carapax.messages import (
+    AssistantMessage,
+    Effort,
+    Message,
+    ModelInfo,
+    ModelRequest,
+    Part,
+    StopReason,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolSpec,
+    Usage,
+)
+from carapax.redaction import Secret
+
+_VERSION = "2023-06-01"
+_TOOL_ID = r"[a-zA-Z0-9_-]{1,64}"
+_EPHEMERAL = {"type": "ephemeral"}
+_CONTEXT_TOKENS = 200_000
+_BUDGETS: dict[Effort, int] = {"low": 2_048, "medium": 8_192, "high": 24_576}
+_STOPS: dict[str, StopReason] = {
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "filtered",
+    "pause_turn": "paused",
+}
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server that speaks the Messages API.
+
+    base_url: where it is, with or without the version path
+    key: the key it wants, if any
+    default_model: the model when none is named
+    connect_timeout_s: time to reach the server
+    idle_timeout_s: longest silence, also before the first word
+    max_output_tokens: longest answer when the request does not say; thinking comes on top
+    cache: whether to mark what the vendor should keep in its prompt cache
+    adaptive_models: patterns of models that decide themselves how long to think; others get a budget
+    """
+
+    base_url: str
+    key: Secret = Secret("")
+    default_model: str = ""
+    connect_timeout_s: float = 10
+    idle_timeout_s: float = 120
+    max_output_tokens: int = 8_192
+    cache: bool = True
+    adaptive_models: tuple[str, ...] = ()
+
+
+def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
+    """The body of a request."""
+    messages = _merged(request.messages)
+    body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": request.stream}
+    body["max_tokens"] = request.max_output_tokens or config.max_output_tokens
+    if request.system:
+        body["system"] = [{"type": "text", "text": request.system}]
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.effort != "off" and _may_think(messages):
+        _think(body, request, config)
+    elif request.temperature is not None:
+        body["temperature"] = request.temperature
+    if config.cache:
+        _mark(body)
+    return body
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+
+
+def _think(body: dict[str, Any], request: ModelRequest, config: Config) -> None:
+    """Temperature is left out: it cannot be set together with thinking."""
+    if any(fnmatchcase(request.model, pattern) for pattern in config.adaptive_models):
+        body["thinking"] = {"type": "adaptive", "display": "summarized"}
+        body["output_config"] = {"effort": request.effort}
+    else:
+        budget = _BUDGETS[request.effort]
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        body["max_tokens"] += budget
+
+
+def _may_think(messages: list[dict[str, Any]]) -> bool:
+    """An answer that was begun without thoughts, and waits for results of tools, cannot be gone on with by thinking."""
+    last = next((message["content"] for message in reversed(messages) if message["role"] == "assistant"), None)
+    waits = bool(messages) and any(block["type"] == "tool_result" for block in messages[-1]["content"])
+    return not waits or last is None or last[0]["type"] in ("thinking", "redacted_thinking")
+
+
+def _mark(body: dict[str, Any]) -> None:
+    """What comes before a mark is cached: tools and system text, and the conversation so far."""
+    if "system" in body:
+        body["system"][-1]["cache_control"] = _EPHEMERAL
+    elif "tools" in body:
+        body["tools"][-1]["cache_control"] = _EPHEMERAL
+    if body["messages"] and body["messages"][-1]["role"] == "user":
+        body["messages"][-1]["content"][-1]["cache_control"] = _EPHEMERAL
+
+
+def _merged(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Messages with the roles in turn: neighbours of the same role become one, empty ones none."""
+    merged: list[dict[str, Any]] = []
+    for message in messages:
+        role = "assistant" if isinstance(message, AssistantMessage) else "user"
+        blocks = _blocks(message)
+        if merged and merged[-1]["role"] == role:
+            merged[-1]["content"] += blocks
+        elif blocks:
+            merged.append({"role": role, "content": blocks})
+    return merged
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if isinstance(message, AssistantMessage):
+        return [block for part in message.parts if (block := _block(part))]
+    if isinstance(message, ToolResult):
+        return [_result(message)]
+    return [{"type": "text", "text": message.text}] if message.text.strip() else []
+
+
+def _block(part: Part) -> dict[str, Any] | None:
+    """None for what the vendor refuses: empty text, thoughts that it has not signed."""
+    if isinstance(part, Text):
+        if "block" in part.vendor:
+            return dict(part.vendor["block"])
+        citations = {"citations": part.vendor["citations"]} if "citations" in part.vendor else {}
+        return {"type": "text", "text": part.text, **citations} if part.text.strip() else None
+    if isinstance(part, Thinking):
+        if "redacted_thinking" in part.vendor:
+            return {"type": "redacted_thinking", "data": part.vendor["redacted_thinking"]}
+        signature = part.vendor.get("signature")
+        return {"type": "thinking", "thinking": part.text, "signature": signature} if signature else None
+    block = {"type": "tool_use", "id": fitting_id(part.id, _TOOL_ID), "name": fitting_name(part.name)}
+    caller = {"caller": part.vendor["caller"]} if "caller" in part.vendor else {}
+    return {**block, "input": arguments_object(part), **caller}
+
+
+def _result(result: ToolResult) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": fitting_id(result.call_id, _TOOL_ID)}
+    if result.text.strip():
+        block["content"] = result.text
+    return {**block, "is_error": True} if result.is_error else block
+
+
+class _OutputDetails(Struct):
+    thinking_tokens: int | None = None
+
+
+class _Usage(Struct):
+    """Counts grow while an answer is streamed; what a later report leaves out stays as it was."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+    def update(self, later: "_Usage") -> None:
+        for field in self.__struct_fields__:
+            if (value := getattr(later, field)) is not None:
+                setattr(self, field, value)
+
+    def read(self) -> Usage:
+        cached, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        return Usage(
+            input=(self.input_tokens or 0) + cached + written,
+            output=self.output_tokens or 0,
+            cache_read=cached,
+            cache_write=written,
+            reasoning=(self.output_tokens_details or _OutputDetails()).thinking_tokens or 0,
+        )
+
+
+class _Message(Struct):
+    content: list[dict[str, Any]] | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    usage: _Usage | None = None
+    type: str = ""
+    error: Any = None
+
+
+class _Delta(Struct):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    partial_json: str | None = None
+    citation: dict[str, Any] | None = None
+    content: str | None = None
+    stop_reason: str | None = None
+
+
+class _Event(Struct):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+    content_block: dict[str, Any] | None = None
+    message: _Message | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_event = msgspec.json.Decoder(_Event)
+_message = msgspec.json.Decoder(_Message)
+
+
+class _Foreign:
+    """A block we have no part for, such as a tool that ran at the vendor's: kept to be sent back."""
+
+    def __init__(self, block: dict[str, Any], words: Words) -> None:
+        self._block = block
+        self._input: list[str] = []
+        words.vendor["block"] = block
+
+    def add(self, delta: _Delta) -> None:
+        if delta.partial_json:
+            self._input.append(delta.partial_json)
+        if delta.content:
+            self._block["content"] = (self._block.get("content") or "") + delta.content
+
+    def close(self) -> None:
+        if self._input:
+            try:
+                self._block["input"] = msgspec.json.decode("".join(self._input))
+            except msgspec.DecodeError:
+                self._block["input"] = {}
+
+
+class Decoder:
+    """Fed with the events of one stream, it gives deltas, and the whole message at the end.
+
+    `done` says that the vendor has said all, even if the connection stays open.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.done = False
+        self._origin = origin
+        self._model = origin.model
+        self._draft = Draft(origin.id)
+        self._blocks: dict[int, Words | Call | _Foreign] = {}
+        self._usage = _Usage()
+        self._stop = ""
+
+    def feed(self, event: ServerSentEvent) -> list[Delta]:
+        """Raises a ModelError for an error that came instead of an answer, and for what cannot be read."""
+        if not event.data.strip() or event.data == "[DONE]":
+            return []
+        try:
+            said = _event.decode(event.data)
+        except msgspec.DecodeError:
+            error = read_error(event.data)
+            raise refusal(self._origin, error) if error else unreadable(self._origin, event.data) from None
+        if said.type == "error" or said.error:
+            raise refusal(self._origin, as_error(said.error) or VendorError(event.data))
+        if said.type == "content_block_delta" and said.delta:
+            self._add(said.index, said.delta)
+        elif said.type == "content_block_start" and said.content_block:
+            self._start(said.index, said.content_block)
+        elif said.type == "content_block_stop":
+            self._end(said.index)
+        elif said.type == "message_stop":
+            self.done = True
+        else:
+            self._about(said.message, said.usage, said.delta)
+        return self._draft.take_deltas()
+
+    def whole(self, message: _Message) -> AssistantMessage:
+        """The same of an answer that was not streamed."""
+        for index, block in enumerate(message.content or ()):
+            self._start(index, block)
+            self._end(index)
+        self._about(message, message.usage, None)
+        self._stop = self._stop or "end_turn"
+        return self.finish()
+
+    def finish(self) -> AssistantMessage:
+        """The whole message. Raises ModelUnavailable when the stream broke off before the model was finished."""
+        if not self._stop:
+            raise unavailable(self._origin, "the answer broke off before its end")
+        stop = _STOPS.get(self._stop, "end")
+        return AssistantMessage(
+            parts=tuple(self._draft.parts()),
+            stop_reason="tool_calls" if stop == "end" and self._draft.calls else stop,
+            usage=self._usage.read(),
+            provider=self._origin.provider,
+            model=self._model,
+            stop_detail=self._stop,
+        )
+
+    def _about(self, message: _Message | None, usage: _Usage | None, delta: _Delta | None) -> None:
+        if message:
+            self._model = message.model or self._model
+            self._stop = message.stop_reason or self._stop
+            if message.usage:
+                self._usage.update(message.usage)
+        if usage:
+            self._usage.update(usage)
+        if delta:
+            self._stop = delta.stop_reason or self._stop
+
+    def _start(self, index: int, block: dict[str, Any]) -> None:
+        kind = block.get("type")
+        if kind == "text":
+            self._blocks[index] = words = self._draft.open(Text)
+            self._draft.add(words, block.get("text") or "")
+            if citations := block.get("citations"):
+                words.vendor["citations"] = list(citations)
+        elif kind == "thinking":
+            self._blocks[index] = words = self._draft.open(Thinking)
+            self._draft.add(words, block.get("thinking") or "")
+            if signature := block.get("signature"):
+                words.vendor["signature"] = signature
+        elif kind == "redacted_thinking":
+            self._draft.open(Thinking).vendor["redacted_thinking"] = block.get("data")
+        elif kind == "tool_use":
+            self._blocks[index] = self._start_call(block)
+        else:
+            self._blocks[index] = _Foreign(block, self._draft.open(Text))
+
+    def _start_call(self, block: dict[str, Any]) -> Call:
+        call = self._draft.open_call(block.get("id"), block.get("name") or "unknown")
+        caller = block.get("caller")
+        if isinstance(caller, dict) and caller.get("type") != "direct":
+            call.vendor["caller"] = caller
+        if block.get("input"):
+            call.arguments.append(msgspec.json.encode(block["input"]).decode())
+        self._draft.show(call)
+        return call
+
+    def _add(self, index: int, delta: _Delta) -> None:
+        part = self._blocks.get(index)
+        if isinstance(part, Words):
+            self._draft.add(part, delta.text or delta.thinking or "")
+            if delta.signature:
+                part.vendor["signature"] = delta.signature
+            if delta.citation:
+                part.vendor.setdefault("citations", []).append(delta.citation)
+        elif isinstance(part, Call):
+            if delta.partial_json:
+                part.arguments.append(delta.partial_json)
+                self._draft.show(part)
+        elif part:
+            part.add(delta)
+
+    def _end(self, index: int) -> None:
+        part = self._blocks.get(index)
+        if isinstance(part, _Foreign):
+            part.close()
+        elif isinstance(part, Call) and not part.text:
+            part.arguments.append("{}")
+            self._draft.show(part)
+
+
+def decode(body: bytes, origin: Origin) -> AssistantMessage:
+    """The message of an answer that was not streamed. Raises a ModelError."""
+    try:
+        message = _message.decode(body)
+    except msgspec.DecodeError:
+        error = read_error(body)
+        raise refusal(origin, error) if error else unreadable(origin, body) from None
+    if error := as_error(message.error):
+        raise refusal(origin, error)
+    if message.content is None:
+        raise unreadable(origin, body)
+    return Decoder(origin).whole(message)
+
+
+class _Model(Struct):
+    id: str
+    max_input_tokens: int | None = None
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+class Anthropic:
+    """Anthropic, or a server that speaks its language."""
+
+    def __init__(self, config: Config, http: Http, name: str, clock: Clock) -> None:
+        self.name = name
+        self.default_model = config.default_model
+        self._config = config
+        self._http = http
+        self._clock = clock
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
+        origin = Origin(self.name, request.model, self._clock.new_id(), self._config.key)
+        body = msgspec.json.encode(encode(request, self._config))
+        async with self._ask(origin, "/messages", body) as response:
+            if response.content_type != "text/event-stream":
+                yield decode(await response.read(), origin)
+                return
+            decoder = Decoder(origin)
+            reader = StreamReader(response, decoder)
+            while (deltas := await reader.deltas()) is not None:
+                for delta in deltas:
+                    yield delta
+            yield decoder.finish()
+
+    async def models(self) -> list[ModelInfo]:
+        origin = Origin(self.name, self.default_model, key=self._config.key)
+        async with self._ask(origin, "/models", None) as response:
+            body = await response.read()
+        try:
+            models = msgspec.json.decode(body, type=_Models).data
+        except msgspec.DecodeError:
+            raise unreadable(origin, body) from None
+        return [ModelInfo(model.id, model.max_input_tokens or _CONTEXT_TOKENS) for model in models]
+
+    def _ask(self, origin: Origin, path: str, body: bytes | None) -> AbstractAsyncContextManager[Response]:
+        headers = {"Content-Type": "application/json", "anthropic-version": _VERSION}
+        if self._config.key:
+            headers["x-api-key"] = self._config.key.reveal()
+        return ask(
+            self._http,
+            origin,
+            endpoint(self._config.base_url, path),
+            headers,
+            body,
+            now=self._clock.now(),
+            connect_timeout_s=self._config.connect_timeout_s,
+            idle_timeout_s=self._config.idle_timeout_s,
+        )
+
+
+EXTENSION = Anthropic
