@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from carapax import extensions
@@ -141,8 +142,8 @@ async def open_app(
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
         for name, channel in opened.items():
-            tasks.keep(f"outbox of {name}", lambda name=name: delivery.run(name))
-            tasks.keep(f"channel {name}", lambda channel=channel: channel.run(sessions.submit))
+            tasks.keep(f"outbox of {name}", partial(delivery.run, name))
+            tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
         services = Services(config, home, clock, journal, sessions, Tokens(database, clock), clock.now())
         yield App(services, tasks)
 

@@ -73,7 +73,7 @@ async def _ask(provider: Provider, model: str, task: str, text: str) -> str:
 
 def _as_text(messages: list[Message], limit: int) -> str:
     share = max(200, limit // max(1, len(messages)))
-    return "\n\n".join(_line(message, share) for message in messages)[-limit:]
+    return _middle_out("\n\n".join(_line(message, share) for message in messages), limit)
 
 
 def _line(message: Message, share: int) -> str:

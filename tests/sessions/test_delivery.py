@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from carapax.testing import MemoryChannel
+from tests.running import run
+from tests.sessions.opened import opened
+
+
+def test_a_reply_is_sent_once_in_order_and_split_to_the_platforms_limit(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        channel = MemoryChannel(max_text=100)
+        channel.fail(2)
+        channel.fail_after(1)
+        long = "word " * 40
+        async with opened(tmp_path, [long.strip()], channels=[channel]):
+            receipt = await channel.say("hello")
+            sent = [await channel.reply(20) for _ in range(3)]
+            assert " ".join(message.text for message in sent) == long.strip()
+            assert len({message.key for message in channel.attempts}) == 3
+            assert {message.conversation for message in sent} == {"home"}
+            assert receipt.session
+
+    run(scenario())
+
+
+def test_a_failure_is_told_on_the_platform_it_came_from(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        channel = MemoryChannel()
+        async with opened(tmp_path, [], channels=[channel]):
+            await channel.say("hello")
+            assert (await channel.reply()).text.startswith("[failed] the script has no answer left")
+
+    run(scenario())
