@@ -124,7 +124,7 @@ def _await_health(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.002)
         finally:
             connection.close()
-    raise RuntimeError(f"{process.args} ended with {process.returncode} before it answered")
+    raise RuntimeError(f"{process.args!r} ended with {process.returncode} before it answered")
 
 
 async def _weight(pid: int, port: int, *, with_session: bool) -> float:
@@ -140,8 +140,13 @@ async def _weight(pid: int, port: int, *, with_session: bool) -> float:
                 response.raise_for_status()
         async with http_session.ws_connect(url + "/ws"):
             await asyncio.sleep(0.3)
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+            return _resident(pid)
+
+
+def _resident(pid: int) -> float:
+    """Megabytes; proc(5), statm, second field."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _token(home: Path) -> str:
