@@ -108,7 +108,7 @@ async def ask(
         raise unavailable(origin, error.message, error.hint) from error
 
 
-class Decoder(Protocol):
+class StreamDecoder(Protocol):
     """Turns the events of a stream into deltas; `done` when the vendor has said all."""
 
     done: bool
@@ -119,7 +119,7 @@ class Decoder(Protocol):
 class StreamReader:
     """Reads a streamed answer through a decoder."""
 
-    def __init__(self, response: Response, decoder: Decoder) -> None:
+    def __init__(self, response: Response, decoder: StreamDecoder) -> None:
         self._response = response
         self._decoder = decoder
         self._parser = SseParser()
