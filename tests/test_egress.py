@@ -94,6 +94,7 @@ def attacks() -> list[str]:
         *(f"https://{host}:8443/x?y=z#w" for host in PRIVATE_V4),
         *(f"http://example.com@{host}/" for host in PRIVATE_V4),
         *(f"http://{host}#@example.com/" for host in PRIVATE_V4),
+        *(f"https://{host}.:8080/" for host in PRIVATE_V4),
         *(f"http://{host};a=b@example.com:80/" for host in PRIVATE_V4),
         *(f"http://{host}?@example.com/" for host in PRIVATE_V4),
         *(

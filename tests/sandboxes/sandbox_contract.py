@@ -238,8 +238,9 @@ class SandboxContract(FilesContract):
             self.executed(tmp_path, "echo", "x" * 200_000)
 
     def test_memory_is_bounded(self, tmp_path: Path) -> None:
-        ended = self.executed(tmp_path, "sh", "-c", "head -c 3000000000 /dev/zero | tail -c 3000000000 | wc -c")
-        assert "3000000000" not in ended.output
+        ended = self.executed(tmp_path, "dd", "if=/dev/zero", "of=/dev/null", "bs=3G", "count=1")
+        assert ended.exit_code != 0
+        assert "memory" in ended.output
 
     def test_the_length_of_files_is_bounded(self, tmp_path: Path) -> None:
         ended = self.executed(tmp_path, "sh", "-c", "truncate -s 1000000000000 big; stat -c %s big")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carapax.contracts import Execution, Sandbox
+from carapax.contracts import Sandbox
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from tests.sandboxes.sandbox_contract import SandboxContract
 

@@ -1,0 +1,121 @@
+"""No sandbox: commands run as the gateway's own user and reach all that it reaches, files and network.
+
+It exists for machines where nothing else works and for people who know what they do; it is never chosen by itself.
+Only the environment is cleared, and limits keep accidents small. What a command starts is killed with it: its session,
+and what left that but kept the environment. A process that wants to hide can.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from msgspec import Struct
+
+from carapax.contracts import Entry, Execution
+from carapax.errors import Unavailable
+from carapax.process import Limits, limited, run_process
+from carapax.workspace import Workspace
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MARK = "CARAPAX_COMMAND"
+_ROUNDS = 20
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """What commands may use.
+
+    limits: what one command may use; here `processes` counts all of the user's
+    """
+
+    limits: Limits = Limits(processes=4096)
+
+
+class Local:
+    """A Sandbox that does not confine."""
+
+    def __init__(self, config: Config, workspace: Path) -> None:
+        self._config = config
+        self._root = workspace.absolute()
+        self._files = Workspace(self._root, seen_as=str(self._root))
+        self._started = 0
+
+    async def __aenter__(self) -> "Local":
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._root.chmod(0o700)
+        except OSError as error:
+            raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing outlives a command."""
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        max_output: int,
+        progress: Callable[[str], None] | None = None,
+    ) -> Execution:
+        self._started += 1
+        mark = f"{os.getpid()}-{id(self)}-{self._started}"
+        environment = {"PATH": _PATH, "HOME": str(self._root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
+        return await run_process(
+            [*_dying_with_gateway(), *limited(self._config.limits, command)],
+            folder=self._root,
+            environment=environment,
+            kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
+            timeout_s=timeout_s,
+            max_output=max_output,
+            output_bytes=self._config.limits.output_bytes,
+            progress=progress,
+        )
+
+    async def read_file(self, path: str, max_bytes: int) -> bytes:
+        return await self._files.read_file(path, max_bytes)
+
+    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
+        await self._files.write_file(path, data, append=append)
+
+    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
+        return await self._files.list_files(path, recursive=recursive, max_entries=max_entries)
+
+
+EXTENSION = Local
+
+
+def _dying_with_gateway() -> list[str]:
+    found = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [found, "--pdeathsig", "KILL", "--"] if found else []
+
+
+def _kill_tree(mark: bytes, process: asyncio.subprocess.Process) -> None:
+    """Kill the session, then all that carry the mark, until there are none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for _ in range(_ROUNDS):
+        found = _marked(mark)
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _marked(mark: bytes) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
