@@ -9,8 +9,8 @@ import apsw
 from carapax.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
 
 BUSY_MS = 5_000
-# In pages of 4 KB: small enough that the write-ahead log stays small on disk, large enough to be rarely moved.
-CHECKPOINT_PAGES = 200
+# In pages of 4 KB: how long the write-ahead log may be while nobody writes, so that it stays small on disk.
+RESTING_LOG_PAGES = 200
 # A whole check reads the file once; above this size only the small tables are checked when a database is opened.
 WHOLE_CHECK_BYTES = 32 << 20
 
@@ -65,8 +65,7 @@ def _configure(connection: apsw.Connection, source: Source, read_only: bool) -> 
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", source.synchronous)
     connection.pragma("foreign_keys", True)
-    connection.pragma("journal_size_limit", CHECKPOINT_PAGES * 4096)
-    connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+    connection.pragma("journal_size_limit", RESTING_LOG_PAGES * 4096)
 
 
 def check(connection: apsw.Connection, path: Path) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import apsw
@@ -16,6 +16,8 @@ from carapax.store.database import Committed, Row, Statement, Value
 from carapax.store.writer import Outcome, Writer, translated
 
 _READERS = 2
+_GROUP = 32
+_REST_S = 0.05
 _Future = asyncio.Future[list[list[Row]]]
 
 
@@ -53,8 +55,9 @@ class SQLite:
         self._waiting: list[_Job] = []
         self._thread: threading.Thread | None = None
         self._stopped: asyncio.Future[None] = self._loop.create_future()
+        self._left: list[_Job] = []
+        self._draining = False
         self._closed = False
-        self._closing = False
 
     async def start(self) -> None:
         """Open and check the file, then take transactions. Raises a StoreError."""
@@ -97,23 +100,35 @@ class SQLite:
     def _write(self, writer: Writer) -> None:
         jobs: list[_Job] = []
         try:
-            while jobs := self._take():
+            while jobs := self._take(writer):
                 outcomes = writer.commit([job.statements for job in jobs])
                 self._loop.call_soon_threadsafe(self._settle, jobs, outcomes)
+                if writer.overlong:
+                    writer.tidy()
         finally:
             writer.close()
             self._loop.call_soon_threadsafe(self._stop, jobs)
 
-    def _take(self) -> list[_Job]:
-        """Wait for transactions, and take all that wait; none when the database is being closed."""
-        jobs = self._jobs.get()
-        while jobs and not self._jobs.empty():
-            more = self._jobs.get()
-            if not more:
-                self._jobs.put(more)
-                break
-            jobs += more
+    def _take(self, writer: Writer) -> list[_Job]:
+        """Wait for transactions and take half of a crowd: while one half is synced, the callers of the other go on.
+
+        None when the database is being closed.
+        """
+        if not self._left and not (self._draining and self._jobs.empty()):
+            self._left = self._wait(writer)
+        while not self._jobs.empty():
+            self._left += self._jobs.get()
+        size = max(_GROUP, len(self._left) // 2)
+        jobs, self._left = self._left[:size], self._left[size:]
         return jobs
+
+    def _wait(self, writer: Writer) -> list[_Job]:
+        if writer.untidy:
+            try:
+                return self._jobs.get(timeout=_REST_S)
+            except Empty:
+                writer.tidy()
+        return self._jobs.get()
 
     def _settle(self, jobs: list[_Job], outcomes: Sequence[Outcome]) -> None:
         for (_, future, committed), outcome in zip(jobs, outcomes, strict=True):
@@ -130,7 +145,7 @@ class SQLite:
         self._closed = True
         while not self._jobs.empty():
             unfinished += self._jobs.get()
-        unfinished += self._waiting
+        unfinished = [*unfinished, *self._left, *self._waiting]
         error = "the database stopped before this was committed"
         self._settle(unfinished, [StoreError(error) for _ in unfinished])
         self._stopped.set_result(None)
@@ -146,7 +161,7 @@ class SQLite:
         except IndexError:
             connection = connect(self._source, read_only=True)
         try:
-            rows = connection.execute(translated(sql), {str(n): v for n, v in enumerate(params, 1)}).fetchall()
+            rows = connection.execute(translated(sql), params).fetchall()
         except apsw.Error as error:
             close(connection)
             raise explained(self._source.path, error) from error
@@ -154,9 +169,8 @@ class SQLite:
         return rows
 
     async def close(self) -> None:
-        if self._closing:
+        if self._closed:
             return
-        self._closing = True
         self._flush()
         self._closed = True
         self._readers.shutdown()
@@ -164,6 +178,7 @@ class SQLite:
             close(self._idle.pop())
         if self._thread is not None:
             # Last of all connections, so that it moves the whole log into the file.
+            self._draining = True
             self._jobs.put([])
             await self._stopped
             self._thread.join()

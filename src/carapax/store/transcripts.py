@@ -83,7 +83,7 @@ def closing(events: Iterable[Stored], why: str) -> list[tuple[Kept, str]]:
                 open_calls[call.id] = (call, stored.run)
             case ToolReturned(result=result):
                 open_calls.pop(result.call_id, None)
-            case RunFinished():
+            case RunFinished(reason=reason) if reason != "interrupted":
                 run = ""
                 open_calls.clear()
             case _:

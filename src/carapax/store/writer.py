@@ -1,15 +1,18 @@
 """Groups of transactions, each group in one commit."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 
 import apsw
 
 from carapax.errors import StoreError
-from carapax.store.connection import Source, close, connect, explained
-from carapax.store.database import Row, Statement, Unexpected
+from carapax.store.connection import BUSY_MS, RESTING_LOG_PAGES, Source, close, connect, explained
+from carapax.store.database import Row, Statement, Unexpected, Value
 
 Outcome = list[list[Row]] | Unexpected | StoreError
-_NAMES = tuple(str(number) for number in range(1, 100))
+_LONGEST_LOG_PAGES = 2_000
 _TYPES = {"{serial}": "INTEGER", "{blob}": "BLOB"}
 _CALLERS_FAULT = (
     apsw.SQLError,
@@ -31,16 +34,23 @@ class Writer:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._connection = connect(source, read_only=False)
-        self._cursor = self._connection.cursor()
         self._broken = False
+        self._log_pages = 0
+        self._log_file_pages = 0
+        self._adopt(connect(source, read_only=False))
 
-    @property
-    def connection(self) -> apsw.Connection:
-        return self._connection
+    def _adopt(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self._cursor = connection.cursor()
+        connection.set_wal_hook(self._logged)
+
+    def _logged(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        self._log_file_pages = max(pages, self._log_file_pages)
+        return apsw.SQLITE_OK
 
     def close(self) -> None:
-        close(self._connection)
+        close(self.connection)
 
     def commit(self, group: Sequence[Sequence[Statement]]) -> Sequence[Outcome]:
         """Run the transactions in order and commit them together, synced; what became of each.
@@ -80,28 +90,26 @@ class Writer:
         return outcome
 
     def _plain(self, transaction: Sequence[Statement]) -> Outcome:
-        before = self._connection.total_changes()
         results: list[list[Row]] = []
         try:
-            for statement in transaction:
-                results.append(self._execute(len(results), statement))
+            for sql, params, expect in transaction:
+                results.append(self._execute(len(results), sql, params, expect))
         except (Unexpected, StoreError) as error:
-            if self._connection.total_changes() != before or len(results) > 0:
+            if results or (isinstance(error, Unexpected) and error.rows):
                 raise _HalfDone(error) from error
             return error
         return results
 
-    def _execute(self, index: int, statement: Statement) -> list[Row]:
-        sql, params, expect = statement
-        before = self._connection.total_changes() if expect is not None else 0
+    def _execute(self, index: int, sql: str, params: tuple[Value, ...], expect: int | None) -> list[Row]:
+        before = 0 if expect is None else self.connection.total_changes()
         try:
-            rows = self._cursor.execute(translated(sql), dict(zip(_NAMES, params, strict=False))).fetchall()
+            rows = self._cursor.execute(translated(sql), params).fetchall()
         except apsw.ConstraintError as error:
             raise Unexpected(index, 0) from error
         except _CALLERS_FAULT as error:
             raise StoreError(f"statement {index} cannot be run: {error}") from error
         if expect is not None:
-            met = len(rows) or self._connection.total_changes() - before
+            met = len(rows) or self.connection.total_changes() - before
             if met != expect:
                 raise Unexpected(index, met)
         return rows
@@ -118,15 +126,38 @@ class Writer:
         except apsw.Error as error:
             close(connection)
             raise explained(self._source.path, error) from error
-        close(self._connection)
-        self._connection = connection
-        self._cursor = connection.cursor()
+        close(self.connection)
+        self._adopt(connection)
         self._broken = False
 
+    @property
+    def untidy(self) -> bool:
+        """Whether the log is longer than it should be at rest."""
+        return self._log_pages > RESTING_LOG_PAGES
 
+    @property
+    def overlong(self) -> bool:
+        """Whether the log is so long that `tidy` should not wait for a rest."""
+        return self._log_pages > _LONGEST_LOG_PAGES
+
+    def tidy(self) -> None:
+        """Move the log into the file, and shorten it where it has grown.
+
+        What this cannot do for readers or for the disk is left for the next time: the log holds it safely.
+        """
+        grown = self._log_file_pages > 2 * RESTING_LOG_PAGES
+        self._log_pages = 0
+        self.connection.set_busy_timeout(0)
+        with suppress(apsw.Error):
+            mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if grown else apsw.SQLITE_CHECKPOINT_PASSIVE
+            self.connection.wal_checkpoint(mode=mode)
+            self._log_file_pages = 0 if grown else self._log_file_pages
+        self.connection.set_busy_timeout(BUSY_MS)
+
+
+@cache
 def translated(sql: str) -> str:
-    """The portable dialect as SQLite speaks it."""
-    if "{" in sql:
-        for portable, ours in _TYPES.items():
-            sql = sql.replace(portable, ours)
-    return sql
+    """The portable dialect as SQLite speaks it: its `$1` are names, numbered as they appear, its `?1` are numbers."""
+    for portable, ours in _TYPES.items():
+        sql = sql.replace(portable, ours)
+    return re.sub(r"\$(\d+)", r"?\1", sql)
