@@ -29,7 +29,8 @@ class Reply(Struct, frozen=True, omit_defaults=True):
 
 
 class Answering:
-    """Folds the events of a session into the reply to one message: `run` once a run took it, `reply` at its end.
+    """Folds the events of a session into the reply to one message: `run` once a run took it, `reply` at its end,
+    `usage` so far.
 
     A run that was interrupted by a restart is gone on with by another, which the reply then comes from.
     """
@@ -39,7 +40,7 @@ class Answering:
         self.reply: Reply | None = None
         self._message = message
         self._text = ""
-        self._usage = Usage()
+        self.usage = Usage()
 
     def done(self) -> bool:
         return self.reply is not None
@@ -53,11 +54,11 @@ class Answering:
                 self.run = envelope.run
             case ModelResponded(message=message) if envelope.run == self.run:
                 self._text = message.text
-                self._usage = _sum(self._usage, message.usage)
+                self.usage = _sum(self.usage, message.usage)
             case RunFinished(reason=reason, detail=detail) if envelope.run == self.run and reason != "interrupted":
-                self.reply = Reply(self._text, reason, detail, self.run, self._usage)
+                self.reply = Reply(self._text, reason, detail, self.run, self.usage)
             case SessionEnded(reason=why):
-                self.reply = Reply(self._text, "cancelled", why or "the session was ended", self.run, self._usage)
+                self.reply = Reply(self._text, "cancelled", why or "the session was ended", self.run, self.usage)
             case _:
                 pass
 

@@ -89,25 +89,31 @@ class Gate:
         return origin if origin.lower() in self._origins else ""
 
     async def identify(self, request: BaseRequest, now: float) -> Credential:
-        """The caller by its bearer header or cookie. Raises Unauthorized, and RateLimited after too many failures."""
+        """The caller by its bearer header or cookie; while access is free, whatever is shown.
+
+        Raises Unauthorized, and RateLimited after too many failures.
+        """
         shown = _shown(request)
+        if self._is_direct(request) and not await self._tokens.any():
+            return LOCAL if self._is_local(shown) else FREE
         if not shown:
-            if self._is_direct(request) and not await self._tokens.any():
-                return FREE
             raise Unauthorized(
-                "a token is needed", "send it as `Authorization: Bearer`; `carapax token create` makes one"
+                "a token is needed", "`carapax token create` makes one; send it as Authorization: Bearer"
             )
         return await self.recognise(shown, address(request), now)
 
     async def recognise(self, shown: str, peer: str, now: float) -> Credential:
         """The caller that a secret belongs to. Raises Unauthorized, and RateLimited after too many failures."""
-        if hmac.compare_digest(shown.encode(), self._local.reveal().encode()):
+        if self._is_local(shown):
             return LOCAL
         token = await self._tokens.check(shown)
         if token is None:
             self._failures.take(peer, now, "wrong tokens from this address")
             raise Unauthorized("the token is not known, or was revoked")
         return Credential(Caller(token.id, token.name, token.scopes), token.id)
+
+    def _is_local(self, shown: str) -> bool:
+        return hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), self._local.reveal().encode())
 
     def _is_direct(self, request: BaseRequest) -> bool:
         """Whether it comes from this machine and not through a proxy on it, which would speak for anybody."""

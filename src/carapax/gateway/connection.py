@@ -108,10 +108,10 @@ class Connection(RequestHandler):
 
 
 class Listener(web.Server):
-    """Makes a `Connection` for each peer."""
+    """Makes a `Connection` for each peer. What is done for a peer that leaves is cancelled."""
 
     def __init__(self, handler: Any, limits: LimitsConfig) -> None:
-        super().__init__(handler)
+        super().__init__(handler, handler_cancellation=True)
         self.limits = limits
 
     def __call__(self) -> RequestHandler:

@@ -110,15 +110,22 @@ class Gateway:
         if path == "/rpc":
             return await self._respond_rpc(request, services, credential)
         if openai.serves(path):
-            permit(credential.caller, OPERATIONS[openai.OPERATION[path]])
-            with self._hold(credential):
-                return await openai.respond(request, services)
+            return await self._completion(request, services, credential)
         if path == "/api/openapi.json" and request.method == "GET":
             return respond(openapi.document(OPERATIONS))
         route = self._routes.find(request.method, request.raw_path)
         permit(credential.caller, route.operation)
         with self._hold(credential):
             return await self._respond_route(request, route, services)
+
+    async def _completion(
+        self, request: web.BaseRequest, services: Services, credential: Credential
+    ) -> web.StreamResponse:
+        permit(credential.caller, OPERATIONS[openai.operation_of(request)])
+        if request.path == openai.MODELS:
+            return await openai.respond_models(services)
+        with self._hold(credential):
+            return await openai.respond_completion(request, services)
 
     async def _respond_route(self, request: web.BaseRequest, route: Route, services: Services) -> web.StreamResponse:
         if route.operation.name == "session.events" and sse.wanted(request):
@@ -211,17 +218,15 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     gateway = Gateway(services, local, supervise)
     runner = web.ServerRunner(Listener(gateway.handle, services.config.limits), shutdown_timeout=STOP_S)
     await runner.setup()
+    watching = asyncio.get_running_loop().create_task(supervise("watching tokens", gateway.held.watch()))
     try:
         gateway.port = await _listen(runner, config.host, config.port)
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(gateway.held.watch())
-            try:
-                yield gateway
-            finally:
-                watching.cancel()
+        yield gateway
     finally:
+        watching.cancel()
         gateway.held.drop_all()
         await runner.cleanup()
+        await asyncio.wait([watching])
 
 
 async def _listen(runner: web.ServerRunner, host: str, port: int) -> int:

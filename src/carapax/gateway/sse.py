@@ -1,6 +1,7 @@
 """The events of a session as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 from aiohttp import hdrs, web
@@ -20,9 +21,15 @@ def wanted(request: web.BaseRequest) -> bool:
     return EVENT_STREAM in request.headers.get(hdrs.ACCEPT, "")
 
 
-async def open_stream(request: web.BaseRequest) -> web.StreamResponse:
-    """Begin an answer of server-sent events."""
-    headers = {**COMMON, hdrs.CONTENT_TYPE: EVENT_STREAM, hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
+async def open_stream(request: web.BaseRequest, more: Mapping[str, str] | None = None) -> web.StreamResponse:
+    """Begin an answer of server-sent events, with `more` headers."""
+    headers = {
+        **COMMON,
+        **(more or {}),
+        hdrs.CONTENT_TYPE: EVENT_STREAM,
+        hdrs.CACHE_CONTROL: "no-store",
+        "X-Accel-Buffering": "no",
+    }
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     return response

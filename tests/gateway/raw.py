@@ -1,0 +1,42 @@
+"""Bytes over TCP, for what no HTTP client would send."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+
+class RawConnection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def read_to_end(self, within_s: float = 5) -> bytes:
+        """All until the peer closes. Raises TimeoutError when it does not."""
+        async with asyncio.timeout(within_s):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""
+
+    async def read_head(self, within_s: float = 5) -> bytes:
+        async with asyncio.timeout(within_s):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[RawConnection, None]:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        yield RawConnection(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The statuses of all responses in what a server sent."""
+    return [int(line.split(b" ", 2)[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
