@@ -71,7 +71,8 @@ class Workspace:
                 _descriptor(self._folder(root, posixpath.dirname(name))),
                 _descriptor(_open(root, name, flags, 0o644)) as file,
             ):
-                if self._owner is not None and _regular(file, path).st_uid != self._owner[0]:
+                status = _regular(file, path)
+                if self._owner is not None and status.st_uid != self._owner[0]:
                     os.fchown(file, *self._owner)
                 _write_all(file, data)
 
@@ -302,9 +303,8 @@ def _open(root: int, path: str, flags: int, mode: int = 0) -> int:
 
 def _open_walking(root: int, path: str, flags: int, mode: int) -> int:
     """The same without openat2: step by step, where no step follows a link and `..` is a step back."""
-    if path.endswith("/"):
-        flags |= os.O_DIRECTORY
-    steps, links = deque(part for part in path.split("/") if part not in ("", ".")), 0
+    flags |= _folder_asked(path)
+    steps, links = deque(_steps(path)), 0
     with contextlib.ExitStack() as opened:
         trail = [root]
         while steps:
@@ -319,12 +319,21 @@ def _open_walking(root: int, path: str, flags: int, mode: int) -> int:
                     raise OSError(errno.ELOOP, "too many links")
                 if link.startswith("/"):
                     raise OSError(errno.EXDEV, "absolute link")
-                steps.extendleft(reversed([part for part in link.split("/") if part not in ("", ".")]))
+                flags |= 0 if steps else _folder_asked(link)
+                steps.extendleft(reversed(_steps(link)))
             elif steps:
                 trail.append(opened.enter_context(_descriptor(os.open(step, _STEP, dir_fd=trail[-1]))))
             else:
                 return os.open(step, flags | os.O_NOFOLLOW, mode, dir_fd=trail[-1])
         return os.open(".", flags & ~os.O_CREAT, dir_fd=trail[-1])
+
+
+def _steps(path: str) -> list[str]:
+    return [step for step in path.split("/") if step not in ("", ".")]
+
+
+def _folder_asked(path: str) -> int:
+    return os.O_DIRECTORY if path.endswith(("/", "/.")) else 0
 
 
 _STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

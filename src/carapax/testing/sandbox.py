@@ -44,6 +44,7 @@ class MemorySandbox:
         if name not in self.files:
             if name in self._folders():
                 raise InvalidRequest(f"{path!r} is a folder")
+            self._refuse_below_file(name, path)
             raise NotFound(f"{path!r} does not exist")
         data = self.files[name]
         if len(data) > max_bytes:
@@ -54,11 +55,7 @@ class MemorySandbox:
         name = _name(path)
         if name in self._folders() or path.endswith("/"):
             raise InvalidRequest(f"{path!r} is a folder")
-        above = posixpath.dirname(name)
-        while above:
-            if above in self.files:
-                raise InvalidRequest(f"{path!r}: a part of it is no folder")
-            above = posixpath.dirname(above)
+        self._refuse_below_file(name, path)
         self.files[name] = (self.files.get(name, b"") if append else b"") + data
 
     async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
@@ -72,6 +69,11 @@ class MemorySandbox:
         found += [Entry(name, "file", len(data)) for name, data in self.files.items()]
         below = [entry for entry in found if _is_below(entry.path, top, recursive)]
         return sorted(below, key=lambda entry: entry.path.split("/"))[:max_entries]
+
+    def _refuse_below_file(self, name: str, path: str) -> None:
+        while name := posixpath.dirname(name):
+            if name in self.files:
+                raise InvalidRequest(f"{path!r}: a part of it is no folder")
 
     def _folders(self) -> set[str]:
         folders = {"."}
