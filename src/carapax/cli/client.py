@@ -61,9 +61,13 @@ class Client:
 
     async def watch(self, session: str, after: int) -> None:
         """From now on `events` yields what happens in this session after the event `after`."""
+        await self._connected()
         self._events.clear()
         self._watched = (session, after)
-        await self.call("session.subscribe", {"session": session, "after": after}, dict[str, Any])
+        try:
+            await self._exchange("session.subscribe", {"session": session, "after": after}, dict[str, Any])
+        except _Dropped:
+            await self._connected()
 
     async def events(self) -> AsyncIterator[Envelope]:
         """The events of the watched session, without end. What was streamed while the connection was lost is missing;
@@ -75,7 +79,7 @@ class Client:
             try:
                 await self._receive()
             except _Dropped:
-                await self.call("health", {}, dict[str, Any])
+                await self._connected()
 
     async def send(self, method: str, params: dict[str, Any]) -> None:
         """Ask without waiting for the answer, which nobody hears; nothing happens while the connection is lost."""
@@ -85,6 +89,10 @@ class Client:
     async def close(self) -> None:
         if self._socket is not None:
             await self._socket.close()
+
+    async def _connected(self) -> None:
+        """Make the connection if there is none; what is watched is subscribed to again with it."""
+        await self.call("health", {}, dict[str, Any])
 
     async def _exchange(self, method: str, params: dict[str, Any], result: type[T]) -> T:
         try:

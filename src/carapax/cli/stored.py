@@ -6,10 +6,8 @@ from typing import TypeVar
 
 from carapax.clock import SystemClock
 from carapax.config import Home
-from carapax.configfile import first_start
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope
-from carapax.homelock import lock_home
 from carapax.store.database import Database
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
@@ -84,6 +82,9 @@ class Stored:
         return asyncio.run(self._with(read, read_only=True))
 
     def _write(self, use: Callable[[Database], Awaitable[T]]) -> T:
+        from carapax.configfile import first_start
+        from carapax.homelock import lock_home
+
         async def write(database: Database) -> T:
             await migrate(database)
             return await use(database)

@@ -1,0 +1,62 @@
+"""`carapax chat`."""
+
+import os
+import shutil
+
+import msgspec
+import pytest
+
+from carapax.cli.serving import Serving
+from carapax.config import Home
+from carapax.events import Envelope, MessageReceived, RunFinished
+from tests.cli.conftest import Run
+
+needs_bubblewrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
+)
+
+
+@needs_bubblewrap
+def test_a_command_is_run_in_the_sandbox_of_a_fresh_home(run: Run, home: Home) -> None:
+    done = run("chat", "-m", "run `uname -a`")
+    assert done.exit_code == 0
+    assert "Linux sandbox" in done.stdout
+    assert "one is started for this conversation" in done.stderr
+    assert not home.run_file.exists()
+
+
+def test_a_running_gateway_is_used(run: Run, gateway: Serving) -> None:
+    done = run("chat", "-m", "what did I say")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_a_session_is_gone_on_with(run: Run, gateway: Serving) -> None:
+    run("chat", "-m", "my dog is Rex")
+    session = run("sessions", "list").output.split()[0]
+    assert "my dog is Rex" in run("chat", "--session", session, "-m", "what did I say").stdout
+
+
+def test_events_are_printed_one_a_line(run: Run, gateway: Serving) -> None:
+    lines = run("chat", "--json", "-m", "what did I say").stdout.splitlines()
+    events = [msgspec.json.decode(line, type=Envelope).event for line in lines]
+    assert not any(isinstance(event, MessageReceived) for event in events)
+    assert events[-1] == RunFinished("done")
+
+
+def test_a_message_may_come_from_standard_input(run: Run, gateway: Serving) -> None:
+    assert "run `COMMAND`" in run("chat", "-m", "-", typed="help").stdout
+
+
+def test_lines_are_messages_of_one_session(run: Run, gateway: Serving) -> None:
+    done = run("chat", typed="my dog is Rex\n\nwhat did I say\n/nothing\n/sessions\n/new\nhelp\n/quit\nnot said\n")
+    assert done.exit_code == 0
+    assert "my dog is Rex" in done.stdout
+    assert "there is no /nothing" in done.stderr
+    assert len(run("sessions", "list").output.splitlines()) == 2
+
+
+def test_what_cannot_be_is_told(run: Run, gateway: Serving) -> None:
+    for arguments in (["--session", "missing"], ["--agent", "nobody"]):
+        done = run("chat", "-m", "hi", *arguments)
+        assert done.exit_code == 1
+        assert "Error: there is no" in done.stderr

@@ -1,0 +1,32 @@
+"""`carapax config`."""
+
+import tomllib
+
+from carapax.config import Home
+from carapax.configfile import parse
+from tests.cli.conftest import Run
+
+
+def test_a_good_configuration_can_be_used(run: Run, home: Home) -> None:
+    done = run("config", "check")
+    assert (done.exit_code, done.output) == (0, f"{home.config_file}: can be used\n")
+
+
+def test_what_is_not_safe_is_warned_about(run: Run, home: Home) -> None:
+    home.config_file.write_text('[gateway]\nhost = "0.0.0.0"\n')
+    done = run("config", "check")
+    assert done.exit_code == 0
+    assert done.output.startswith("warning: gateway.host = '0.0.0.0' is reached from other machines")
+
+
+def test_a_sandbox_that_nobody_has_is_refused(run: Run, home: Home) -> None:
+    home.config_file.write_text('[agents.main]\nsandbox = "bubblewarp"\n')
+    done = run("config", "check")
+    assert done.exit_code == 2
+    assert "there is no sandbox 'bubblewarp'" in done.stderr
+
+
+def test_what_is_shown_is_a_configuration_that_means_the_same(run: Run, home: Home) -> None:
+    shown = run("config", "show").output
+    assert parse(shown) == parse(home.config_file.read_text())
+    assert tomllib.loads(shown)["agents"]["main"]["max_iterations"] == 25

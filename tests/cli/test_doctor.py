@@ -1,0 +1,21 @@
+"""`carapax doctor`."""
+
+import msgspec
+
+from carapax.config import Home
+from carapax.doctor.finding import Finding
+from tests.cli.conftest import Run
+
+
+def test_what_fails_exits_with_1_and_has_its_remedy_below(run: Run, home: Home) -> None:
+    home.config_file.write_text("[gatway]\n")
+    done = run("doctor")
+    assert done.exit_code == 1
+    assert "FAIL  configuration" in done.output
+    assert f"correct {home.config_file}" in done.output
+
+
+def test_findings_may_be_read_by_a_program(run: Run) -> None:
+    lines = run("doctor", "--json").output.splitlines()
+    found = [msgspec.json.decode(line, type=Finding) for line in lines]
+    assert {finding.check for finding in found} >= {"configuration", "home", "database", "port", "sandbox", "clock"}

@@ -1,0 +1,70 @@
+"""A run as it is printed."""
+
+import io
+
+from carapax.cli.printer import Printer
+from carapax.events import (
+    Envelope,
+    Event,
+    ModelResponded,
+    RunFinished,
+    StreamReset,
+    TextDelta,
+    ThinkingDelta,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import AssistantMessage, Text, ToolCall, ToolResult
+
+CALL = ToolCall("1", "shell", '{"command": "uname"}')
+
+
+def printed(*events: Event) -> tuple[str, str]:
+    answer, aside = io.StringIO(), io.StringIO()
+    printer = Printer(answer, aside)
+    for seq, event in enumerate(events):
+        printer.show(Envelope(seq, "session", 0.0, event))
+    return answer.getvalue(), aside.getvalue()
+
+
+def answered(text: str) -> ModelResponded:
+    return ModelResponded(AssistantMessage((Text(text),)))
+
+
+def test_a_streamed_answer_is_printed_once() -> None:
+    assert printed(TextDelta("Hel"), TextDelta("lo"), answered("Hello"), RunFinished("done")) == ("Hello\n", "")
+
+
+def test_an_answer_that_did_not_stream_is_printed_whole() -> None:
+    assert printed(answered("Hello")) == ("Hello\n", "")
+
+
+def test_what_a_lost_connection_cut_off_is_printed_at_the_end() -> None:
+    assert printed(TextDelta("Hel"), answered("Hello")) == ("Hello\n", "")
+
+
+def test_a_tool_call_is_one_line_aside() -> None:
+    returned = ToolReturned(ToolResult("1", "shell", "Linux\nbox\n"))
+    assert printed(ToolCalled(CALL), returned) == ("", '· shell {"command": "uname"} → Linux box\n')
+
+
+def test_a_failed_call_says_so() -> None:
+    returned = ToolReturned(ToolResult("1", "shell", "no", is_error=True))
+    assert printed(ToolCalled(CALL), returned) == ("", '· shell {"command": "uname"} → failed: no\n')
+
+
+def test_an_answer_that_starts_again_is_printed_again() -> None:
+    events = (TextDelta("Hel"), StreamReset("cut"), TextDelta("Hi"), answered("Hi"))
+    assert printed(*events) == ("Hel\nHi\n", "(starting this answer again: cut)\n")
+
+
+def test_thoughts_stand_aside_on_their_own_lines() -> None:
+    assert printed(ThinkingDelta("hm"), TextDelta("Yes"), answered("Yes")) == ("Yes\n", "hm\n")
+
+
+def test_why_a_run_ended_early_is_told() -> None:
+    assert printed(RunFinished("limit", "25 answers")) == ("", "(limit: 25 answers)\n")
+
+
+def test_what_the_model_says_cannot_command_the_terminal() -> None:
+    assert printed(TextDelta("\x1b[2J"), answered("\x1b[2J")) == ("\\x1b[2J\n", "")

@@ -1,0 +1,29 @@
+"""`carapax token`."""
+
+from carapax.cli.serving import Serving
+from tests.cli.conftest import Run
+
+
+def test_a_token_is_made_shown_once_listed_and_revoked(run: Run) -> None:
+    made = run("token", "create", "phone", "--scope", "read")
+    assert made.exit_code == 0
+    assert made.stdout.startswith("cpx_")
+    listed = run("token", "list")
+    assert "  phone  read  made " in listed.output
+    assert made.stdout.strip() not in listed.output
+    token = listed.output.split()[0]
+    assert run("token", "revoke", token).output == f"token {token} is revoked\n"
+    assert "no tokens" in run("token", "list").output
+
+
+def test_a_token_that_does_not_exist_cannot_be_revoked(run: Run) -> None:
+    run("token", "create")
+    done = run("token", "revoke", "missing")
+    assert done.exit_code == 1
+    assert "no token has the id 'missing'" in done.stderr
+
+
+def test_commands_still_reach_a_gateway_that_needs_tokens(run: Run, gateway: Serving) -> None:
+    assert run("token", "create").exit_code == 0
+    assert run("chat", "-m", "what did I say").exit_code == 0
+    assert len(run("token", "list").output.splitlines()) == 1

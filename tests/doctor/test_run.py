@@ -1,0 +1,121 @@
+"""What the doctor finds."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from carapax.config import Home
+from carapax.configfile import first_start, load
+from carapax.doctor.finding import Finding
+from carapax.doctor.run import examine
+from tests.running import run
+
+needs_bubblewrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
+)
+
+
+def findings(home: Home, environ: dict[str, str] | None = None, running: int = 0) -> list[Finding]:
+    async def collect() -> list[Finding]:
+        return [finding async for finding in examine(home, environ or {}, running)]
+
+    return run(collect())
+
+
+def of(check: str, found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.state, finding.message) for finding in found if finding.check == check]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home(tmp_path / "home", tmp_path / "home" / "data")
+    first_start(place)
+    return place
+
+
+@needs_bubblewrap
+def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
+    found = findings(Home(tmp_path / "new", tmp_path / "new" / "data"))
+    assert [finding for finding in found if finding.state == "fail"] == []
+    assert list(dict.fromkeys(finding.check for finding in found)) == [
+        "configuration",
+        "home",
+        "database",
+        "port",
+        "sandbox",
+        "model",
+        "clock",
+    ]
+    assert not (tmp_path / "new").exists()
+
+
+def test_whatever_is_not_ok_has_a_remedy(home: Home) -> None:
+    home.config_dir.chmod(0o755)
+    home.database_file.write_bytes(b"garbage" * 1000)
+    home.config_file.write_text('[agents.main]\nsandbox = "local"\nmodel = "nobody/x"\n')
+    found = findings(home)
+    assert {finding.check for finding in found if finding.state != "ok"} >= {
+        "configuration",
+        "home",
+        "database",
+        "model",
+    }
+    assert [finding for finding in found if finding.state != "ok" and not finding.remedy] == []
+
+
+def test_a_configuration_with_a_typo_fails_line_by_line(home: Home) -> None:
+    home.config_file.write_text("[gatway]\n[log]\nlevel = 3\n")
+    assert of("configuration", findings(home)) == [
+        ("fail", f"{home.config_file}:1: gatway: unknown key; did you mean 'gateway'?"),
+        ("fail", f'{home.config_file}:3: log.level: expected "debug" or "info" or "warning" or "error"'),
+    ]
+
+
+def test_a_home_that_others_can_read_is_warned_about(home: Home) -> None:
+    home.config_dir.chmod(0o755)
+    home.config_file.chmod(0o644)
+    states = of("home", findings(home))
+    assert ("warn", f"other users can get into {home.config_dir}") in states
+    assert ("warn", f"other users can get into {home.config_file}") in states
+
+
+def test_a_file_in_place_of_the_home_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert of("home", findings(Home(tmp_path / "file", tmp_path / "file")))[0][0] == "fail"
+
+
+def test_a_damaged_database_fails_by_name(home: Home) -> None:
+    home.database_file.write_bytes(b"garbage" * 1000)
+    ((state, message),) = of("database", findings(home))
+    assert state == "fail"
+    assert str(home.database_file) in message
+
+
+def test_a_port_that_is_taken_fails_unless_it_is_by_the_gateway_of_this_home(home: Home) -> None:
+    port = load(home).gateway.port
+    assert of("port", findings(home)) == [("ok", f"127.0.0.1:{port} is free")]
+    with socket.create_server(("127.0.0.1", port)):
+        assert of("port", findings(home))[0][0] == "fail"
+        assert of("port", findings(home, running=port))[0][0] == "ok"
+
+
+def test_a_key_is_named_by_its_variable_and_never_shown(home: Home) -> None:
+    found = findings(home, {"OPENAI_API_KEY": "sk-very-secret-value"})
+    assert of("model", found)[0][0] == "ok"
+    assert "OPENAI_API_KEY" in of("model", found)[0][1]
+    assert "very-secret" not in repr(found)
+
+
+def test_a_model_whose_key_is_missing_fails_with_the_name_of_the_variable(home: Home) -> None:
+    home.config_file.write_text('[agents.main]\nmodel = "openai/gpt"\n')
+    (finding,) = [finding for finding in findings(home) if finding.check == "model"]
+    assert finding.state == "fail"
+    assert "OPENAI_API_KEY" in finding.remedy
+
+
+def test_a_clock_that_went_back_is_warned_about(home: Home) -> None:
+    os.utime(home.config_file, (4e9, 4e9))
+    assert of("clock", findings(home))[0][0] == "warn"
