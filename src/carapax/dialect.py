@@ -33,7 +33,7 @@ _BUSY_CODES = re.compile(r"overloaded|rate_limit|too_many_requests|engine_overlo
 _OVERFLOW_CODES = re.compile(r"context_length|context_window|exceed_context_size|request_too_large|prompt_too_long")
 _OVERFLOW_WORDS = re.compile(
     r"(maximum|max|available|model's|exceeds?( the| its| model)?|of the) (context|prompt) (length|window|size)"
-    r"|context (length|window|size|limit)( of only)?.{0,40}(exceed|overflow|too (small|short))"
+    r"|context (length|window|size|limit)( of only|.{0,40}(exceed|overflow|too (small|short)))"
     r"|exceeds? .{0,40}(context|prompt).{0,20}(length|window|size|limit)"
     r"|(prompt|input|request)( is)? too (long|large)|prompt exceeds max|too many (input )?tokens"
     r"|reduce the length of (the|your) (messages|prompt|input)"

@@ -222,7 +222,7 @@ class Http:
 
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
-    if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientConnectionError):
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
         return Unavailable(f"{where} is not an address", "check the base_url")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Unavailable(f"the certificate of {where} is not trusted", "check the address and its certificate")

@@ -62,9 +62,10 @@ class Answer(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """A request as it came; header names in lower case."""
+    """A request as it came; header names in lower case. `peer` is unlike for each connection."""
 
     path: str
+    peer: str
     headers: dict[str, str]
     body: dict[str, Any]
 
@@ -154,7 +155,9 @@ class ModelServer:
     ) -> web.StreamResponse:
         body = msgspec.json.decode(await request.read())
         headers = {name.lower(): value for name, value in request.headers.items()}
-        received = Received(request.path, headers, body)
+        received = Received(
+            request.path, str(request.transport and request.transport.get_extra_info("peername")), headers, body
+        )
         if self._keep_requests:
             self.requests.append(received)
         answer = self._find(received)

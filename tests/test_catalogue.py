@@ -1,0 +1,152 @@
+import asyncio
+
+import pytest
+
+from carapax.catalogue import Detected, detect, first_for_talk, open_provider, resolve, vendors
+from carapax.config import ProviderConfig
+from carapax.errors import ConfigError, ModelUnauthorized
+from carapax.extensions import configure, find
+from carapax.http import Http
+from carapax.messages import AssistantMessage, ModelRequest, UserMessage
+from carapax.testing import FakeClock
+from tests.fakes.model_server import Answer, ModelServer
+from tests.running import run
+
+
+def test_every_row_fits_the_dialect_it_names() -> None:
+    for name, vendor in vendors().items():
+        module = find("provider", vendor.dialect)
+        place = {"base_url": vendor.base_url} if vendor.base_url else {}
+        configure("provider", name, module, {**vendor.accent, **place})
+        assert vendor.default_model or vendor.local, name
+        assert vendor.key_env or name == "demo", name
+
+
+def test_a_section_says_what_is_different_from_its_row() -> None:
+    changed = resolve("openai", ProviderConfig(base_url="http://proxy", default_model="gpt-x"))
+    row = vendors()["openai"]
+    assert (changed.base_url, changed.default_model) == ("http://proxy", "gpt-x")
+    assert (changed.dialect, changed.key_env, changed.accent) == (row.dialect, row.key_env, row.accent)
+
+
+def test_a_section_may_have_a_name_of_its_own() -> None:
+    assert resolve("work", ProviderConfig(vendor="openai", key_env="WORK_KEY")).key_env == "WORK_KEY"
+
+
+def test_a_server_of_ones_own_speaks_chat_completions_unless_told_otherwise() -> None:
+    assert resolve("mine", ProviderConfig(base_url="http://mine")).dialect == "openai_chat"
+    assert resolve("mine", ProviderConfig(base_url="http://mine", dialect="anthropic")).dialect == "anthropic"
+
+
+def test_another_dialect_drops_the_accent_of_the_row() -> None:
+    assert resolve("deepseek", ProviderConfig(dialect="anthropic")).accent == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "words"),
+    [
+        ("opnai", None, "did you mean 'openai'"),
+        ("mine", None, "known: anthropic, openai"),
+        (
+            "mine",
+            ProviderConfig(vendor="antropic", base_url="http://x"),
+            r"\[providers.mine\].*did you mean 'anthropic'",
+        ),
+        ("mine", ProviderConfig(key_env="KEY"), "does not say where its server is"),
+    ],
+)
+def test_what_cannot_be_used_is_named(name: str, section: ProviderConfig | None, words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        resolve(name, section)
+    assert raised.match(words)
+
+
+def test_an_unknown_dialect_is_named() -> None:
+    with pytest.raises(ConfigError, match="there is no provider 'klingon'"):
+        open_provider("mine", ProviderConfig(base_url="http://x", dialect="klingon"), Http(), {}, FakeClock())
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"OPENAI_API_KEY": " "}, {"OPENAI_API_KEY": "a\nb"}, {"OPENAI_API_KEY": "kéy"}]
+)
+def test_a_key_that_is_missing_or_impossible_is_asked_for_by_name(environ: dict[str, str]) -> None:
+    with pytest.raises(ModelUnauthorized, match="OPENAI_API_KEY"):
+        open_provider("openai", None, Http(), environ, FakeClock())
+
+
+def test_a_section_is_all_that_a_server_of_ones_own_needs() -> None:
+    async def main() -> None:
+        for dialect, header in (("openai_chat", "authorization"), ("anthropic", "x-api-key")):
+            async with ModelServer([Answer("hello")]) as server, Http() as http:
+                section = ProviderConfig(base_url=server.url, dialect=dialect, key_env="MY_KEY")
+                provider = open_provider("mine", section, http, {"MY_KEY": " secret\n"}, FakeClock())
+                request = ModelRequest("m", (UserMessage("hi"),), stream=False)
+                [message] = [item async for item in provider.stream(request)]
+                assert isinstance(message, AssistantMessage)
+                assert (message.provider, message.model, message.text) == ("mine", "m", "hello")
+                assert server.requests[0].headers[header] in ("Bearer secret", "secret")
+
+    run(main())
+
+
+def found(environ: dict[str, str], local: dict[str, str], **sections: ProviderConfig) -> Detected:
+    async def main() -> Detected:
+        async with Http() as http:
+            return await detect(sections, environ, http, local=local)
+
+    return run(main(), within_s=5)
+
+
+def test_a_configured_provider_comes_first() -> None:
+    environ = {"OPENAI_API_KEY": "k"}
+    assert found(environ, {}, mine=ProviderConfig(base_url="http://x", default_model="m")) == Detected(
+        "mine", "m", "[providers.mine] is configured"
+    )
+    assert found(environ, {}, mine=ProviderConfig(base_url="http://x", key_env="MISSING")).provider == "openai"
+
+
+def test_keys_in_the_environment_are_tried_in_the_order_of_the_catalogue() -> None:
+    environ = {"GROQ_API_KEY": "k", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": ""}
+    assert found(environ, {}) == Detected("openai", vendors()["openai"].default_model, "OPENAI_API_KEY is set")
+
+
+def test_without_any_the_demo_answers_and_says_why() -> None:
+    assert found({}, {}) == Detected(
+        "demo", "demo", "no key of a vendor is in the environment and no local model server answers"
+    )
+
+
+def test_a_local_server_is_found_by_its_first_model_for_talk() -> None:
+    async def main() -> None:
+        async with ModelServer(models=["nomic-embed-text", "llama3"]) as server, Http() as http:
+            local = {"lmstudio": "http://127.0.0.1:1", "ollama": server.url}
+            assert await detect({}, {}, http, local=local) == Detected(
+                "ollama", "llama3", f"ollama answers at {server.url}"
+            )
+
+    run(main())
+
+
+def test_what_answers_but_is_no_model_server_is_passed_over() -> None:
+    async def main() -> None:
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+            writer.close()
+
+        servers = [await asyncio.start_server(serve, "127.0.0.1") for serve in (hang, page)]
+        ports = [server.sockets[0].getsockname()[1] for server in servers]
+        async with servers[0], servers[1], ModelServer(models=[]) as empty, Http() as http:
+            local = {"ollama": empty.url} | {str(port): f"http://127.0.0.1:{port}" for port in ports}
+            assert (await detect({}, {}, http, local=local)).provider == "demo"
+
+    run(main(), within_s=5)
+
+
+def test_models_for_other_ends_are_not_talked_to() -> None:
+    assert first_for_talk(["text-embedding-3", "whisper-1", "llama3"]) == "llama3"
+    assert first_for_talk(["bge-m3"]) == ""
