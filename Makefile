@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench crash powercut shape parts clean
+.PHONY: help run test check docs format bench crash powercut shape parts clean
 
 PY := .venv/bin/python
 ROUNDS ?= 200
@@ -24,6 +24,9 @@ check: .venv/.dev ## style, types, layers, architecture and claims
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	$(PY) -m pytest tests/test_architecture.py tests/test_claims.py
+
+docs: .venv/.dev ## write docs/reference/ from the code
+	@$(PY) -m docs.generate
 
 format: .venv/.dev ## format the code
 	.venv/bin/ruff check --fix-only .

@@ -1,0 +1,140 @@
+"""Writes docs/reference/ from the code: `python -m docs.generate`. A test fails when a page is out of date."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+from msgspec import Struct
+
+from carapax import extensions
+from carapax.api import OPERATIONS
+from carapax.cli.group import carapax
+from carapax.config import Config
+from carapax.configdoc import Key, keys, named_table_type, summary, table_type, toml
+from carapax.events import Envelope, Kept, Streamed
+from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult, Usage
+
+REFERENCE = Path(__file__).parent / "reference"
+_NOTE = "<!-- Written by `make docs` from the code. -->\n\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference by its file name."""
+    writers: dict[str, Callable[[], Iterator[str]]] = {
+        "configuration.md": _configuration,
+        "cli.md": _cli,
+        "api.md": _api,
+        "events.md": _events,
+    }
+    return {name: _NOTE + "\n".join(write()).rstrip() + "\n" for name, write in writers.items()}
+
+
+def _configuration() -> Iterator[str]:
+    yield "# Configuration reference"
+    yield "\nEvery key of `carapax.toml`. Absent keys have the default; unknown keys are refused.\n"
+    yield from _table("carapax.toml", Config)
+    for key in keys(Config):
+        if kind := table_type(key.type):
+            yield from _table(f"[{key.name}]", kind)
+        elif kind := named_table_type(key.type):
+            yield from _table(f"[{key.name}.NAME]", kind)
+    for table, kind_name in (("tools", "tool"), ("sandboxes", "sandbox")):
+        for name in extensions.names(kind_name):  # type: ignore[arg-type]  # both are kinds
+            config: type[Struct] | None = getattr(extensions.find(kind_name, name), "Config", None)  # type: ignore[arg-type]  # both are kinds
+            if config is not None and msgspec.structs.fields(config):
+                yield from _table(f"[{table}.{name}]", config)
+
+
+def _table(title: str, kind: type[Struct]) -> Iterator[str]:
+    plain = [key for key in keys(kind) if not table_type(key.type) and not named_table_type(key.type)]
+    yield f"## `{title}`\n\n{summary(kind)}\n"
+    if plain:
+        yield "| key | default | meaning |\n| --- | --- | --- |"
+        yield from (f"| `{key.name}` | {_default(key)} | {_cell(key.meaning)} |" for key in plain)
+        yield ""
+
+
+def _default(key: Key) -> str:
+    return "not set" if key.default is None else f"`{_cell(toml(key.default))}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _cli() -> Iterator[str]:
+    yield "# Command reference\n\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n"
+    yield from _command(carapax, "carapax", click.Context(carapax, info_name="carapax"))
+
+
+def _command(command: click.Command, path: str, context: click.Context) -> Iterator[str]:
+    formatter = context.make_formatter()
+    formatter.width = 100
+    command.format_help(context, formatter)
+    yield f"## `{path}`\n\n```text\n{formatter.getvalue().rstrip()}\n```\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _command(child, f"{path} {name}", click.Context(child, info_name=name, parent=context))
+
+
+def _api() -> Iterator[str]:
+    yield "# Operation reference\n"
+    yield (
+        "Each operation is a JSON-RPC method over `POST /rpc` and `/ws`, and most have a REST form; "
+        "[api.md](../api.md) says how to call them. A running gateway serves the same as OpenAPI 3.1 under "
+        "`/api/openapi.json`.\n"
+    )
+    for name, operation in OPERATIONS.items():
+        forms = ", ".join(f"`{operation.method} {path}`" for path in operation.paths) or "RPC only"
+        yield f"## `{name}`\n\n{operation.summary}\n\nScope `{operation.scope}`; REST: {forms}.\n"
+        yield from _fields("takes", operation.params)
+        yield from _fields("gives", operation.result)
+
+
+def _fields(verb: str, kind: type[Struct]) -> Iterator[str]:
+    if not msgspec.structs.fields(kind):
+        return
+    yield f"| {verb} | meaning |\n| --- | --- |"
+    yield from (f"| `{key.name}` | {_cell(key.meaning)} |" for key in keys(kind))
+    yield ""
+
+
+def _events() -> Iterator[str]:
+    yield "# Event reference\n"
+    yield "Kept events stand in a session's journal for ever; streamed events are shown to whoever watches.\n"
+    yield from _struct(Envelope)
+    yield "## Kept events\n"
+    for kind in get_args(Kept):
+        yield from _struct(kind)
+    yield "## Streamed events\n"
+    for kind in get_args(Streamed):
+        yield from _struct(kind)
+    yield "## What they hold\n"
+    for kind in (Sender, AssistantMessage, ToolCall, ToolResult, Usage):
+        yield from _struct(kind)
+
+
+def _struct(kind: type[Struct]) -> Iterator[str]:
+    tag = kind.__struct_config__.tag
+    name = f"`{tag}`" if isinstance(tag, str) and kind.__struct_config__.tag_field == "kind" else f"{kind.__name__}"
+    yield f"### {name}\n"
+    if kind.__doc__:
+        yield " ".join(kind.__doc__.split()) + "\n"
+    names = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
+    yield f"Fields: {names}.\n" if names else "No fields.\n"
+
+
+def main() -> int:
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
