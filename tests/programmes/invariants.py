@@ -1,0 +1,151 @@
+"""What must hold after everything, however unlucky the world was."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from carapax.agent.context import fold
+from carapax.events import (
+    Envelope,
+    MessageReceived,
+    MessageSent,
+    ModelResponded,
+    RunFinished,
+    RunStarted,
+    SendFailed,
+    SessionStarted,
+    Steered,
+    ToolCalled,
+    ToolReturned,
+)
+from carapax.messages import UserMessage
+from tests.programmes.world import World
+
+MOST_ATTEMPTS = 60
+
+
+@dataclass
+class Record:
+    """All that the gateway has kept at the end: each session's journal, and what is left to be done."""
+
+    journals: dict[str, list[Envelope]]
+    unfinished: int
+    unsent: int
+
+
+def violations(world: World, record: Record) -> Iterator[str]:
+    """Every rule that does not hold, each with what it was seen on."""
+    yield from world.malformed
+    yield from _nothing_lost(world, record)
+    if record.unfinished or record.unsent:
+        yield f"{record.unfinished} sessions are unfinished and {record.unsent} replies unsent long after all is well"
+    for session, journal in record.journals.items():
+        for broken in (*_in_order(journal), *_taken_once(journal), *_runs_end(journal), *_calls(journal, world)):
+            yield f"{session}: {broken}"
+    yield from _replies(world, record)
+
+
+def _nothing_lost(world: World, record: Record) -> Iterator[str]:
+    kept: dict[str, tuple[str, str, int]] = {}
+    for session, journal in record.journals.items():
+        for envelope in journal:
+            event = envelope.event
+            if isinstance(event, MessageReceived) and event.dedupe_key:
+                if event.dedupe_key in kept:
+                    yield f"{event.dedupe_key} is kept twice"
+                kept[event.dedupe_key] = (session, event.id, envelope.seq)
+    for key, receipt in world.acknowledged.items():
+        if kept.get(key) != (receipt.session, receipt.message, receipt.seq):
+            yield f"{key} was acknowledged as {receipt} and kept as {kept.get(key)}"
+    if len(world.acknowledged) != world.said:
+        yield f"{world.said - len(world.acknowledged)} messages were never acknowledged"
+
+
+def _in_order(journal: list[Envelope]) -> Iterator[str]:
+    if [envelope.seq for envelope in journal] != list(range(1, len(journal) + 1)):
+        yield "its seqs have a gap"
+    if not isinstance(journal[0].event, SessionStarted):
+        yield "it does not begin with SessionStarted"
+
+
+def _taken_once(journal: list[Envelope]) -> Iterator[str]:
+    events = [envelope.event for envelope in journal]
+    received = {event.id: event.text for event in events if isinstance(event, MessageReceived)}
+    taken = Counter(
+        message for event in events if isinstance(event, RunStarted | Steered) for message in event.messages
+    )
+    for message, text in received.items():
+        if taken[message] != 1:
+            yield f"{text!r} was taken by {taken[message]} runs"
+    shown = Counter(message.text for message in fold(journal).messages if isinstance(message, UserMessage))
+    for text in received.values():
+        if shown[text] != 1:
+            yield f"{text!r} is shown {shown[text]} times to the model"
+
+
+def _runs_end(journal: list[Envelope]) -> Iterator[str]:
+    running, interrupted = "", ""
+    for envelope in journal:
+        match envelope.event:
+            case RunStarted(resumes=resumes):
+                if running:
+                    yield f"run {envelope.run} began during run {running}"
+                if interrupted and resumes != interrupted:
+                    yield f"run {interrupted} was interrupted and never resumed"
+                running, interrupted = envelope.run, ""
+            case RunFinished(reason=reason):
+                if envelope.run != running:
+                    yield f"run {envelope.run} finished during run {running or 'none'}"
+                running, interrupted = "", envelope.run if reason == "interrupted" else ""
+            case ModelResponded() | ToolCalled() | Steered() if envelope.run != running:
+                yield f"run {envelope.run} did something during run {running or 'none'}"
+    if running:
+        yield f"run {running} never finished"
+    if interrupted:
+        yield f"run {interrupted} was interrupted and never resumed"
+
+
+def _calls(journal: list[Envelope], world: World) -> Iterator[str]:
+    for envelope in journal:
+        event = envelope.event
+        if isinstance(event, ToolCalled) and event.rerun == "at_most_once":
+            times = world.effects["at_most_once", event.call.id]
+            if times > 1:
+                yield f"{event.call.id} took effect {times} times"
+        if isinstance(event, ToolReturned) and not event.result.is_error:
+            ran = [rerun for rerun, call_id in world.effects if call_id == event.result.call_id]
+            if not ran:
+                yield f"{event.result.call_id} returned and had no effect"
+
+
+def _replies(world: World, record: Record) -> Iterator[str]:
+    """What a conversation was told is what its journal says, once and in order."""
+    for session, journal in record.journals.items():
+        started = journal[0].event
+        if not isinstance(started, SessionStarted) or started.channel != "chat":
+            continue
+        told = [reply.text for reply in world.taken.values() if reply.conversation == started.conversation]
+        said = [text for text in map(_spoken, journal) if text]
+        if told != said:
+            yield f"{session}: it said {said} and its conversation was told {told}"
+        keys = {key for key, reply in world.taken.items() if reply.conversation == started.conversation}
+        sent = Counter(envelope.event.key for envelope in journal if isinstance(envelope.event, MessageSent))
+        if set(sent) != keys or any(times != 1 for times in sent.values()):
+            yield f"{session}: {len(keys)} replies were taken, {sum(sent.values())} recorded as sent"
+        if any(isinstance(envelope.event, SendFailed) for envelope in journal):
+            yield f"{session}: a reply was given up"
+    for key, times in world.attempts.items():
+        if times > MOST_ATTEMPTS:
+            yield f"reply {key} was tried {times} times"
+    for (rerun, call_id), times in world.effects.items():
+        if rerun == "at_most_once" and times > 1:
+            yield f"{call_id} took effect {times} times"
+
+
+def _spoken(envelope: Envelope) -> str:
+    match envelope.event:
+        case ModelResponded(message=message):
+            return message.text
+        case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
+            return f"[{reason}] {detail}"
+    return ""
