@@ -25,8 +25,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What a command may use.
 
     cpu_seconds: processor time of each of its processes
-    memory_bytes: memory of each of its processes; of all together where the sandbox has a control group
-    processes: processes and threads at the same time
+    memory_bytes: memory of each of its processes; where control groups can be had, of all an agent runs together
+    processes: processes and threads at the same time, in a sandbox that has its own
     file_bytes: longest file it may write
     open_files: files open at the same time in each process
     output_bytes: output after which it is killed; what exceeds the caller's own limit is dropped long before
@@ -40,20 +40,27 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Positive = 64 << 20
 
 
-def limited(limits: Limits, command: Sequence[str]) -> list[str]:
+def limited(limits: Limits, command: Sequence[str], *, own_processes: bool = True) -> list[str]:
     """The same command, under a POSIX shell that sets the limits and becomes the command.
 
     Memory is bounded by what is writable (RLIMIT_DATA), not by address space, of which runtimes reserve far more than
-    they use; address space gets 64 times as much, against shared memory that the first does not count.
+    they use; address space gets 64 times as much, against shared memory that the first does not count. The number of
+    processes is bounded only where a command has a user namespace of its own: elsewhere all of the user's count.
     """
     if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
         raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
-    script = (
-        f"ulimit -c 0 && ulimit -t {limits.cpu_seconds} && ulimit -d {limits.memory_bytes >> 10}"
-        f" && ulimit -v {limits.memory_bytes >> 4} && ulimit -f {limits.file_bytes >> 9}"
-        f' && ulimit -n {limits.open_files} && if [ "$BASH_VERSION" ]; then ulimit -u {limits.processes};'
-        f' else ulimit -p {limits.processes}; fi && exec "$@"'
-    )
+    processes = limits.processes
+    steps = [
+        "ulimit -c 0",
+        f"ulimit -t {limits.cpu_seconds}",
+        f"ulimit -d {limits.memory_bytes >> 10}",
+        f"ulimit -v {limits.memory_bytes >> 4}",
+        f"ulimit -f {limits.file_bytes >> 9}",
+        f"ulimit -n {limits.open_files}",
+    ]
+    if own_processes:  # of bash it is -u, of the other shells -p
+        steps.append(f'if [ "$BASH_VERSION" ]; then ulimit -u {processes}; else ulimit -p {processes}; fi')
+    script = " && ".join([*steps, 'exec "$@"'])
     return ["/bin/sh", "-c", script, "sh", *command]
 
 

@@ -21,6 +21,7 @@ from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Un
 
 MAX_DEPTH = 100
 _MAX_LINKS = 40
+_CHUNK = 1 << 18
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -198,7 +199,7 @@ def _regular(file: int, path: str) -> os.stat_result:
 
 def _read_all(file: int, path: str, max_bytes: int) -> bytes:
     data = bytearray()
-    while chunk := os.read(file, max_bytes + 1 - len(data)):
+    while chunk := os.read(file, min(_CHUNK, max_bytes + 1 - len(data))):
         data += chunk
         if len(data) > max_bytes:
             raise InvalidRequest(f"{path!r} has more than the {max_bytes} bytes that can be read at once")

@@ -2,20 +2,205 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
-from carapax.contracts import Sandbox
+from carapax.contracts import Execution, Sandbox
+from carapax.errors import Unavailable
+from carapax.process import Limits
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
-from tests.sandboxes.sandbox_contract import SandboxContract
+from tests.running import run
+from tests.sandboxes.sandbox_contract import SandboxContract, running
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
 )
+NODE = shutil.which("node", path="/usr/bin:/usr/local/bin")
 
 
 class TestBubblewrap(SandboxContract):
     def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
         return Bubblewrap(Config(), folder / "private" / "workspace")
+
+
+def executed(folder: Path, script: str, config: Config | None = None, *, timeout_s: float = 20) -> Execution:
+    async def scene() -> Execution:
+        async with Bubblewrap(config or Config(), folder / "workspace") as sandbox:
+            return await sandbox.exec(["sh", "-c", script], timeout_s=timeout_s, max_output=20_000)
+
+    return run(scene())
+
+
+def said(folder: Path, script: str) -> list[str]:
+    return executed(folder, script).output.split()
+
+
+def test_nothing_of_the_host_is_there_but_its_programs(tmp_path: Path) -> None:
+    there = set(said(tmp_path, "ls -A /"))
+    assert there <= {
+        *("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr", "workspace")
+    }
+    assert set(said(tmp_path, "ls -A /etc")) <= {
+        *("passwd", "group", "hosts", "nsswitch.conf", "alternatives", "ld.so.cache", "ssl", "pki")
+    }
+    assert said(tmp_path, "ls -A /tmp /dev/shm") == ["/dev/shm:", "/tmp:"]
+    assert said(tmp_path, "cat /etc/shadow /proc/1/root/etc/shadow; ls /root /home /run /var /sys").count("No") == 6 + 1
+
+
+def test_only_the_workspace_and_the_temporary_folders_can_be_written(tmp_path: Path) -> None:
+    places = "/ /usr /usr/bin /etc /etc/ssl /dev /proc /lib /tmp /dev/shm /workspace"
+    script = f"for place in {places}; do touch $place/x && echo $place; done 2>/dev/null"
+    assert said(tmp_path, script) == ["/tmp", "/dev/shm", "/workspace"]
+    executed(tmp_path, "chmod u+w /etc/passwd; echo x > /etc/passwd; rm /etc/passwd")
+    assert said(tmp_path, "chmod u+w /etc/passwd; echo x > /etc/passwd; wc -l < /etc/passwd")[-1] == "2"
+
+
+def test_the_temporary_folder_is_bounded_and_gone_afterwards(tmp_path: Path) -> None:
+    config = Config(tmp_bytes=1 << 20)
+    assert executed(tmp_path, "head -c 2000000 /dev/zero > /tmp/x; wc -c < /tmp/x", config).output.endswith("1048576\n")
+    assert said(tmp_path, "ls /tmp") == []
+
+
+def test_there_is_no_network(tmp_path: Path) -> None:
+    assert said(tmp_path, "tail -n +3 /proc/net/dev | cut -d: -f1") == ["lo"]
+    assert said(tmp_path, "tail -n +2 /proc/net/route") == []
+
+
+def test_other_processes_are_not_seen(tmp_path: Path) -> None:
+    assert len(said(tmp_path, "ls -d /proc/[0-9]*")) <= 4
+
+
+def test_there_are_no_capabilities_and_no_way_to_get_any(tmp_path: Path) -> None:
+    status = executed(tmp_path, "grep -E '^(Cap|NoNewPrivs|Uid)' /proc/self/status; unshare -U true && echo nested")
+    words = status.output.split()
+    assert words.count("0000000000000000") == 5
+    assert words[words.index("NoNewPrivs:") + 1] == "1"
+    assert words[words.index("Uid:") + 1 :][:4] == ["1000"] * 4
+    assert "nested" not in words
+
+
+def test_to_the_kernel_it_is_never_root(tmp_path: Path) -> None:
+    expected = Config().uid if os.geteuid() == 0 else os.geteuid()
+    executed(tmp_path, "echo x > made")
+    assert (tmp_path / "workspace" / "made").stat().st_uid == expected != 0
+
+
+def test_the_workspace_is_private(tmp_path: Path) -> None:
+    executed(tmp_path, "true")
+    assert (tmp_path / "workspace").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_command_made_for_itself_alone_is_read_by_the_gateway(tmp_path: Path) -> None:
+    async def scene() -> bytes:
+        async with Bubblewrap(Config(), tmp_path / "workspace") as sandbox:
+            await sandbox.exec(["sh", "-c", "umask 077; echo x > own"], timeout_s=20, max_output=100)
+            return await sandbox.read_file("own", 100)
+
+    assert run(scene()) == b"x\n"
+
+
+def test_paths_of_the_host_are_not_told(tmp_path: Path) -> None:
+    told = executed(tmp_path, "cat /proc/*/cmdline /proc/*/environ; readlink /proc/1/cwd; pwd; env").output
+    assert str(tmp_path) not in told
+    assert str(Path.cwd()) not in told
+
+
+def test_many_processes_are_contained(tmp_path: Path) -> None:
+    config = Config(limits=Limits(processes=24))
+    ended = executed(tmp_path, "for i in $(seq 60); do sleep 4646 & done; echo all", config)
+    assert "all" not in ended.output.split()
+    assert not running("sleep 4646")
+
+
+def test_a_fork_bomb_ends_at_the_time_limit(tmp_path: Path) -> None:
+    config = Config(limits=Limits(processes=24))
+    bomb = "echo 'sh /workspace/bomb & sh /workspace/bomb & wait; sleep 4747' > bomb; sh bomb"
+    assert executed(tmp_path, bomb, config, timeout_s=0.5).killed == "time"
+    assert not running("sh /workspace/bomb")
+    assert not running("sleep 4747")
+
+
+def test_processor_time_is_bounded(tmp_path: Path) -> None:
+    ended = executed(tmp_path, "exec sh -c 'while :; do :; done'", Config(limits=Limits(cpu_seconds=1)))
+    assert ended.exit_code in (-signal.SIGXCPU, -signal.SIGKILL)
+    assert ended.killed == ""
+
+
+def test_the_number_of_open_files_is_bounded(tmp_path: Path) -> None:
+    assert said(tmp_path, "ulimit -n") == [str(Limits().open_files)]
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_runtimes_that_reserve_much_memory_start(tmp_path: Path) -> None:
+    assert executed(tmp_path, "node -e 'console.log(1 + 1)'").output == "2\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user rarely has a control group")
+def test_memory_of_several_processes_is_bounded_together(tmp_path: Path) -> None:
+    async def scene() -> Execution | None:
+        config = Config(limits=Limits(memory_bytes=64 << 20))
+        async with Bubblewrap(config, tmp_path / "workspace") as sandbox:
+            if sandbox._group is None:
+                return None
+            hungry = "dd if=/dev/zero of=/dev/null bs=40M count=50 2>/dev/null"
+            script = f"{hungry} & {hungry} & {hungry} & wait"
+            return await sandbox.exec(["sh", "-c", script], timeout_s=20, max_output=1000)
+
+    ended = run(scene())
+    if ended is None:
+        pytest.skip("no control groups can be made here")
+    assert ended.killed == "memory"
+
+
+def test_commands_die_with_the_gateway(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path; from carapax.sandboxes.bubblewrap import Bubblewrap, Config\n"
+        "async def main():\n"
+        "    async with Bubblewrap(Config(), Path(sys.argv[1])) as sandbox:\n"
+        "        await sandbox.exec(['sh', '-c', 'echo; sleep 4848'], timeout_s=60, max_output=9,\n"
+        "                           progress=lambda text: print('started', flush=True))\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "w")], stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        assert gateway.stdout.readline() == b"started\n"
+        gateway.kill()
+    give_up = time.monotonic() + 10
+    while running("sleep 4848"):
+        assert time.monotonic() < give_up
+
+
+def planted(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bwrap of another kind comes first on the path."""
+    folder.chmod(0o755)
+    (folder / "bwrap").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="not installed") as caught:
+        executed(tmp_path, "true")
+    assert "apt install bubblewrap" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root's bwrap is started by another user, who cannot see this one")
+def test_without_user_namespaces_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(tmp_path, "echo bwrap: No permissions to create new namespace >&2; exit 1", monkeypatch)
+    with pytest.raises(Unavailable, match="No permissions to create new namespace") as caught:
+        executed(tmp_path, "true")
+    assert "kernel.unprivileged_userns_clone" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
+def test_when_root_cannot_become_another_user_nothing_runs(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="does not work here") as caught:
+        executed(tmp_path, "true", Config(uid=2**32 - 1))
+    assert "run the gateway as an ordinary user" in caught.value.hint

@@ -18,6 +18,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from carapax.contracts import Entry, Execution
+from carapax.controlgroup import ControlGroup
 from carapax.errors import Unavailable
 from carapax.process import Limits, limited, run_process
 from carapax.workspace import Workspace
@@ -47,7 +48,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     uid: the user and group commands run as when the gateway runs as root; best one that no account has
     tmp_bytes: size of the commands' own /tmp, kept in memory
-    limits: what one command may use
+    limits: what commands may use
     """
 
     uid: Annotated[int, Meta(ge=1)] = 60_700
@@ -65,20 +66,25 @@ class Bubblewrap:
         owner = (config.uid, config.uid) if self._as_root else None
         self._files = Workspace(self._root, seen_as=_HOME, owner=owner)
         self._bwrap = ""
+        self._group: ControlGroup | None = None
 
     async def __aenter__(self) -> "Bubblewrap":
         self._bwrap = _find_bwrap()
         await asyncio.to_thread(self._prepare)
-        probe = await self.exec(["true"], timeout_s=10, max_output=2000)
-        if probe.exit_code != 0 or probe.killed:
-            said = " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
+        limits = self._config.limits
+        self._group = ControlGroup.make(f"{id(self):x}", memory_bytes=limits.memory_bytes, processes=limits.processes)
+        said = await self._tried()
+        if said and self._group is not None:  # what cannot be entered is done without: single limits remain
+            self._leave_group()
+            said = await self._tried()
+        if said:
             raise Unavailable(f"bubblewrap does not work here: {said}", _remedy(said, self._as_root))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing outlives a command."""
+        self._leave_group()
 
     async def exec(
         self,
@@ -93,8 +99,10 @@ class Bubblewrap:
             options = "".join(option + "\0" for option in self._options(settings))
             arguments = opened.enter_context(_memory_file(options))
             bwrap = [*self._launcher(), self._bwrap, "--args", str(arguments), "--"]
+            whole = [*bwrap, *limited(self._config.limits, command)]
+            deaths = self._group.deaths() if self._group else 0
             execution = await run_process(
-                [*bwrap, *limited(self._config.limits, command)],
+                self._group.joined(whole) if self._group else whole,
                 folder=Path("/"),
                 environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
                 descriptors=(arguments, *settings.values()),
@@ -104,6 +112,8 @@ class Bubblewrap:
                 output_bytes=self._config.limits.output_bytes,
                 progress=progress,
             )
+            if self._group and self._group.deaths() > deaths and not execution.killed:
+                execution = structs.replace(execution, killed="memory")
         return _signalled(execution)
 
     async def read_file(self, path: str, max_bytes: int) -> bytes:
@@ -114,6 +124,18 @@ class Bubblewrap:
 
     async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
         return await self._files.list_files(path, recursive=recursive, max_entries=max_entries)
+
+    async def _tried(self) -> str:
+        """What stands against running commands; empty when nothing does."""
+        probe = await self.exec(["true"], timeout_s=10, max_output=2000)
+        if probe.exit_code == 0 and not probe.killed:
+            return ""
+        return " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
+
+    def _leave_group(self) -> None:
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
 
     def _prepare(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)

@@ -31,10 +31,10 @@ _ROUNDS = 20
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """What commands may use.
 
-    limits: what one command may use; here `processes` counts all of the user's
+    limits: what one command may use; here the number of processes is not bounded
     """
 
-    limits: Limits = Limits(processes=4096)
+    limits: Limits = Limits()
 
 
 class Local:
@@ -71,7 +71,7 @@ class Local:
         mark = f"{os.getpid()}-{id(self)}-{self._started}"
         environment = {"PATH": _PATH, "HOME": str(self._root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
         return await run_process(
-            [*_dying_with_gateway(), *limited(self._config.limits, command)],
+            [*_dying_with_gateway(), *limited(self._config.limits, command, own_processes=False)],
             folder=self._root,
             environment=environment,
             kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),

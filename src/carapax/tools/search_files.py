@@ -13,11 +13,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """How long and how much is searched.
 
     timeout_s: longest search
+    file_bytes: longest file that is searched by its own name; in a folder any is
     max_lines: most lines of one answer
     line_length: longest line of one answer, in characters
     """
 
     timeout_s: Annotated[float, Meta(gt=0)] = 20
+    file_bytes: Annotated[int, Meta(gt=0)] = 64 << 20
     max_lines: Annotated[int, Meta(gt=0)] = 200
     line_length: Annotated[int, Meta(gt=0)] = 300
 
@@ -39,18 +41,19 @@ async def search_files(
     try:
         await context.sandbox.list_files(path, recursive=False, max_entries=1)
     except InvalidRequest:  # no folder; if it is no file of the workspace either, reading says so
-        await context.sandbox.read_file(path, 1 << 40)
+        await context.sandbox.read_file(path, config.file_bytes)
     most = config.max_lines * config.line_length
     mode = "-E" if regex else "-F"
     grep = ["grep", "-rnIH", mode, "--exclude-dir=.git", "-e", pattern, "--", path.removeprefix("./") or "."]
     execution = await context.sandbox.exec(grep, timeout_s=config.timeout_s, max_output=2 * most)
     if execution.killed == "time":
         raise Unavailable(f"the search took longer than {config.timeout_s:g} s", "search a smaller folder")
-    if execution.exit_code > 1 and not execution.output:
-        raise InvalidRequest("grep failed", "look with shell")
-    if execution.exit_code == 2 and execution.output.startswith("grep: ") and "\n" not in execution.output.rstrip():
-        raise InvalidRequest(execution.output.strip(), "check the pattern")
-    lines = [_cut(line.removeprefix("./"), config.line_length) for line in execution.output.splitlines()]
+    said = execution.output.splitlines()
+    if not execution.killed and execution.exit_code not in (0, 1, 2):
+        raise Unavailable(f"grep did not run: {execution.output.strip()[:200]}", "search with shell")
+    if execution.exit_code == 2 and all(line.startswith("grep: ") for line in said):
+        raise InvalidRequest(execution.output.strip()[:500] or "grep failed", "check the pattern and the path")
+    lines = [_cut(line.removeprefix("./"), config.line_length) for line in said]
     if execution.truncated or execution.killed or len(lines) > config.max_lines:
         lines = [*lines[: config.max_lines], f"[only the first {min(len(lines), config.max_lines)} lines are shown]"]
     return "\n".join(lines) or "[nothing found]"

@@ -44,8 +44,9 @@ async def shell(context: ToolContext, command: str, timeout_s: Annotated[float, 
 
 def _told(execution: Execution, limit_s: float) -> str:
     output = execution.output if execution.output.endswith("\n") or not execution.output else execution.output + "\n"
+    code = execution.exit_code
     ended = {
-        "": f"exit code {execution.exit_code}",
+        "": f"exit code {code}" if code >= 0 else f"ended by signal {-code}",
         "time": f"killed after {limit_s:g} s, the time limit",
         "output": "killed: too much output",
         "memory": "killed: out of memory",

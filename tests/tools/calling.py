@@ -1,0 +1,42 @@
+"""Calls a tool as the agent loop does: with the text a model wrote."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from carapax.clock import SystemClock
+from carapax.contracts import Egress, Fetched, Sandbox, Tool, ToolContext
+from carapax.errors import Forbidden
+from carapax.testing.sandbox import MemorySandbox
+from carapax.tool import check_arguments
+from tests.running import run
+
+
+class NoEgress:
+    """An Egress that lets nothing out."""
+
+    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+        raise Forbidden(f"{url} may not be reached")
+
+
+def call(
+    tool: Tool,
+    config: Struct,
+    sandbox: Sandbox | None = None,
+    egress: Egress | None = None,
+    **arguments: Any,
+) -> str:
+    """What the tool answers."""
+    context = ToolContext(
+        agent="main",
+        session="s",
+        run="r",
+        call_id="c",
+        sandbox=sandbox or MemorySandbox(),
+        egress=egress or NoEgress(),
+        clock=SystemClock(),
+        progress=lambda text: None,
+        config=config,
+    )
+    return run(tool.run(context, check_arguments(tool.parameters, msgspec.json.encode(arguments).decode())))
