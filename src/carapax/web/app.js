@@ -32,7 +32,7 @@ class App {
   constructor() {
     this.rpc = new Connection();
     this.sessions = new SessionList(this.rpc);
-    this.outbox = new Outbox(this.rpc);
+    this.outbox = new Outbox(this.rpc, (session) => this.feed(session).open());
     this.sidebar = new Sidebar(this);
     this.main = h("main", { id: "main", tabindex: -1 });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
@@ -47,7 +47,8 @@ class App {
     this.rpc.addEventListener("state", () => this.#connectionChanged());
     this.sessions.addEventListener("change", () => this.#listChanged());
     this.outbox.addEventListener("change", () => this.view?.update());
-    this.outbox.addEventListener("sent", ({ detail }) => this.#sent(detail));
+    this.outbox.addEventListener("created", ({ detail }) => this.route.session || location.replace(`#/s/${detail.session}`));
+    this.outbox.addEventListener("sent", () => this.sessions.refresh());
     addEventListener("hashchange", () => this.#navigate());
     addEventListener("keydown", (event) => this.#key(event));
     this.sidebar.draw();
@@ -62,6 +63,12 @@ class App {
     this.#feeds.set(session, feed);
     if (this.#feeds.size > KEPT_FEEDS) this.#feeds.delete(this.#feeds.keys().next().value);
     return feed;
+  }
+
+  /** What is seen to happen counts before what the list said when it was asked last. */
+  isRunning({ id, state }) {
+    const feed = this.#feeds.get(id);
+    return feed?.isLive ? feed.view.run !== null : state === "running";
   }
 
   /** Call the gateway for a person: what goes wrong is told. */
@@ -162,12 +169,6 @@ class App {
     this.view?.update();
   }
 
-  /** The first message of a new session was taken: go there. */
-  #sent({ session, conversation }) {
-    this.sessions.refresh();
-    if (conversation && this.view?.key === conversation) location.replace(`#/s/${session}`);
-  }
-
   async #connectionChanged() {
     const { state } = this.rpc;
     this.banner.hidden = state !== "connecting" || !this.wasOpen;
@@ -213,7 +214,7 @@ class App {
       this.#escape();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]), textarea, select")) return;
     const action = KEYS[event.key];
     if (!action) return;
     event.preventDefault();

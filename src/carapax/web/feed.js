@@ -3,7 +3,7 @@
 import { apply, emptyView, isStreamed, markMissed } from "./fold.js";
 import { Offline, RpcError } from "./rpc.js";
 
-const PAGE = 200;
+const PAGE = 500;
 
 /** Fires "change" after events arrived or `problem` was set. `events` are the kept ones; `view` is their fold. */
 export class Feed extends EventTarget {
@@ -23,13 +23,19 @@ export class Feed extends EventTarget {
     this.session = session;
   }
 
-  /** Follow the session, from where we were. */
-  open() {
-    if (this.#active) return;
-    this.#active = true;
-    this.#rpc.addEventListener("event", this.#receive);
-    this.#rpc.addEventListener("state", this.#reconnect);
-    this.#reconnect();
+  /** Follow the session, from where we were; resolves once up to date, or given up until the next connection. */
+  async open() {
+    if (!this.#active) {
+      this.#active = true;
+      this.#rpc.addEventListener("event", this.#receive);
+      this.#rpc.addEventListener("state", this.#reconnect);
+      this.#reconnect();
+    }
+    await this.#syncing;
+  }
+
+  get isLive() {
+    return this.#active && this.loaded;
   }
 
   close() {

@@ -14,7 +14,7 @@ const OPEN = new Set(["writing", "waiting", "running"]);
 export function emptyView() {
   return {
     seq: 0, agent: "", model: "", title: "", channel: "", forkedFrom: "", forkedAt: 0,
-    items: [], waiting: [], run: null, live: null, calls: new Map(), ended: false, missed: false,
+    items: [], waiting: [], run: null, live: null, calls: new Map(), ended: false, missed: false, finished: 0,
     input: 0, output: 0,
   };
 }
@@ -90,6 +90,17 @@ function newTool(call, state) {
   };
 }
 
+/** Neighbours of the same kind are one, as they were when they streamed. */
+function mergeText(parts) {
+  const merged = [];
+  for (const part of parts) {
+    const last = merged.at(-1);
+    if (part.type !== "tool_call" && last?.type === part.type) last.text += part.text;
+    else merged.push({ ...part });
+  }
+  return merged;
+}
+
 function dropLive(view) {
   if (view.live) view.items.splice(view.items.indexOf(view.live), 1);
   view.live = null;
@@ -130,7 +141,6 @@ const KEPT = {
     else if (view.run) closeRun(view);
     take(view, event.messages);
     view.run = { id: run, at, model: event.model };
-    view.model = event.model || view.model;
     if (event.resumes) push(view, { type: "notice", tone: "info", code: "resumed", at, seq });
   },
 
@@ -141,15 +151,12 @@ const KEPT = {
   model_responded(view, event, { at, seq }) {
     const { message } = event;
     const answer = view.live ?? push(view, { type: "answer", parts: [], at, seq });
-    const before = answer.parts;
-    answer.parts = message.parts.map((part, index) => {
-      if (part.type === "tool_call") {
-        const tool = newTool(part, "waiting");
-        tool.rev = (before[index]?.rev ?? 0) + 1;
-        view.calls.set(part.id, { tool, answer });
-        return tool;
-      }
-      return { type: part.type, text: part.text, rev: (before[index]?.rev ?? 0) + 1 };
+    answer.parts = mergeText(message.parts).map((part, index) => {
+      const rev = (answer.parts[index]?.rev ?? 0) + 1;
+      if (part.type !== "tool_call") return { type: part.type, text: part.text, rev };
+      const tool = { ...newTool(part, "waiting"), rev };
+      view.calls.set(part.id, { tool, answer });
+      return tool;
     });
     const usage = message.usage ?? {};
     view.input += usage.input ?? 0;
@@ -157,6 +164,7 @@ const KEPT = {
     Object.assign(answer, { live: false, at, seq, model: message.model, provider: message.provider, usage });
     answer.stop = message.stop_reason ?? "end";
     answer.rev += 1;
+    if (message.provider) view.model = `${message.provider}/${message.model}`;
     Object.assign(view, { live: null, missed: false });
   },
 
@@ -191,6 +199,7 @@ const KEPT = {
 
   run_finished(view, event, { at, seq }) {
     closeRun(view);
+    view.finished = seq;
     if (event.reason === "done") return;
     const tone = event.reason === "cancelled" ? "info" : event.reason === "failed" ? "error" : "warning";
     push(view, { type: "notice", tone, code: event.reason, detail: event.detail ?? "", at, seq });

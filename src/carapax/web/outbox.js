@@ -5,15 +5,18 @@ import { RpcError } from "./rpc.js";
 
 const STORE = "carapax.outbox";
 
-/** Fires "change" whenever `entries` differ, and "sent" with the entry, its session now known, once it is kept. */
+/** Fires "change" whenever `entries` differ, "created" with an entry for which a session was made, "sent" when kept. */
 export class Outbox extends EventTarget {
   #rpc;
+  #follow;
   #busy = false;
   entries = JSON.parse(localStorage.getItem(STORE) ?? "[]");
 
-  constructor(rpc) {
+  /** `follow(session)` resolves once what happens there is watched, so that no word of the first answer is missed. */
+  constructor(rpc, follow) {
     super();
     this.#rpc = rpc;
+    this.#follow = follow;
     rpc.addEventListener("state", () => this.flush());
     addEventListener("storage", ({ key }) => {
       if (key !== STORE) return;
@@ -54,16 +57,30 @@ export class Outbox extends EventTarget {
   }
 
   async #send(entry) {
-    const { session, conversation, agent, text, key } = entry;
-    const target = session ? { session } : { conversation, agent };
     try {
-      const sent = await this.#rpc.call("session.message", { ...target, text, dedupe_key: key });
+      if (!entry.session && !entry.tried) await this.#create(entry);
+      const { session, conversation, agent, text, key } = entry;
+      const target = session ? { session } : { conversation, agent };
+      await this.#rpc.call("session.message", { ...target, text, dedupe_key: key });
       this.remove(key);
-      this.dispatchEvent(new CustomEvent("sent", { detail: { ...entry, session: sent.session } }));
+      this.dispatchEvent(new Event("sent"));
       return true;
     } catch (error) {
       return this.#refused(entry, error);
     }
+  }
+
+  /** Once only: should the answer get lost, the message itself finds its session by `conversation`, or makes it. */
+  async #create(entry) {
+    const { conversation, agent } = entry;
+    const others = this.entries.filter((other) => !other.session && other.conversation === conversation);
+    others.forEach((other) => (other.tried = true));
+    this.#save();
+    const { id } = await this.#rpc.call("session.create", { conversation, agent });
+    others.forEach((other) => (other.session = id));
+    this.#save();
+    this.dispatchEvent(new CustomEvent("created", { detail: entry }));
+    await this.#follow(id);
   }
 
   #refused(entry, error) {

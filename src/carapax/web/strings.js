@@ -40,7 +40,7 @@ const en = {
   "demo-why": "A built-in model without network or key. {reason}",
   "loading": "Loading…",
   "not-found": "This session does not exist",
-  "not-found-text": "It may have been on another gateway.",
+  "not-shown": "This session cannot be shown",
 
   "message": "Message",
   "write": "Write a message…",
@@ -115,6 +115,7 @@ const en = {
   "next-event": "Next event",
   "unfold": "Show the event as JSON",
   "earlier-events": "Show earlier events",
+  "later-events": "Show later events",
   "nothing-yet": "Nothing had been said yet",
   "rename": "Rename",
   "rename-session": "Name of the session",

@@ -39,15 +39,19 @@ export class Chat {
     const { view, loaded } = this.feed;
     const { outbox, rpc } = this.app;
     const pending = outbox.entries.filter(({ session }) => session === this.feed.session);
-    this.loading.hidden = loaded || view.seq > 0;
+    this.loading.hidden = loaded || rpc.state !== "open";
+    if (!this.loading.hidden) return;
     this.conversation.draw(view, pending.map((entry) => ({ ...entry, offline: rpc.state !== "open" })));
     this.composer.update({ running: view.run !== null, ended: view.ended });
-    if (this.wasRunning && !view.run) this.#announce(view);
-    this.wasRunning = view.run !== null;
+    if (loaded) this.#announce(view);
     this.#stick();
   }
 
+  /** Tell the end of each answer that ended while this was shown. */
   #announce(view) {
+    const isNew = this.told !== undefined && view.finished > this.told;
+    this.told = view.finished;
+    if (!isNew) return;
     const answer = view.items.findLast((item) => item.type === "answer");
     const text = answer?.parts.filter((part) => part.type === "text").map((part) => part.text).join(" ") ?? "";
     this.app.announce(t("answer-done", { text: oneLine(text, SPOKEN) }));

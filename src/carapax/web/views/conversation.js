@@ -11,14 +11,16 @@ const TOOL_ICONS = { writing: "pen", waiting: "clock", running: "tool", done: "c
 
 export class Conversation {
   #views = new Map();
-  #window = WINDOW;
+  #window;
   #last = [];
   #timer = 0;
 
-  /** `actions`: `again()` for what failed; without it nothing can be done here, only read. */
-  constructor(actions = {}) {
-    this.actions = actions;
-    this.element = h("div", { class: "conversation" });
+  /** `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`. Without any, it is the past. */
+  constructor(actions = null, window = WINDOW) {
+    this.#window = window;
+    this.actions = actions ?? {};
+    this.isPast = actions === null;
+    this.element = h("div", { class: this.isPast ? "conversation past" : "conversation" });
     this.earlier = h("button", { type: "button", class: "quiet earlier", onclick: () => this.#showEarlier() });
     this.working = h("div", { class: "working" }, h("span", { class: "pulse" }), h("span", { class: "what" }));
   }
@@ -39,7 +41,7 @@ export class Conversation {
     wanted.push(...view.waiting.map((item) => this.#viewOf(item, item).element));
     wanted.push(...sending.map((entry) => this.#viewOf(entry.key, { type: "user", pending: entry, text: entry.text }).element));
     this.#place(wanted);
-    this.#tick(view.run !== null);
+    this.#tick(view.run !== null && !this.isPast);
   }
 
   #viewOf(key, item) {

@@ -5,6 +5,7 @@ import { t } from "../strings.js";
 import { Chat } from "./chat.js";
 import { Timeline } from "./timeline.js";
 
+const NOT_FOUND = -32004;
 const TABS = { chat: Chat, timeline: Timeline };
 
 export class Session {
@@ -55,8 +56,15 @@ export class Session {
 
   #changed() {
     if (this.feed.problem) {
-      this.element.replaceChildren(this.bar, h("div", { class: "missing" }, h("h2", null, t("not-found")), h("p", null, this.feed.problem.message), h("a", { class: "button", href: "#/" }, t("new-session"))));
+      this.element.replaceChildren(this.bar, h("div", { class: "missing" }, h("h2", null, t(this.feed.problem.code === NOT_FOUND ? "not-found" : "not-shown")), h("p", null, this.feed.problem.message), h("a", { class: "button", href: "#/" }, t("new-session"))));
       return;
+    }
+    const { run, title, ended } = this.feed.view;
+    const listed = `${run?.id} ${title} ${ended}`;
+    if (this.listed !== listed) {
+      this.listed = listed;
+      this.app.sidebar.draw();
+      this.app.sessions.refresh();
     }
     this.update();
   }
@@ -69,7 +77,7 @@ export class Session {
     this.title.title = title;
     document.title = `${title} · ${t("product")}`;
     const agent = this.app.agents.find(({ name }) => name === view.agent);
-    const model = view.model || agent?.model || "";
+    const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
     const origin = view.forkedFrom && h("a", { href: `#/s/${view.forkedFrom}/timeline/${view.forkedAt}`, title: t("forked-from", { seq: view.forkedAt }) }, icon("fork", 13), t("forked", { seq: view.forkedAt }));
     this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), origin || "");
     this.tab?.update();

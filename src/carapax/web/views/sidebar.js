@@ -10,7 +10,7 @@ export class Sidebar {
   constructor(app) {
     this.app = app;
     this.rows = new Map();
-    this.search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), autocomplete: "off", oninput: () => this.draw() });
+    this.search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), autocomplete: "off", oninput: () => this.draw(), onkeydown: (event) => this.#fromSearch(event) });
     this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
     this.theme = iconButton("auto", "", () => this.#nextTheme());
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
@@ -54,7 +54,7 @@ export class Sidebar {
 
   #row(info) {
     const current = this.app.route.session === info.id;
-    const state = info.state === "running" ? h("span", { class: "dot", role: "img", "aria-label": t("running"), title: t("running") }) : null;
+    const state = this.app.isRunning(info) ? h("span", { class: "dot", role: "img", "aria-label": t("running"), title: t("running") }) : null;
     return h(
       "li",
       null,
@@ -65,6 +65,14 @@ export class Sidebar {
         h("span", { class: "sub" }, state, h("span", null, info.agent), h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at))),
       ),
     );
+  }
+
+  #fromSearch(event) {
+    const first = this.list.querySelector("a");
+    if (event.key === "ArrowDown") first?.focus();
+    else if (event.key === "Enter") first?.click();
+    else return;
+    event.preventDefault();
   }
 
   #arrows(event) {

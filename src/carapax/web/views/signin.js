@@ -46,6 +46,6 @@ export class SignIn {
 
 async function refusal(response) {
   if (response.status === 401) return t("sign-in-refused");
-  const { error } = await response.json().catch(() => ({}));
-  return error?.message ?? t("went-wrong", { why: response.statusText });
+  const { detail, hint } = await response.json().catch(() => ({}));
+  return [detail ?? response.statusText, hint].filter(Boolean).join(": ");
 }

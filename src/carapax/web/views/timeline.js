@@ -6,11 +6,11 @@ import { callSummary, formatElapsed, formatExact, oneLine } from "../format.js";
 import { t } from "../strings.js";
 import { Conversation } from "./conversation.js";
 
-const WINDOW = 300;
+const WINDOW = 160;
+const PAST_ITEMS = 30;
 
 export class Timeline {
   #rows = new Map();
-  #window = WINDOW;
   #shown = "";
 
   constructor(app, feed) {
@@ -20,7 +20,8 @@ export class Timeline {
     this.slider = h("input", { type: "range", min: 1, "aria-label": t("events"), oninput: () => this.#select(Number(this.slider.value)), onchange: () => this.#remember() });
     this.place = h("output", { class: "place" });
     this.fork = h("button", { type: "button", class: "button primary", onclick: () => this.#fork() }, icon("fork", 15), t("fork-here"));
-    this.earlier = h("button", { type: "button", class: "quiet", onclick: () => this.#showEarlier() }, t("earlier-events"));
+    this.earlier = h("button", { type: "button", class: "quiet", onclick: () => this.#select(this.first) }, t("earlier-events"));
+    this.later = h("button", { type: "button", class: "quiet", onclick: () => this.#select(this.first + WINDOW - 1) }, t("later-events"));
     this.list = h("ol", { class: "events", "aria-label": t("events"), onkeydown: (event) => this.#arrows(event) });
     this.caption = h("p", { class: "caption" });
     this.before = h("div", { class: "before", tabindex: 0, role: "region", "aria-label": t("view-chat") });
@@ -29,7 +30,7 @@ export class Timeline {
       "div",
       { class: "timeline" },
       h("div", { class: "travel" }, step("chevron", "previous-event", -1), this.slider, step("chevron", "next-event", 1), this.place, this.fork),
-      h("div", { class: "panes" }, h("div", { class: "pane list" }, this.earlier, this.list), h("div", { class: "pane" }, this.caption, this.before)),
+      h("div", { class: "panes" }, h("div", { class: "pane list" }, this.earlier, this.list, this.later), h("div", { class: "pane" }, this.caption, this.before)),
     );
     this.draw = onFrame(() => this.#draw());
   }
@@ -63,8 +64,9 @@ export class Timeline {
   }
 
   #drawRows(events) {
-    const start = Math.max(0, Math.min(events.length - this.#window, this.seq - WINDOW / 2));
-    const shown = events.slice(start);
+    const start = Math.max(0, Math.min(events.length - WINDOW, this.seq - WINDOW / 2));
+    const shown = events.slice(start, start + WINDOW);
+    this.first = start + 1;
     const stale = new Set(this.#rows.keys());
     for (const envelope of shown) {
       stale.delete(envelope.seq);
@@ -72,8 +74,9 @@ export class Timeline {
     }
     for (const seq of stale) this.#rows.delete(seq);
     const wanted = shown.map(({ seq }) => this.#rows.get(seq));
-    if (this.list.children.length !== wanted.length || this.list.firstChild !== wanted[0]) this.list.replaceChildren(...wanted);
+    if (this.list.children.length !== wanted.length || this.list.firstChild !== wanted[0] || this.list.lastChild !== wanted.at(-1)) this.list.replaceChildren(...wanted);
     this.earlier.hidden = start === 0;
+    this.later.hidden = start + WINDOW >= events.length;
     this.selected?.removeAttribute("aria-current");
     this.selected?.classList.remove("selected");
     this.selected = this.#rows.get(this.seq);
@@ -81,6 +84,8 @@ export class Timeline {
     this.selected.querySelector("button").setAttribute("aria-current", "true");
     for (const row of wanted) row.classList.toggle("after", Number(row.dataset.seq) > this.seq);
     scrollWithin(this.list.parentElement, this.selected);
+    if (this.moved) this.selected.querySelector("button").focus({ preventScroll: true });
+    this.moved = false;
   }
 
   #row({ seq, at, run, event }, start) {
@@ -108,7 +113,7 @@ export class Timeline {
     this.#shown = shown;
     const view = fold(events.slice(0, this.seq));
     this.conversation?.close();
-    this.conversation = new Conversation();
+    this.conversation = new Conversation(null, PAST_ITEMS);
     this.conversation.draw(view);
     const empty = !view.items.length && !view.waiting.length;
     this.before.replaceChildren(empty ? h("p", { class: "none" }, t("nothing-yet")) : this.conversation.element);
@@ -130,19 +135,13 @@ export class Timeline {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!by) return;
     event.preventDefault();
-    const next = event.target.closest("li")?.[by > 0 ? "nextElementSibling" : "previousElementSibling"];
-    next?.querySelector("button").focus();
-    if (next) this.#select(Number(next.dataset.seq));
+    this.moved = true;
+    this.#step(by);
   }
 
   /** The address keeps the place, without an entry of the browser's history for each. */
   #remember() {
     history.replaceState(null, "", `#/s/${this.feed.session}/timeline/${this.seq}`);
-  }
-
-  #showEarlier() {
-    this.#window += 4 * WINDOW;
-    this.draw();
   }
 
   async #fork() {
@@ -162,7 +161,6 @@ export class Timeline {
 }
 
 function scrollWithin(pane, row) {
-  if (pane.contains(document.activeElement) && document.activeElement !== pane && !row.contains(document.activeElement)) return;
   const top = row.offsetTop - pane.offsetTop;
   if (top < pane.scrollTop + 40) pane.scrollTop = top - 40;
   else if (top + row.offsetHeight > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + row.offsetHeight - pane.clientHeight + 16;

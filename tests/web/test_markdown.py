@@ -1,0 +1,169 @@
+"""markdown.js: what a model writes, drawn safely."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.web.browser import MISSING, Browser
+
+pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
+
+_RENDER = """
+const { markdown } = await import("/markdown.js");
+const out = document.querySelector("#out");
+out.replaceChildren(markdown(given[0]));
+return out.innerHTML;
+"""
+
+EXAMPLES = {
+    "a *b* **c** ***d***": "<p>a <em>b</em> <strong>c</strong> <strong><em>d</em></strong></p>",
+    "~~e~~ `f`": "<p><del>e</del> <code>f</code></p>",
+    "# One\n## Two": '<h2 class="md-h1">One</h2><h3 class="md-h2">Two</h3>',
+    "- a\n- b\n  - c\n\ntext": "<ul><li>a</li><li>b<ul><li>c</li></ul></li></ul><p>text</p>",
+    "3. a\n4. b": '<ol start="3"><li>a</li><li>b</li></ol>',
+    "1. a\n\n   more\n2. b": "<ol><li><p>a</p><p>more</p></li><li><p>b</p></li></ol>",
+    "> a\n> > b": "<blockquote><p>a</p><blockquote><p>b</p></blockquote></blockquote>",
+    "a\nb": "<p>a<br>b</p>",
+    "***": "<hr>",
+    "snake_case_name and 2 * 3 * 4": "<p>snake_case_name and 2 * 3 * 4</p>",
+    "a `b*c` **d": "<p>a <code>b*c</code> **d</p>",
+    r"\*a\* \<b>": "<p>*a* &lt;b&gt;</p>",
+    "``a`b``": "<p><code>a`b</code></p>",
+}
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_markdown_becomes_elements(modules: Browser, text: str) -> None:
+    assert modules.run(_RENDER, text) == EXAMPLES[text]
+
+
+def test_a_table_is_aligned_as_its_rule_says(modules: Browser) -> None:
+    modules.run(_RENDER, "| a | b |\n| --- | ---: |\n| 1 | `x\\|y` |\n| only one |")
+    table = modules.run("""
+        const told = (cell) => [cell.textContent, cell.className];
+        return [...document.querySelectorAll("#out tr")].map((row) => [...row.cells].map(told));
+    """)
+    assert table == [
+        [["a", ""], ["b", "to-right"]],
+        [["1", ""], ["x|y", "to-right"]],
+        [["only one", ""], ["", "to-right"]],
+    ]
+
+
+def test_code_is_kept_as_it_is_and_can_be_copied(modules: Browser) -> None:
+    code = "def f():\n    return '<b>'  # ```\n"
+    modules.run(_RENDER, f"````python\n{code}\n````")
+    assert modules.run("return document.querySelector('#out pre code').textContent") == code
+    assert modules.run("return document.querySelector('#out .tint-keyword').textContent") == "def"
+    assert modules.run("return document.querySelector('#out .copy').ariaLabel") == "Copy this code"
+
+
+def test_links_lead_to_the_web_and_mailboxes_and_open_apart(modules: Browser) -> None:
+    text = "[a](https://example.org/x(1)) <mailto:a@example.org> https://example.org/y. [b](http://example.org 'no')"
+    modules.run(_RENDER, text)
+    links = modules.run("return [...document.querySelectorAll('#out a')].map((a) => [a.href, a.target, a.rel])")
+    assert links == [
+        ["https://example.org/x(1)", "_blank", "noopener noreferrer"],
+        ["mailto:a@example.org", "_blank", "noopener noreferrer"],
+        ["https://example.org/y", "_blank", "noopener noreferrer"],
+        ["http://example.org/", "_blank", "noopener noreferrer"],
+    ]
+
+
+HOSTILE = [
+    "<script>document.title = 'pwned'</script>",
+    "<img src=x onerror=\"document.title='pwned'\">",
+    "<svg/onload=document.title='pwned'><iframe srcdoc='<script>parent.document.title=1</script>'>",
+    "[click](javascript:document.title='pwned')",
+    "[click](\tjava\nscript:document.title='pwned')",
+    "[click](data:text/html;base64,PHNjcmlwdD4=)",
+    "<javascript:document.title='pwned'>",
+    "[click](//example.org/x)",
+    "![track](https://example.org/pixel.png)",
+    "![x](https://example.org/\"onerror=\"document.title='pwned')",
+    '[a](https://example.org/ "x" onclick="document.title=\'pwned\'")',
+    "```<img src=x onerror=alert(1)>\n</code></pre><script>document.title='pwned'</script>\n```",
+    "| <script>x</script> |\n| --- |\n| <b onclick=x>y</b> |",
+    "<style>*{display:none}</style><link rel=stylesheet href=https://example.org/x.css>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\u202e[evil](https://example.org)\u0000",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_markdown_stays_inert(modules: Browser, text: str) -> None:
+    modules.run("document.title = 'safe'")
+    modules.run(_RENDER, text)
+    found = modules.run("""
+        for (const link of document.querySelectorAll("#out a")) {
+          link.addEventListener("click", (event) => event.preventDefault());
+          link.click();
+        }
+        const elements = [...document.querySelectorAll("#out *")];
+        const forbidden = "script, img, iframe, style, link, object, embed, form, base, meta";
+        const names = elements.flatMap((each) => each.getAttributeNames());
+        return {
+          title: document.title,
+          forbidden: elements.filter((each) => each.matches(forbidden)).length,
+          handlers: names.filter((name) => name.startsWith("on") || name === "style"),
+          schemes: [...document.querySelectorAll("#out a")].map((link) => link.protocol),
+          violations: window.violations,
+        };
+    """)
+    assert isinstance(found, dict)
+    assert set(found.pop("schemes")) <= {"https:"}
+    assert found == {"title": "safe", "forbidden": 0, "handlers": [], "violations": []}
+
+
+HUGE = [(">", 20_000), ("- ", 20_000), ("*", 50_000), ("[", 50_000), ("`a", 20_000), ("**a ", 15_000), ("![](", 15_000)]
+
+
+@pytest.mark.parametrize(
+    "text", [*(piece * count for piece, count in HUGE), "|" * 30_000 + "\n|-|"], ids=lambda text: text[:4]
+)
+def test_huge_nesting_is_drawn_flat_and_in_linear_time(modules: Browser, text: str) -> None:
+    modules.run(_RENDER, text)
+    deepest = modules.run("""
+        const depth = (element) => 1 + Math.max(0, ...[...element.children].slice(0, 50).map(depth));
+        return depth(document.querySelector("#out"));
+    """)
+    assert isinstance(deepest, int)
+    assert deepest < 100
+
+
+_BLOCKS = ["# head\n", "- item\n", "  - nested\n", "1. one\n", ". two\n", "> quote\n", "---\n", "\n", "\n\n"]
+_CODE = ["```py\n", "code()\n", "```\n"]
+_TABLE = ["| a | b |\n", "|---|---|\n", "| 1 | 2 |\n"]
+_WORDS = ["para ", "*em* ", "2", "**bold", "**", "`", "[x](https://a.b)", "    ", "\\"]
+_PIECES = st.sampled_from(_BLOCKS + _CODE + _TABLE + _WORDS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(_PIECES, min_size=1, max_size=5).map("".join), min_size=1, max_size=12))
+def test_streamed_markdown_ends_as_if_it_had_come_at_once(modules: Browser, chunks: list[str]) -> None:
+    difference = modules.run(
+        """
+        const { markdown, MarkdownStream } = await import("/markdown.js");
+        const one = document.createElement("div"), other = document.createElement("div");
+        const stream = new MarkdownStream(one);
+        let text = "";
+        for (const chunk of given[0]) stream.set((text += chunk));
+        other.append(markdown(text));
+        return one.innerHTML === other.innerHTML ? null : [one.innerHTML, other.innerHTML];
+        """,
+        chunks,
+    )
+    assert difference is None
+
+
+def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
+    kept = modules.run("""
+        const { MarkdownStream } = await import("/markdown.js");
+        const out = document.createElement("div");
+        const stream = new MarkdownStream(out);
+        stream.set("one\\n\\ntwo\\n\\n```js\\nlet a");
+        const [first, , code] = out.children;
+        stream.set("one\\n\\ntwo\\n\\n```js\\nlet a = 1;\\nlet b");
+        return [out.children[0] === first, out.children[2] === code, code.querySelector("code").textContent];
+    """)
+    assert kept == [True, True, "let a = 1;\nlet b"]
