@@ -34,7 +34,7 @@ class Call:
         self.name = name
         self.arguments: list[str] = []
         self.vendor: dict[str, Any] = {}
-        self._shown = -1
+        self._shown = 0
 
     @property
     def text(self) -> str:
@@ -50,11 +50,12 @@ class Call:
         return True
 
     def news(self) -> ToolArgumentsDelta | None:
-        """What has come since the last news; nothing before the name is known."""
-        if not self.name or self._shown == len(self.arguments):
+        """The arguments that have come since the last news. Id and name, which may come in pieces, go with the first
+        of them."""
+        text = "".join(self.arguments[self._shown :])
+        if not text or not self.name:
             return None
-        text = "".join(self.arguments[max(0, self._shown) :])
-        first, self._shown = self._shown < 0, len(self.arguments)
+        first, self._shown = self._shown == 0, len(self.arguments)
         return (
             ToolArgumentsDelta(self.index, text, self.id, self.name) if first else ToolArgumentsDelta(self.index, text)
         )

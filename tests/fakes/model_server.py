@@ -108,19 +108,22 @@ class ModelServer:
     """Listens on a free port of the loopback address unless told otherwise. A request beyond the end of the script
     gets a 400. `requests` are those received, `open` counts those being answered."""
 
-    def __init__(self, script: Script = converse, *, port: int = 0, models: Iterable[str] = ("fake-model",)) -> None:
+    def __init__(
+        self, script: Script = converse, *, port: int = 0, models: Iterable[str | dict[str, Any]] = ("fake-model",)
+    ) -> None:
         self.requests: list[Received] = []
         self.open = 0
+        self._idle = asyncio.Event()
         self.url = ""
         self._port = port
-        self._models = tuple(models)
+        self._models = [model if isinstance(model, dict) else {"id": model, "object": "model"} for model in models]
         self._find = script if callable(script) else _in_turn(script)
         self._keep_requests = True
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/{path:.*}models", self._list)
         app.router.add_post("/{path:.*}chat/completions", self._chat)
         app.router.add_post("/{path:.*}messages", self._messages)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
 
     async def __aenter__(self) -> "ModelServer":
         await self._runner.setup()
@@ -134,12 +137,16 @@ class ModelServer:
     ) -> None:
         await self._runner.cleanup()
 
+    async def idle(self) -> None:
+        """Wait until no request is being answered: all are done, or their clients have hung up."""
+        await self._idle.wait()
+
     def forget(self) -> None:
         """Keep no more requests, as a benchmark wants."""
         self._keep_requests = False
 
     async def _list(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+        return web.json_response({"object": "list", "data": self._models})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, chat_body, chat_events)
@@ -162,6 +169,7 @@ class ModelServer:
             self.requests.append(received)
         answer = self._find(received)
         self.open += 1
+        self._idle.clear()
         try:
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
@@ -170,6 +178,8 @@ class ModelServer:
             return await _stream(request, answer, events(answer, body["model"]))
         finally:
             self.open -= 1
+            if not self.open:
+                self._idle.set()
 
 
 def _in_turn(answers: Iterable[Answer]) -> Callable[[Received], Answer]:

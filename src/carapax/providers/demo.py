@@ -58,12 +58,13 @@ class _Say(Struct, frozen=True):
 
 
 class _Use(Struct, frozen=True):
-    """A tool to call, and the words that go before its output."""
+    """A tool to call, the words that go before its output, and those for its failure if it needs none of its own."""
 
     tool: str
     arguments: dict[str, Any]
     done: str
     show: bool = True
+    failed: str = ""
 
 
 _Step = _Say | _Use
@@ -100,7 +101,7 @@ def _remember(what: str) -> _Step:
 
 
 def _recall() -> _Step:
-    return _Use("read_file", {"path": NOTES}, "I remember:")
+    return _Use("read_file", {"path": NOTES}, "I remember:", failed="I remember nothing yet.")
 
 
 _BARE = r"`+(?:\w+\n)?(.+?)`+|\"(.+?)\"|'(.+?)'|(.+?)"
@@ -198,7 +199,7 @@ def _speaks(message: Message) -> bool:
 
 def _report(use: _Use, result: ToolResult) -> str:
     if result.is_error:
-        return f"`{use.tool}` did not work:\n{_fence(result.text)}"
+        return use.failed or f"`{use.tool}` did not work:\n{_fence(result.text)}"
     return f"{use.done}\n{_fence(result.text)}" if use.show else use.done
 
 
