@@ -70,15 +70,21 @@ class ControlGroup:
 
 def _parents() -> Iterator[list[Path]]:
     """Where a group could be made: beside our own, or, as version 1 allows, in it."""
+    own = _own_groups()
+    if (_ROOT / "cgroup.controllers").exists() and "" in own:
+        yield [(_ROOT / own[""]).parent if own[""] else _ROOT]
+    elif "memory" in own and "pids" in own:
+        yield [_ROOT / "memory" / own["memory"], _ROOT / "pids" / own["pids"]]
+
+
+def _own_groups() -> dict[str, str]:
+    """The group this process is in, for each controller of version 1, and for version 2 under no name."""
     own: dict[str, str] = {}
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             own.update(dict.fromkeys(controllers.split(","), path.lstrip("/")))
-    if (_ROOT / "cgroup.controllers").exists() and "" in own:
-        yield [(_ROOT / own[""]).parent if own[""] else _ROOT]
-    elif "memory" in own and "pids" in own:
-        yield [_ROOT / "memory" / own["memory"], _ROOT / "pids" / own["pids"]]
+    return own
 
 
 def _sweep(parents: Sequence[Path]) -> None:

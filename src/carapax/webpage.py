@@ -52,11 +52,12 @@ def decoded(data: bytes, charset: str = "") -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         name = "utf-16"
     if not _KNOWN_CHARSET.fullmatch(name):
-        name = "utf-8-sig"
+        name = "utf-8"
     try:
-        return data.decode(name, errors="replace")
+        text = data.decode(name, errors="replace")
     except LookupError:
-        return data.decode("utf-8-sig", errors="replace")
+        text = data.decode(errors="replace")
+    return text.removeprefix("\ufeff")
 
 
 class _Page:
@@ -148,7 +149,7 @@ class _Page:
     def _end(self, tag: str) -> None:
         if tag == "pre" and self._preformatted:
             self._preformatted = 0
-            self._apart = 1
+            self._apart = 0 if self._written and self._written[-1].endswith("\n") else 1
             self._mark("```")
         elif tag == "a" and self._links:
             self._link(*self._links.pop())
