@@ -6,8 +6,19 @@ from pathlib import Path
 
 import apsw
 
-from carapax.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
+from carapax.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull, StoreLocked
 
+# What SQLite or apsw say of a statement that nothing but the statement is wrong with.
+MISUSE = (
+    apsw.SQLError,
+    apsw.BindingsError,
+    apsw.MismatchError,
+    apsw.RangeError,
+    apsw.TooBigError,
+    TypeError,
+    ValueError,
+    OverflowError,
+)
 BUSY_MS = 5_000
 # In pages of 4 KB: how long the write-ahead log may be while nobody writes, so that it stays small on disk.
 RESTING_LOG_PAGES = 200
@@ -85,7 +96,8 @@ def check(connection: apsw.Connection, path: Path) -> None:
 def _quick_check(connection: apsw.Connection, path: Path, argument: str) -> None:
     found = connection.execute(f"PRAGMA quick_check{argument}").fetchone()
     if found != ("ok",):
-        raise _corrupt(path, str(found[0]) if found else "unreadable")
+        lines = str(found[0] if found else "unreadable").splitlines()
+        raise _corrupt(path, lines[-1])
 
 
 def _corrupt(path: Path, detail: str) -> StoreCorrupt:
@@ -113,3 +125,10 @@ def explained(path: Path, error: apsw.Error) -> StoreError:
             return StoreError(f"{path}: the database cannot be opened: {error}", "check that it exists and is readable")
         case _:
             return StoreError(f"{path}: the database failed: {error}", "check the disk and its file system")
+
+
+def misused(what: str, error: Exception) -> InvalidRequest | StoreError:
+    """What one of `MISUSE` means: a text that cannot be kept is its sender's fault, all else is ours."""
+    if isinstance(error, UnicodeError):
+        return InvalidRequest("a text holds half a character (a lone surrogate)", "send text that is valid Unicode")
+    return StoreError(f"{what} cannot be run: {error}")

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from carapax.errors import InvalidRequest
 from carapax.events import (
     Kept,
     MessageReceived,
@@ -85,10 +86,18 @@ def stored(bodies: str) -> list[Stored]:
     return _decode(f"[{bodies}]")
 
 
+def _body(event: Stored) -> str:
+    try:
+        return str(_encode(event), "utf-8")
+    except UnicodeError as error:
+        what = f"a {type(event.event).__name__} holds half a character (a lone surrogate)"
+        raise InvalidRequest(what, "send text that is valid Unicode") from error
+
+
 def kept(session: str, event: Stored, fence: str) -> Statement:
     """Keep an event after the session's last one, and return its `seq`; nothing is kept, and so the transaction
     fails, when there is no such session, when it has ended, or when `fence` is not the run that has its lease."""
-    body = str(_encode(event), "utf-8")
+    body = _body(event)
     if fence:
         return Statement(_KEEP_FENCED, (session, body, fence), 1)
     if isinstance(event.event, MessageSent | SendFailed):
@@ -98,12 +107,12 @@ def kept(session: str, event: Stored, fence: str) -> Statement:
 
 def added(session: str, event: Stored) -> Statement:
     """Keep an event after the last one, whatever the session's state."""
-    return Statement(_ADD, (session, str(_encode(event), "utf-8")), 1)
+    return Statement(_ADD, (session, _body(event)), 1)
 
 
 def placed(session: str, seq: int, event: Stored) -> Statement:
     """Keep an event of a known place."""
-    return Statement(_PLACE, (session, seq, str(_encode(event), "utf-8")), 1)
+    return Statement(_PLACE, (session, seq, _body(event)), 1)
 
 
 def copy(session: str, new: str, upto: int) -> Statement:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import apsw
 
 from carapax.errors import StoreError, StoreFull, Unavailable
-from carapax.store.connection import Source, check, close, connect, explained
+from carapax.store.connection import MISUSE, Source, check, close, connect, explained, misused
 from carapax.store.database import Committed, Row, Statement, Value
 from carapax.store.writer import Outcome, Writer, translated
 
@@ -162,6 +162,9 @@ class SQLite:
             connection = connect(self._source, read_only=True)
         try:
             rows = connection.execute(translated(sql), params).fetchall()
+        except MISUSE as error:
+            self._idle.append(connection)
+            raise misused(sql, error) from error
         except apsw.Error as error:
             close(connection)
             raise explained(self._source.path, error) from error

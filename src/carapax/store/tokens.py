@@ -61,7 +61,7 @@ class Tokens:
 
     async def check(self, secret: str) -> Token | None:
         """The token this is the secret of, or None."""
-        if not secret.startswith(_PREFIX):
+        if not (secret.startswith(_PREFIX) and secret.isascii()):
             return None
         named, _, _ = secret.removeprefix(_PREFIX).partition("_")
         rows = await self._database.fetch(f"SELECT {_COLUMNS}, digest FROM tokens WHERE id = $1", named)
@@ -88,7 +88,7 @@ class Tokens:
 
 
 def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def _token(row: Row) -> Token:

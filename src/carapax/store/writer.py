@@ -7,22 +7,13 @@ from functools import cache
 
 import apsw
 
-from carapax.errors import StoreError
-from carapax.store.connection import BUSY_MS, RESTING_LOG_PAGES, Source, close, connect, explained
+from carapax.errors import InvalidRequest, StoreError
+from carapax.store.connection import BUSY_MS, MISUSE, RESTING_LOG_PAGES, Source, close, connect, explained, misused
 from carapax.store.database import Row, Statement, Unexpected, Value
 
-Outcome = list[list[Row]] | Unexpected | StoreError
+Outcome = list[list[Row]] | Unexpected | InvalidRequest | StoreError
 _LONGEST_LOG_PAGES = 2_000
 _TYPES = {"{serial}": "INTEGER", "{blob}": "BLOB"}
-_CALLERS_FAULT = (
-    apsw.SQLError,
-    apsw.BindingsError,
-    apsw.MismatchError,
-    apsw.RangeError,
-    apsw.TooBigError,
-    TypeError,
-    OverflowError,
-)
 
 
 class _HalfDone(Exception):
@@ -69,6 +60,8 @@ class Writer:
             return [type(error)(error.message, error.hint) for _ in group]
         except apsw.Error as error:
             self._broken = True
+            with suppress(StoreError):
+                self._reopen()
             return [explained(self._source.path, error) for _ in group]
 
     def _run(self, group: Sequence[Sequence[Statement]], *, savepoints: bool) -> Sequence[Outcome]:
@@ -94,7 +87,7 @@ class Writer:
         try:
             for sql, params, expect in transaction:
                 results.append(self._execute(len(results), sql, params, expect))
-        except (Unexpected, StoreError) as error:
+        except (Unexpected, InvalidRequest, StoreError) as error:
             if results or (isinstance(error, Unexpected) and error.rows):
                 raise _HalfDone(error) from error
             return error
@@ -106,8 +99,8 @@ class Writer:
             rows = self._cursor.execute(translated(sql), params).fetchall()
         except apsw.ConstraintError as error:
             raise Unexpected(index, 0) from error
-        except _CALLERS_FAULT as error:
-            raise StoreError(f"statement {index} cannot be run: {error}") from error
+        except MISUSE as error:
+            raise misused(f"statement {index}", error) from error
         if expect is not None:
             met = len(rows) or self.connection.total_changes() - before
             if met != expect:

@@ -1,0 +1,154 @@
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from carapax.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
+from carapax.store.database import Database, Row, Statement
+from carapax.store.migrations import migrate
+from carapax.store.sqlite import SQLite, open_database
+from tests.running import run
+from tests.store.database_contract import NAMES, TABLE, DatabaseContract, add
+
+
+@asynccontextmanager
+async def opened(path: Path, *, read_only: bool = False, vfs: str = "") -> AsyncIterator[SQLite]:
+    database = await open_database(path, read_only=read_only, vfs=vfs)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+class TestSQLite(DatabaseContract):
+    def opened(self, tmp_path: Path) -> AbstractAsyncContextManager[Database]:
+        return opened(tmp_path / "contract.db")
+
+
+def test_whoever_waits_at_the_same_time_shares_a_commit(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with opened(tmp_path / "a.db") as database:
+            await database.transact([TABLE])
+            before = (tmp_path / "a.db-wal").stat().st_size
+            await asyncio.gather(*(database.transact([add(str(number))]) for number in range(30)))
+            return ((tmp_path / "a.db-wal").stat().st_size - before) // 4096
+
+    assert run(scenario()) < 10
+
+
+def test_a_new_file_is_private_and_a_closed_one_stands_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path / "a.db") as database:
+            await database.transact([TABLE])
+            assert private(tmp_path)
+
+    def private(folder: Path) -> bool:
+        return {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+    run(scenario())
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_the_log_is_short_while_nobody_writes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path / "a.db") as database:
+            await database.transact([TABLE])
+            await database.transact([Statement("INSERT INTO notes (name) VALUES ($1)", ("x" * 10_000_000,), 1)])
+            async with asyncio.timeout(10):
+                while (tmp_path / "a.db-wal").stat().st_size > 1_000_000:  # noqa: ASYNC110 - a file tells nobody
+                    await asyncio.sleep(0.01)
+            assert await database.fetch("SELECT length(name) FROM notes") == [(10_000_000,)]
+
+    run(scenario())
+
+
+def test_a_second_process_may_read_beside_the_writer_and_after_it(tmp_path: Path) -> None:
+    async def scenario() -> list[list[Row]]:
+        found = []
+        async with opened(tmp_path / "a.db") as writing:
+            await writing.transact([TABLE, add("a")])
+            async with opened(tmp_path / "a.db", read_only=True) as reading:
+                found.append(await reading.fetch(NAMES))
+                await writing.transact([add("b")])
+                found.append(await reading.fetch(NAMES))
+                with pytest.raises(StoreFull, match="read only"):
+                    await reading.transact([add("c")])
+        async with opened(tmp_path / "a.db", read_only=True) as reading:
+            found.append(await reading.fetch(NAMES))
+        return found
+
+    assert run(scenario()) == [[("a",)], [("a",), ("b",)], [("a",), ("b",)]]
+
+
+def test_reading_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with pytest.raises(StoreError, match="cannot be opened"):
+            await open_database(tmp_path / "a.db", read_only=True)
+
+    run(scenario())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with pytest.raises(StoreFull, match=r"missing/a\.db: cannot be written: No such file"):
+            await open_database(tmp_path / "missing" / "a.db")
+
+    run(scenario())
+
+
+def test_another_writer_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.store.connection.BUSY_MS", 10)
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "a.db") as database:
+            await database.transact([TABLE])
+            other = apsw.Connection(str(tmp_path / "a.db"))
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreLocked, match="another process"):
+                await database.transact([add("a")])
+            other.execute("COMMIT")
+            await database.transact([add("b")])
+            assert await database.fetch(NAMES) == [("b",)]
+            other.close()
+
+    run(scenario())
+
+
+async def fill(path: Path) -> None:
+    async with opened(path) as database:
+        await migrate(database)
+        await database.transact([TABLE, *(add(f"{number:0500}") for number in range(200))])
+
+
+@pytest.mark.parametrize("place", [0, 30, 4096, 40_960, -4096])
+def test_a_damaged_file_is_refused_with_its_name_and_the_remedy(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "a.db"
+    run(fill(path))
+    data = bytearray(path.read_bytes())
+    start = place % len(data)
+    data[start : start + 30] = b"\xa5" * 30
+    path.write_bytes(data)
+
+    async def scenario() -> None:
+        with pytest.raises(StoreCorrupt, match=r"a\.db.*damaged.*carapax sessions import"):
+            await open_database(path)
+
+    run(scenario())
+    assert path.read_bytes() == data
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    run(fill(path))
+    path.write_bytes(path.read_bytes()[:-20_000])
+
+    async def scenario() -> None:
+        with pytest.raises(StoreCorrupt):
+            await open_database(path)
+
+    run(scenario())
