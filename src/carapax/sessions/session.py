@@ -195,7 +195,8 @@ class Session:
         await self._record(transcript, run_id, (*unknown, finished))
 
     def _model(self, transcript: Transcript) -> str:
-        return str(transcript.state.get("model") or self.agent.config.model)
+        chosen = str(transcript.state.get("model") or self.agent.config.model)
+        return self._around.prepare.models.describe(chosen)[0]
 
     def _next(self, transcript: Transcript) -> tuple[str, ...]:
         """The messages that the next run begins with: the first, and with `collect` what its sender added."""
