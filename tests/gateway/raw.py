@@ -1,8 +1,9 @@
 """Bytes over TCP, for what no HTTP client would send."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 from urllib.parse import urlsplit
 
 
@@ -13,6 +14,13 @@ class RawConnection:
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the network until `read_on`."""
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        cast(asyncio.Transport, self.writer.transport).resume_reading()
 
     async def read_to_end(self, within_s: float = 5) -> bytes:
         """All until the peer closes. Raises TimeoutError when it does not."""
@@ -40,3 +48,12 @@ async def connect(url: str) -> AsyncGenerator[RawConnection, None]:
 def statuses(answer: bytes) -> list[int]:
     """The statuses of all responses in what a server sent."""
     return [int(line.split(b" ", 2)[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
+
+
+async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
+    """Wait for a condition. Raises TimeoutError."""
+    for _ in range(int(within_s / 0.01)):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError("the condition never held")

@@ -18,6 +18,10 @@ _SESSION = "/api/sessions/{session}"
 LONGEST_WAIT_S = 600.0
 
 
+Text = Annotated[str, Meta(pattern=r"^[^\S\x0b\x0c\x1c-\x1f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+"""Something to say: not blank, and no control characters but tabs and line ends."""
+
+
 class Send(Struct, frozen=True, forbid_unknown_fields=True):
     """A message to an agent.
 
@@ -30,7 +34,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     wait: answer only when the agent has replied, or after ten minutes
     """
 
-    text: Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+    text: Text
     session: Name = ""
     conversation: Name = ""
     agent: Name = ""

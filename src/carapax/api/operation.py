@@ -6,7 +6,7 @@ JSON-RPC, REST, OpenAPI and the WebSocket are encodings of this one table.
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeGuard, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -51,8 +51,10 @@ class Operation:
             if len(given) > len(fields):
                 raise InvalidRequest(f"{self.name} takes at most {len(fields)} parameters, not {len(given)}")
             given = dict(zip(fields, given, strict=False))
+        # To JSON Schema 1.0 is an integer, and every integer a number.
+        whole = {key: int(value) if _is_whole(value) else value for key, value in given.items()}
         try:
-            return msgspec.convert(given, self.params, strict=strict)
+            return msgspec.convert(whole, self.params, strict=strict)
         except msgspec.ValidationError as error:
             known = ", ".join(self.params.__struct_fields__) or "none"
             raise InvalidRequest(f"{self.name}: {error}", f"parameters: {known}") from error
@@ -84,6 +86,10 @@ def operation(
         return call
 
     return register
+
+
+def _is_whole(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and value.is_integer()
 
 
 def covers(held: Sequence[str], needed: Scope) -> bool:

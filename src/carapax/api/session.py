@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from carapax.api.fields import Identifier, Limit, Name
 from carapax.api.operation import operation
 from carapax.api.services import Services
+from carapax.errors import NotFound
 from carapax.store.records import SessionInfo
 
 _SESSION = "/api/sessions/{session}"
@@ -127,6 +128,9 @@ async def end(services: Services, params: End) -> SessionInfo:
 @operation("session.fork", scope="write", method="POST", path=_SESSION + "/fork", status=201, raises=(404,))
 async def fork(services: Services, params: Fork) -> SessionInfo:
     """Copy a session up to an event into a new one, which goes on from there."""
+    info = await services.journal.session(params.session)
+    if params.at is not None and params.at > info.seq:
+        raise NotFound(f"session {info.id} has no event {params.at}", f"its events are 1 to {info.seq}")
     return await services.sessions.fork(params.session, params.at)
 
 
@@ -136,7 +140,7 @@ async def cancel(services: Services, params: Session) -> Cancelled:
     return Cancelled(await services.sessions.cancel(params.session))
 
 
-@operation("session.rename", scope="write", method="PATCH", path=_SESSION, raises=(404,))
+@operation("session.rename", scope="write", method="PATCH", path=_SESSION, raises=(404, 409))
 async def rename(services: Services, params: Rename) -> SessionInfo:
     """Give a session another title."""
     return await services.sessions.rename(params.session, params.title)

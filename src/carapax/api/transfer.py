@@ -35,7 +35,7 @@ async def export(services: Services, params: Session) -> Exported:
     return Exported(b"".join(lines).decode())
 
 
-@operation("session.import", scope="write", method="POST", path="/api/sessions/import", status=201)
+@operation("session.import", scope="write", method="POST", path="/api/imports", status=201)
 async def import_(services: Services, params: Import) -> SessionInfo:
     """Make a new session of exported lines."""
     return await services.journal.import_(_lines(params.jsonl), services.clock.new_id())

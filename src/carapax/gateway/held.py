@@ -10,6 +10,8 @@ from carapax.gateway.auth import Credential
 from carapax.store.tokens import Tokens
 
 CHECK_S = 0.5
+REVOKED = "the token was revoked"
+STOPPING = "the gateway stops"
 _log = logging.getLogger(__name__)
 
 
@@ -18,14 +20,14 @@ class Held:
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._open: dict[object, tuple[Credential, Callable[[], object]]] = {}
+        self._open: dict[object, tuple[Credential, Callable[[str], object]]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def hold(self, credential: Credential, drop: Callable[[], object]) -> Iterator[None]:
-        """Register a connection for as long as the block runs."""
+    def hold(self, credential: Credential, drop: Callable[[str], object]) -> Iterator[None]:
+        """Register a connection for as long as the block runs. `drop` is told why."""
         key = object()
         self._open[key] = (credential, drop)
         try:
@@ -46,10 +48,11 @@ class Held:
                     self._drop(known)
 
     def drop_all(self) -> None:
+        """Drop everything, as the gateway stops."""
         for _, drop in list(self._open.values()):
-            drop()
+            drop(STOPPING)
 
     def _drop(self, known: set[str]) -> None:
         for credential, drop in list(self._open.values()):
             if (credential.free and known) or (credential.token and credential.token not in known):
-                drop()
+                drop(REVOKED)

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 page, made from the table of operations."""
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -26,7 +27,7 @@ def document(operations: Mapping[str, Operation]) -> bytes:
     shown, components = msgspec.json.schema_components(types, ref_template=_REF)
     schemas = dict(zip(types, shown, strict=True))
     for kind in types:
-        _describe_fields(kind, components)
+        _describe_fields(kind, _resolve(schemas[kind], components))
     paths: dict[str, Schema] = {}
     for operation in served:
         for index, path in enumerate(operation.paths):
@@ -41,7 +42,7 @@ def document(operations: Mapping[str, Operation]) -> bytes:
             "description": "Agents behind one door. The same operations are served as JSON-RPC 2.0 at /rpc and /ws.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "security": [{"bearer": []}, {"cookie": []}, {}],
+        "security": [{"bearer": []}, {"cookie": []}],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -124,9 +125,9 @@ def _resolve(schema: Schema, components: Schema) -> Schema:
     return schema if reference is None else components[reference.rpartition("/")[2]]
 
 
-def _describe_fields(kind: type[Struct], components: Schema) -> None:
+def _describe_fields(kind: type[Struct], schema: Schema) -> None:
     """Give each property the line of the type's docstring that tells of it."""
-    schema = components.get(kind.__name__, {})
-    for name, meaning in _FIELD_LINE.findall(kind.__doc__ or ""):
-        if name in schema.get("properties", {}):
-            schema["properties"][name]["description"] = meaning.strip()
+    properties = schema.get("properties", {})
+    for name, meaning in _FIELD_LINE.findall(inspect.cleandoc(kind.__doc__ or "")):
+        if name in properties:
+            properties[name]["description"] = meaning.strip()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from aiohttp import hdrs, web
@@ -37,9 +38,10 @@ async def open_stream(request: web.BaseRequest, more: Mapping[str, str] | None =
 
 async def pulse(response: web.StreamResponse) -> None:
     """Send a comment now and then, until cancelled, so that nothing on the way gives the connection up."""
-    while True:
-        await asyncio.sleep(PULSE_S)
-        await response.write(b":\n\n")
+    with suppress(ConnectionError):
+        while True:
+            await asyncio.sleep(PULSE_S)
+            await response.write(b":\n\n")
 
 
 async def respond_events(request: web.BaseRequest, params: Page, services: Services) -> web.StreamResponse:
@@ -49,14 +51,12 @@ async def respond_events(request: web.BaseRequest, params: Page, services: Servi
     itself and misses nothing.
     """
     after = _last_seen(request, params.after)
-    await services.journal.session(params.session)
-    response = await open_stream(request)
-    async with asyncio.TaskGroup() as group:
+    async with services.journal.subscribe(params.session, after) as envelopes, asyncio.TaskGroup() as group:
+        response = await open_stream(request)
         beat = group.create_task(pulse(response))
         try:
-            async with services.journal.subscribe(params.session, after) as envelopes:
-                async for envelope in envelopes:
-                    await response.write(_frame(envelope))
+            async for envelope in envelopes:
+                await response.write(_frame(envelope))
         except (Lagged, ConnectionError):
             pass
         finally:

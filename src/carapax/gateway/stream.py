@@ -12,6 +12,7 @@ from carapax.api.operation import Operation
 from carapax.api.services import Services
 from carapax.config import LimitsConfig
 from carapax.errors import CarapaxError, InvalidRequest, Lagged
+from carapax.gateway.held import STOPPING
 from carapax.gateway.limits import Rate
 from carapax.gateway.rpc import Admit, Rpc
 from carapax.store.subscription import Subscription
@@ -59,10 +60,11 @@ class Socket:
                 for task in (*self._answers, *self._watched.values()):
                     task.cancel()
 
-    def drop(self) -> None:
-        """Close because the credential has ended."""
+    def drop(self, why: str) -> None:
+        """Close from outside: the credential has ended, or the gateway stops."""
         if not self._ws.closed:
-            self._start(self._close(WSCloseCode.POLICY_VIOLATION, "the token was revoked"))
+            code = WSCloseCode.GOING_AWAY if why == STOPPING else WSCloseCode.POLICY_VIOLATION
+            self._start(self._close(code, why))
 
     async def watch(self, session: str, after: int | None) -> None:
         if session not in self._watched and len(self._watched) >= SUBSCRIPTIONS:
