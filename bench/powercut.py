@@ -28,6 +28,7 @@ from carapax.store.migrations import migrate
 from carapax.store.sqlite import open_database
 
 IMAGE_MB = 64
+CAP_SYS_ADMIN = 1 << 21
 # The kernel writes back on its own after this many seconds; longer than a round, so that only a sync saves anything.
 COMMIT_S = 60
 WRITERS = 8
@@ -57,12 +58,19 @@ def missing() -> str:
     """Why power cuts cannot be tried here; empty when they can."""
     if os.geteuid() != 0:
         return "mounting a loop file system needs root"
+    if not _capabilities() & CAP_SYS_ADMIN:
+        return "this container may not mount file systems"
     if not Path("/dev/loop-control").exists():
         return "there are no loop devices here"
     for tool in ("mkfs.ext4", "mount", "umount"):
         if shutil.which(tool) is None:
             return f"{tool} is missing"
     return ""
+
+
+def _capabilities() -> int:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["CapEff"], 16)
 
 
 @contextmanager

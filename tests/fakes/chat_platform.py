@@ -118,10 +118,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: where the platform is
     max_text: longest message it takes
+    hasty: acknowledge before the gateway has kept a message: a bug, for programmes that must find it
     """
 
     url: str
     max_text: int = 4000
+    hasty: bool = False
 
 
 class ChatPlatform:
@@ -157,8 +159,14 @@ class ChatPlatform:
                 await asyncio.sleep(RETRY_S)
 
     async def _accept(self, submit: Submit, said: Said) -> None:
-        sender = Sender(said.sender)
-        await submit(Inbound(self._name, said.conversation, sender, said.text, dedupe_key=said.key))
+        inbound = Inbound(self._name, said.conversation, Sender(said.sender), said.text, dedupe_key=said.key)
+        if self._config.hasty:
+            await self._acknowledge(said)
+            await asyncio.sleep(RETRY_S)
+        await submit(inbound)
+        await self._acknowledge(said)
+
+    async def _acknowledge(self, said: Said) -> None:
         async with self._http.post(f"/acknowledge/{said.key}") as response:
             response.raise_for_status()
 

@@ -1,8 +1,9 @@
 """What must hold after everything, however unlucky the world was."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from carapax.agent.context import fold
 from carapax.events import (
@@ -18,10 +19,35 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import UserMessage
-from tests.programmes.world import World
+from carapax.messages import Receipt, UserMessage
 
 MOST_ATTEMPTS = 60
+
+
+class Reply(Protocol):
+    """A reply that a platform took."""
+
+    @property
+    def conversation(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Seen(Protocol):
+    """What people, the platform and the tools saw. `acknowledged` has no receipt where the platform got none."""
+
+    @property
+    def acknowledged(self) -> Mapping[str, Receipt | None]: ...
+    @property
+    def taken(self) -> Mapping[str, Reply]: ...
+    @property
+    def attempts(self) -> Mapping[str, int]: ...
+    @property
+    def effects(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def malformed(self) -> Sequence[str]: ...
+    @property
+    def said(self) -> int: ...
 
 
 @dataclass
@@ -33,19 +59,19 @@ class Record:
     unsent: int
 
 
-def violations(world: World, record: Record) -> Iterator[str]:
+def violations(seen: Seen, record: Record) -> Iterator[str]:
     """Every rule that does not hold, each with what it was seen on."""
-    yield from world.malformed
-    yield from _nothing_lost(world, record)
+    yield from seen.malformed
+    yield from _nothing_lost(seen, record)
     if record.unfinished or record.unsent:
         yield f"{record.unfinished} sessions are unfinished and {record.unsent} replies unsent long after all is well"
     for session, journal in record.journals.items():
-        for broken in (*_in_order(journal), *_taken_once(journal), *_runs_end(journal), *_calls(journal, world)):
+        for broken in (*_in_order(journal), *_taken_once(journal), *_runs_end(journal), *_calls(journal, seen)):
             yield f"{session}: {broken}"
-    yield from _replies(world, record)
+    yield from _replies(seen, record)
 
 
-def _nothing_lost(world: World, record: Record) -> Iterator[str]:
+def _nothing_lost(seen: Seen, record: Record) -> Iterator[str]:
     kept: dict[str, tuple[str, str, int]] = {}
     for session, journal in record.journals.items():
         for envelope in journal:
@@ -54,11 +80,13 @@ def _nothing_lost(world: World, record: Record) -> Iterator[str]:
                 if event.dedupe_key in kept:
                     yield f"{event.dedupe_key} is kept twice"
                 kept[event.dedupe_key] = (session, event.id, envelope.seq)
-    for key, receipt in world.acknowledged.items():
-        if kept.get(key) != (receipt.session, receipt.message, receipt.seq):
-            yield f"{key} was acknowledged as {receipt} and kept as {kept.get(key)}"
-    if len(world.acknowledged) != world.said:
-        yield f"{world.said - len(world.acknowledged)} messages were never acknowledged"
+    for key, receipt in seen.acknowledged.items():
+        if key not in kept:
+            yield f"{key} was acknowledged and is lost"
+        elif receipt and kept[key] != (receipt.session, receipt.message, receipt.seq):
+            yield f"{key} was acknowledged as {receipt} and kept as {kept[key]}"
+    if len(seen.acknowledged) != seen.said:
+        yield f"{seen.said - len(seen.acknowledged)} messages were never acknowledged"
 
 
 def _in_order(journal: list[Envelope]) -> Iterator[str]:
@@ -105,39 +133,39 @@ def _runs_end(journal: list[Envelope]) -> Iterator[str]:
         yield f"run {interrupted} was interrupted and never resumed"
 
 
-def _calls(journal: list[Envelope], world: World) -> Iterator[str]:
+def _calls(journal: list[Envelope], seen: Seen) -> Iterator[str]:
     for envelope in journal:
         event = envelope.event
         if isinstance(event, ToolCalled) and event.rerun == "at_most_once":
-            times = world.effects["at_most_once", event.call.id]
+            times = seen.effects["at_most_once", event.call.id]
             if times > 1:
                 yield f"{event.call.id} took effect {times} times"
         if isinstance(event, ToolReturned) and not event.result.is_error:
-            ran = [rerun for rerun, call_id in world.effects if call_id == event.result.call_id]
+            ran = [rerun for rerun, call_id in seen.effects if call_id == event.result.call_id]
             if not ran:
                 yield f"{event.result.call_id} returned and had no effect"
 
 
-def _replies(world: World, record: Record) -> Iterator[str]:
+def _replies(seen: Seen, record: Record) -> Iterator[str]:
     """What a conversation was told is what its journal says, once and in order."""
     for session, journal in record.journals.items():
         started = journal[0].event
         if not isinstance(started, SessionStarted) or started.channel != "chat":
             continue
-        told = [reply.text for reply in world.taken.values() if reply.conversation == started.conversation]
+        told = [reply.text for reply in seen.taken.values() if reply.conversation == started.conversation]
         said = [text for text in map(_spoken, journal) if text]
         if told != said:
             yield f"{session}: it said {said} and its conversation was told {told}"
-        keys = {key for key, reply in world.taken.items() if reply.conversation == started.conversation}
+        keys = {key for key, reply in seen.taken.items() if reply.conversation == started.conversation}
         sent = Counter(envelope.event.key for envelope in journal if isinstance(envelope.event, MessageSent))
         if set(sent) != keys or any(times != 1 for times in sent.values()):
             yield f"{session}: {len(keys)} replies were taken, {sum(sent.values())} recorded as sent"
         if any(isinstance(envelope.event, SendFailed) for envelope in journal):
             yield f"{session}: a reply was given up"
-    for key, times in world.attempts.items():
+    for key, times in seen.attempts.items():
         if times > MOST_ATTEMPTS:
             yield f"reply {key} was tried {times} times"
-    for (rerun, call_id), times in world.effects.items():
+    for (rerun, call_id), times in seen.effects.items():
         if rerun == "at_most_once" and times > 1:
             yield f"{call_id} took effect {times} times"
 
