@@ -44,6 +44,8 @@ def configure(kind: Kind, name: str, module: ModuleType, section: dict[str, Any]
 
     Raises ConfigError with the path of what does not fit.
     """
+    if not hasattr(module, "Config"):
+        raise ConfigError(f"{kind} {name!r} cannot be chosen: {module.__name__} has no Config")
     try:
         return msgspec.convert(section, module.Config)
     except msgspec.ValidationError as error:

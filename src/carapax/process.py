@@ -4,20 +4,21 @@ import asyncio
 import codecs
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from msgspec import Meta, Struct
 
 from carapax.contracts import Execution
-from carapax.errors import InvalidRequest
+from carapax.errors import InvalidRequest, Unavailable
 
 Progress = Callable[[str], None]
 Kill = Callable[[asyncio.subprocess.Process], None]
 Positive = Annotated[int, Meta(gt=0)]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
+_CHUNK = 65_536
 _GRACE_S = 5.0
 
 
@@ -76,41 +77,85 @@ async def run_process(
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
 ) -> Execution:
-    """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started."""
-    read_end, write_end = os.pipe()
+    """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started.
+
+    Raises Unavailable when it cannot be started.
+    """
     output, killed = _Output(max_output, output_bytes, progress), ""
-    with os.fdopen(read_end, "rb", buffering=0) as pipe:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: output, pipe)
+    with _piped(output) as end:
+        process = await _started(command, environment, kill, folder, descriptors, end)
+        end.close()
+        output.overflow = partial(kill, process)
         try:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=write_end,
-                    stderr=write_end,
-                    env=dict(environment),
-                    cwd=folder,
-                    pass_fds=descriptors,
-                    start_new_session=True,
-                )
-            finally:
-                os.close(write_end)
-            output.overflow = partial(kill, process)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await process.wait()
-            except TimeoutError:
-                killed = "time"
-            finally:
-                kill(process)
+            async with asyncio.timeout(timeout_s):
                 await process.wait()
-                await output.drained()
+        except TimeoutError:
+            killed = "time"
         finally:
-            transport.close()
+            kill(process)
+            await process.wait()
+            await output.drained()
     return Execution(process.returncode or 0, output.text(), output.truncated, "output" if output.is_over else killed)
 
 
-class _Output(asyncio.Protocol):
+async def _started(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    kill: Kill,
+    folder: Path | None,
+    descriptors: Sequence[int],
+    output: BinaryIO,
+) -> asyncio.subprocess.Process:
+    """Start it, in full or not at all: a cancellation in the middle of it would leave a process that nobody knows."""
+    starting = asyncio.get_running_loop().create_task(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(environment),
+            cwd=folder,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            process = await starting
+            kill(process)
+            await process.wait()
+        raise
+    except OSError as error:
+        raise Unavailable(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _piped(output: "_Output") -> Iterator[BinaryIO]:
+    """Gives the end of a pipe that is written to; `output` gets what is written."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        data = os.read(read_end, _CHUNK)
+        if data:
+            output.feed(data)
+        else:
+            loop.remove_reader(read_end)
+            output.end()
+
+    loop.add_reader(read_end, read)
+    try:
+        with os.fdopen(write_end, "wb", buffering=0) as writing:
+            yield writing
+    finally:
+        loop.remove_reader(read_end)
+        os.close(read_end)
+
+
+class _Output:
     """Output in bounded memory: its beginning and its end. Up to the same bound it is passed on as it comes."""
 
     def __init__(self, limit: int, most: int, progress: Progress | None) -> None:
@@ -122,7 +167,7 @@ class _Output(asyncio.Protocol):
         self._tail = bytearray()
         self._progress = progress
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._closed = asyncio.Event()
+        self._ended = asyncio.Event()
 
     @property
     def truncated(self) -> bool:
@@ -132,7 +177,7 @@ class _Output(asyncio.Protocol):
     def is_over(self) -> bool:
         return self._size > self._most
 
-    def data_received(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         shown = data[: max(0, self._limit - self._size)]
         self._size += len(data)
         if shown:
@@ -144,17 +189,15 @@ class _Output(asyncio.Protocol):
         if self.is_over:
             self.overflow()
 
-    def eof_received(self) -> None:
+    def end(self) -> None:
         self._show(self._decoder.decode(b"", True))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._closed.set()
+        self._ended.set()
 
     async def drained(self) -> None:
         """Return when nobody can write any more, or, should somebody have escaped, soon."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
-                await self._closed.wait()
+                await self._ended.wait()
 
     def _show(self, text: str) -> None:
         if text and self._progress is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from carapax.contracts import Entry, Execution, Sandbox
-from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound
+from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
 from tests.running import run
 
 
@@ -236,6 +236,12 @@ class SandboxContract(FilesContract):
     def test_a_command_longer_than_the_system_takes_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequest):
             self.executed(tmp_path, "echo", "x" * 200_000)
+
+    def test_a_workspace_that_cannot_be_made_is_unavailable(self, tmp_path: Path) -> None:
+        (tmp_path / "private").write_bytes(b"")
+        (tmp_path / "workspace").write_bytes(b"")
+        with pytest.raises(Unavailable, match="the workspace cannot be made"):
+            self.executed(tmp_path, "true")
 
     def test_memory_is_bounded(self, tmp_path: Path) -> None:
         ended = self.executed(tmp_path, "dd", "if=/dev/zero", "of=/dev/null", "bs=3G", "count=1")

@@ -138,10 +138,13 @@ class Bubblewrap:
             self._group = None
 
     def _prepare(self) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        if self._as_root:
-            os.chown(self._root, self._config.uid, self._config.uid)
-        self._root.chmod(0o700)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            if self._as_root:
+                os.chown(self._root, self._config.uid, self._config.uid)
+            self._root.chmod(0o700)
+        except OSError as error:
+            raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
 
     def _launcher(self) -> list[str]:
         """What comes before bwrap: nothing, or for root the change to an ordinary user."""

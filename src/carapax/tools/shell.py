@@ -30,7 +30,7 @@ async def shell(context: ToolContext, command: str, timeout_s: Annotated[float, 
 
     Args:
         command: the command line or script
-        timeout_s: seconds until it is killed; 0 means 30
+        timeout_s: seconds until it is killed; 0 means the default
     """
     config = context.settings(Config)
     if timeout_s > config.max_timeout_s:
