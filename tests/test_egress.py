@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.contracts import Fetched
@@ -233,11 +233,13 @@ def test_the_table_knows_what_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_no_address_that_is_not_global_to_python_is_public(address: ipaddress.IPv4Address) -> None:
     assert address.is_global or not is_public(address)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"https?://[^/]{0,20}(:\d+)?/.{0,5}", fullmatch=True))
 def test_any_text_is_admitted_or_refused_with_an_error_of_ours(url: str) -> None:
     try:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
@@ -191,6 +191,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 FITTING = st.fixed_dictionaries({"city": st.text(max_size=10)}, optional=OPTIONAL)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | JSON.map(json.dumps))
 def test_any_text_is_made_to_fit_or_refused(text: str) -> None:
     try:
@@ -200,12 +201,14 @@ def test_any_text_is_made_to_fit_or_refused(text: str) -> None:
     assert run(weather.run(CONTEXT, arguments)).startswith("main ")
 
 
+@settings(deadline=None)
 @given(FITTING)
 def test_what_fits_is_not_changed(arguments: dict[str, Any]) -> None:
     defaults = {"days": 3, "unit": "celsius", "tags": None, "at": None}
     assert check_arguments(weather.parameters, json.dumps(arguments)) == defaults | arguments
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**15), 10**15), st.booleans())
 def test_a_scalar_survives_as_text(number: int, flag: bool) -> None:
     schema = {"properties": {"i": {"type": "integer"}, "n": {"type": "number"}, "b": {"type": "boolean"}}}

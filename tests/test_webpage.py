@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.webpage import decoded, readable
@@ -136,6 +136,7 @@ class Words(HTMLParser):
         self.found.append(data)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["<p>", "</p>", "<b>", "a", " ", "&lt;", "<br>", "<td>", "<!-- x -->", "<li>", "\n"])))
 def test_the_words_are_those_a_parser_finds(pieces: list[str]) -> None:
     source = "".join(pieces)
@@ -147,6 +148,7 @@ def test_the_words_are_those_a_parser_finds(pieces: list[str]) -> None:
     assert "".join(told.split()).replace("|", "").replace("-", "") == "".join(plain.split())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text("<>&;/\"'=- !abp#ul", max_size=80).map(str.encode))
 def test_anything_is_read(data: bytes) -> None:
     readable(data, url="https://e.org/")

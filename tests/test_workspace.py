@@ -336,7 +336,7 @@ def test_no_rename_leads_outside(root: Path) -> None:
 PARTS = st.sampled_from(["a", "b", "f", "up", "down", "loop", "abs", "..", ".", "", "none"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(path=st.lists(PARTS, min_size=1, max_size=6).map("/".join))
 def test_both_ways_to_open_agree(tmp_path: Path, path: str) -> None:
     if not carapax.workspace._fast:

@@ -15,6 +15,8 @@ from carapax.contracts import Execution, Sandbox
 from carapax.errors import Unavailable
 from carapax.process import Limits
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
+from carapax.sandboxes.local import Config as LocalConfig
+from carapax.sandboxes.local import Local
 from tests.running import run
 from tests.sandboxes.sandbox_contract import SandboxContract, running
 
@@ -51,6 +53,17 @@ def test_nothing_of_the_host_is_there_but_its_programs(tmp_path: Path) -> None:
     }
     assert said(tmp_path, "ls -A /tmp /dev/shm") == ["/dev/shm:", "/tmp:"]
     assert said(tmp_path, "cat /etc/shadow /proc/1/root/etc/shadow; ls /root /home /run /var /sys").count("No") == 6 + 1
+
+
+def test_the_same_probes_find_a_sandbox_that_does_not_confine(tmp_path: Path) -> None:
+    async def scene() -> Execution:
+        async with Local(LocalConfig(), tmp_path / "workspace") as sandbox:
+            probes = "ls -A / /etc; touch /dev/shm/carapax-probe && rm /dev/shm/carapax-probe; ls -d /proc/[0-9]*"
+            return await sandbox.exec(["sh", "-c", probes], timeout_s=20, max_output=100_000)
+
+    words = run(scene()).output.split()
+    assert {"root", "home", "run", "var", "shadow"} <= set(words)
+    assert sum(word.startswith("/proc/") for word in words) > 4
 
 
 def test_only_the_workspace_and_the_temporary_folders_can_be_written(tmp_path: Path) -> None:
