@@ -1,4 +1,5 @@
 import asyncio
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -20,6 +21,26 @@ def test_every_row_fits_the_dialect_it_names() -> None:
         configure("provider", name, module, {**vendor.accent, **place})
         assert vendor.default_model or vendor.local, name
         assert vendor.key_env or name == "demo", name
+
+
+@pytest.mark.parametrize(
+    ("model", "adaptive"),
+    [
+        ("claude-3-7-sonnet-latest", False),
+        ("claude-sonnet-4-20250514", False),
+        ("claude-sonnet-4-5-20250929", False),
+        ("claude-opus-4-5", False),
+        ("claude-haiku-4-5", False),
+        ("claude-opus-4-6", True),
+        ("claude-opus-4-8", True),
+        ("claude-sonnet-4-6-20260217", True),
+        ("claude-sonnet-5", True),
+        ("claude-fable-5", True),
+    ],
+)
+def test_models_that_decide_themselves_how_long_to_think_are_known_by_name(model: str, adaptive: bool) -> None:
+    patterns = vendors()["anthropic"].accent["adaptive_models"]
+    assert any(fnmatchcase(model, pattern) for pattern in patterns) is adaptive
 
 
 def test_a_section_says_what_is_different_from_its_row() -> None:

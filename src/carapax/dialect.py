@@ -1,5 +1,6 @@
 """What every dialect of model APIs does alike: send a request, and tell apart why none was answered."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,10 +22,12 @@ from carapax.errors import (
 )
 from carapax.events import Delta
 from carapax.http import Http, Response, ServerSentEvent, SseParser
-from carapax.messages import ToolCall
+from carapax.messages import AssistantMessage, ToolCall
 from carapax.redaction import MASK, Secret
 
+BROKEN_JSON = (ValueError, RecursionError)
 _LONGEST_MESSAGE = 400
+_MOST_TOKENS = 2**53
 _UNAUTHORIZED_CODES = re.compile(r"insufficient_quota|invalid_api_key|billing|credit_balance|exceeded_current_quota")
 _UNAUTHORIZED_WORDS = re.compile(
     r"credit balance is too low|insufficient (balance|credits|quota)|exceeded your current quota", re.I
@@ -115,6 +118,13 @@ class StreamDecoder(Protocol):
 
     def feed(self, event: ServerSentEvent) -> list[Delta]: ...
 
+    def finish(self) -> AssistantMessage: ...
+
+
+def is_stream(response: Response, asked: bool) -> bool:
+    """Whether to read an answer as a stream. Some servers cannot stream and some call their streams something else."""
+    return asked and response.content_type not in ("application/json", "text/html")
+
 
 class StreamReader:
     """Reads a streamed answer through a decoder."""
@@ -186,7 +196,7 @@ def read_error(body: bytes | str) -> VendorError | None:
     """The error object of a body; None when there is none."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BROKEN_JSON:
         return None
     if isinstance(found, list) and found:
         found = found[0]
@@ -215,9 +225,31 @@ def arguments_object(call: ToolCall) -> dict[str, Any]:
     """The arguments of a call as an object, which is all that vendors take back; what a model wrote that is none is
     kept as text in one."""
     try:
-        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+        msgspec.json.encode(arguments)
+    except (*BROKEN_JSON, OverflowError):
         return {"invalid_json": call.arguments}
+    return arguments
+
+
+def json_text(value: object) -> str:
+    """Arguments that a vendor sent as a value, as the text that others send; numbers may be of any size."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def tokens(count: int | None) -> int:
+    """A count that a vendor gave, made fit to be kept."""
+    return min(max(count or 0, 0), _MOST_TOKENS)
+
+
+def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:
+    """The message, if a journal can keep it: a vendor's data may hold what JSON can but we cannot write, such as a
+    number of forty digits. Raises ModelUnavailable otherwise."""
+    try:
+        msgspec.json.encode(message)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise unavailable(origin, f"the answer holds what cannot be kept: {error}") from None
+    return message
 
 
 def fitting_id(name: str, pattern: str) -> str:

@@ -45,7 +45,7 @@ class Call:
         """Whether the arguments that have come could be all."""
         try:
             msgspec.json.decode(self.text)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return False
         return True
 

@@ -283,16 +283,17 @@ def test_models_that_decide_themselves_are_told_an_effort() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "thinks"),
-    [(AssistantMessage((CALL,)), False), (AssistantMessage((THOUGHT, CALL)), True)],
+    ("turn", "thinks"),
+    [
+        ((AssistantMessage((CALL,)), RESULT), False),
+        ((AssistantMessage((THOUGHT, CALL)), RESULT), True),
+        ((AssistantMessage((THOUGHT, CALL)), RESULT, AssistantMessage((CALL,)), RESULT), True),
+        ((AssistantMessage((CALL,)), RESULT, AssistantMessage((THOUGHT, CALL)), RESULT), False),
+        ((AssistantMessage((CALL,)), RESULT, AssistantMessage((Text("done"),)), UserMessage("more")), True),
+    ],
 )
-def test_an_answer_begun_without_thinking_is_not_gone_on_with_by_thinking(
-    answer: AssistantMessage, thinks: bool
-) -> None:
-    assert ("thinking" in encoded(UserMessage("hi"), answer, RESULT, effort="low")) is thinks
-    assert "thinking" in encoded(
-        UserMessage("hi"), answer, RESULT, AssistantMessage((Text("a"),)), UserMessage("b"), effort="low"
-    )
+def test_a_turn_begun_without_thinking_is_not_gone_on_with_by_thinking(turn: tuple[Message, ...], thinks: bool) -> None:
+    assert ("thinking" in encoded(UserMessage("hi"), *turn, effort="low")) is thinks
 
 
 FULL = Answer("Hello you", thinking="hm well", calls=(Call("look", '{"a": 1}'),))

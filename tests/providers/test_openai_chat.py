@@ -442,7 +442,12 @@ def test_an_answer_comes_whole_when_asked_so_or_when_the_server_cannot_stream() 
 
 
 @pytest.mark.parametrize(
-    "answer", [msgspec.structs.replace(FULL, dribble=True), msgspec.structs.replace(FULL, farewell=False)]
+    "answer",
+    [
+        msgspec.structs.replace(FULL, dribble=True),
+        msgspec.structs.replace(FULL, farewell=False),
+        msgspec.structs.replace(FULL, headers={"Content-Type": "text/plain"}),
+    ],
 )
 def test_a_clumsy_but_whole_stream_is_an_answer(answer: Answer) -> None:
     async def main() -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from carapax.clock import Clock
 from carapax.dialect import (
+    BROKEN_JSON,
     Origin,
     StreamReader,
     VendorError,
@@ -22,8 +23,12 @@ from carapax.dialect import (
     endpoint,
     fitting_id,
     fitting_name,
+    is_stream,
+    json_text,
     read_error,
     refusal,
+    storable,
+    tokens,
     unavailable,
     unreadable,
 )
@@ -117,10 +122,14 @@ def _think(body: dict[str, Any], request: ModelRequest, config: Config) -> None:
 
 
 def _may_think(messages: list[dict[str, Any]]) -> bool:
-    """An answer that was begun without thoughts, and waits for results of tools, cannot be gone on with by thinking."""
-    last = next((message["content"] for message in reversed(messages) if message["role"] == "assistant"), None)
-    waits = bool(messages) and any(block["type"] == "tool_result" for block in messages[-1]["content"])
-    return not waits or last is None or last[0]["type"] in ("thinking", "redacted_thinking")
+    """A turn that was begun without thoughts, and waits for results of tools, cannot be gone on with by thinking."""
+    begun: dict[str, Any] | None = None
+    for message in reversed(messages):
+        if message["role"] == "assistant":
+            begun = message
+        elif not any(block["type"] == "tool_result" for block in message["content"]):
+            break
+    return begun is None or begun["content"][0]["type"] in ("thinking", "redacted_thinking")
 
 
 def _mark(body: dict[str, Any]) -> None:
@@ -191,19 +200,24 @@ class _Usage(Struct):
     cache_creation_input_tokens: int | None = None
     output_tokens_details: _OutputDetails | None = None
 
-    def update(self, later: "_Usage") -> None:
+    def update(self, later: object) -> None:
+        """Counts in whatever form; an answer is not lost for them."""
+        try:
+            told = msgspec.convert(later, _Usage, strict=False)
+        except msgspec.ValidationError:
+            return
         for field in self.__struct_fields__:
-            if (value := getattr(later, field)) is not None:
+            if (value := getattr(told, field)) is not None:
                 setattr(self, field, value)
 
     def read(self) -> Usage:
-        cached, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        cached, written = tokens(self.cache_read_input_tokens), tokens(self.cache_creation_input_tokens)
         return Usage(
-            input=(self.input_tokens or 0) + cached + written,
-            output=self.output_tokens or 0,
+            input=tokens(self.input_tokens) + cached + written,
+            output=tokens(self.output_tokens),
             cache_read=cached,
             cache_write=written,
-            reasoning=(self.output_tokens_details or _OutputDetails()).thinking_tokens or 0,
+            reasoning=tokens((self.output_tokens_details or _OutputDetails()).thinking_tokens),
         )
 
 
@@ -211,7 +225,7 @@ class _Message(Struct):
     content: list[dict[str, Any]] | None = None
     model: str | None = None
     stop_reason: str | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     type: str = ""
     error: Any = None
 
@@ -233,12 +247,12 @@ class _Event(Struct):
     delta: _Delta | None = None
     content_block: dict[str, Any] | None = None
     message: _Message | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
-_event = msgspec.json.Decoder(_Event)
-_message = msgspec.json.Decoder(_Message)
+_event = msgspec.json.Decoder(_Event, strict=False)
+_message = msgspec.json.Decoder(_Message, strict=False)
 
 
 class _Foreign:
@@ -253,13 +267,13 @@ class _Foreign:
         if delta.partial_json:
             self._input.append(delta.partial_json)
         if delta.content:
-            self._block["content"] = (self._block.get("content") or "") + delta.content
+            self._block["content"] = _string(self._block.get("content")) + delta.content
 
     def close(self) -> None:
         if self._input:
             try:
                 self._block["input"] = msgspec.json.decode("".join(self._input))
-            except msgspec.DecodeError:
+            except BROKEN_JSON:
                 self._block["input"] = {}
 
 
@@ -280,11 +294,11 @@ class Decoder:
 
     def feed(self, event: ServerSentEvent) -> list[Delta]:
         """Raises a ModelError for an error that came instead of an answer, and for what cannot be read."""
-        if not event.data.strip() or event.data == "[DONE]":
+        if not event.data.strip() or event.data.startswith("[DONE]"):
             return []
         try:
             said = _event.decode(event.data)
-        except msgspec.DecodeError:
+        except BROKEN_JSON:
             error = read_error(event.data)
             raise refusal(self._origin, error) if error else unreadable(self._origin, event.data) from None
         if said.type == "error" or said.error:
@@ -315,7 +329,7 @@ class Decoder:
         if not self._stop:
             raise unavailable(self._origin, "the answer broke off before its end")
         stop = _STOPS.get(self._stop, "end")
-        return AssistantMessage(
+        message = AssistantMessage(
             parts=tuple(self._draft.parts()),
             stop_reason="tool_calls" if stop == "end" and self._draft.calls else stop,
             usage=self._usage.read(),
@@ -323,8 +337,9 @@ class Decoder:
             model=self._model,
             stop_detail=self._stop,
         )
+        return storable(self._origin, message)
 
-    def _about(self, message: _Message | None, usage: _Usage | None, delta: _Delta | None) -> None:
+    def _about(self, message: _Message | None, usage: object, delta: _Delta | None) -> None:
         if message:
             self._model = message.model or self._model
             self._stop = message.stop_reason or self._stop
@@ -339,28 +354,28 @@ class Decoder:
         kind = block.get("type")
         if kind == "text":
             self._blocks[index] = words = self._draft.open(Text)
-            self._draft.add(words, block.get("text") or "")
-            if citations := block.get("citations"):
+            self._draft.add(words, _string(block.get("text")))
+            if isinstance(citations := block.get("citations"), list) and citations:
                 words.vendor["citations"] = list(citations)
         elif kind == "thinking":
             self._blocks[index] = words = self._draft.open(Thinking)
-            self._draft.add(words, block.get("thinking") or "")
-            if signature := block.get("signature"):
+            self._draft.add(words, _string(block.get("thinking")))
+            if signature := _string(block.get("signature")):
                 words.vendor["signature"] = signature
         elif kind == "redacted_thinking":
-            self._draft.open(Thinking).vendor["redacted_thinking"] = block.get("data")
+            self._draft.open(Thinking).vendor["redacted_thinking"] = _string(block.get("data"))
         elif kind == "tool_use":
             self._blocks[index] = self._start_call(block)
         else:
             self._blocks[index] = _Foreign(block, self._draft.open(Text))
 
     def _start_call(self, block: dict[str, Any]) -> Call:
-        call = self._draft.open_call(block.get("id"), block.get("name") or "unknown")
+        call = self._draft.open_call(_string(block.get("id")), _string(block.get("name")) or "unknown")
         caller = block.get("caller")
         if isinstance(caller, dict) and caller.get("type") != "direct":
             call.vendor["caller"] = caller
         if block.get("input"):
-            call.arguments.append(msgspec.json.encode(block["input"]).decode())
+            call.arguments.append(json_text(block["input"]))
         self._draft.show(call)
         return call
 
@@ -388,11 +403,15 @@ class Decoder:
             self._draft.show(part)
 
 
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
     """The message of an answer that was not streamed. Raises a ModelError."""
     try:
         message = _message.decode(body)
-    except msgspec.DecodeError:
+    except BROKEN_JSON:
         error = read_error(body)
         raise refusal(origin, error) if error else unreadable(origin, body) from None
     if error := as_error(message.error):
@@ -425,7 +444,7 @@ class Anthropic:
         origin = Origin(self.name, request.model, self._clock.new_id(), self._config.key)
         body = msgspec.json.encode(encode(request, self._config))
         async with self._ask(origin, "/messages", body) as response:
-            if response.content_type != "text/event-stream":
+            if not is_stream(response, request.stream):
                 yield decode(await response.read(), origin)
                 return
             decoder = Decoder(origin)
@@ -441,7 +460,7 @@ class Anthropic:
             body = await response.read()
         try:
             models = msgspec.json.decode(body, type=_Models).data
-        except msgspec.DecodeError:
+        except BROKEN_JSON:
             raise unreadable(origin, body) from None
         return [ModelInfo(model.id, model.max_input_tokens or _CONTEXT_TOKENS) for model in models]
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from carapax.clock import Clock
 from carapax.dialect import (
+    BROKEN_JSON,
     Origin,
     StreamReader,
     VendorError,
@@ -21,8 +22,12 @@ from carapax.dialect import (
     endpoint,
     fitting_id,
     fitting_name,
+    is_stream,
+    json_text,
     read_error,
     refusal,
+    storable,
+    tokens,
     unavailable,
     unreadable,
 )
@@ -168,19 +173,25 @@ class _Usage(Struct):
     prompt_cache_hit_tokens: int | None = None
     num_cached_tokens: int | None = None
 
-    def read(self) -> Usage:
-        prompt = self.prompt_tokens_details or _PromptDetails()
-        reasoning = (self.completion_tokens_details or _OutputDetails()).reasoning_tokens or 0
-        given, output = self.prompt_tokens or 0, self.completion_tokens or 0
-        if reasoning and self.total_tokens == given + output + reasoning:
-            output += reasoning  # some vendors count what was thought beside what was said
-        return Usage(
-            input=given,
-            output=output,
-            cache_read=prompt.cached_tokens or self.prompt_cache_hit_tokens or self.num_cached_tokens or 0,
-            cache_write=prompt.cache_write_tokens or 0,
-            reasoning=reasoning,
-        )
+
+def _read_usage(found: object) -> Usage:
+    """Counts in whatever form; an answer is not lost for them."""
+    try:
+        told = msgspec.convert(found, _Usage, strict=False)
+    except msgspec.ValidationError:
+        return Usage()
+    prompt = told.prompt_tokens_details or _PromptDetails()
+    reasoning = tokens((told.completion_tokens_details or _OutputDetails()).reasoning_tokens)
+    given, output = tokens(told.prompt_tokens), tokens(told.completion_tokens)
+    if reasoning and told.total_tokens == given + output + reasoning:
+        output += reasoning  # some vendors count what was thought beside what was said
+    return Usage(
+        input=given,
+        output=output,
+        cache_read=tokens(prompt.cached_tokens or told.prompt_cache_hit_tokens or told.num_cached_tokens),
+        cache_write=tokens(prompt.cache_write_tokens),
+        reasoning=reasoning,
+    )
 
 
 class _Function(Struct):
@@ -219,26 +230,25 @@ class _Choice(Struct):
     delta: _Said | None = None
     message: _Said | None = None
     finish_reason: str | None = None
-    usage: _Usage | None = None
+    usage: Any = None
 
 
 class _Groq(Struct):
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
 class _Completion(Struct):
     """A chunk of a stream, or a whole answer."""
 
-    id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
     x_groq: _Groq | None = None
 
 
-_completion = msgspec.json.Decoder(_Completion)
+_completion = msgspec.json.Decoder(_Completion, strict=False)
 
 
 class Decoder:
@@ -263,7 +273,7 @@ class Decoder:
 
     def feed(self, event: ServerSentEvent) -> list[Delta]:
         """Raises a ModelError for an error that came instead of an answer, and for what cannot be read."""
-        if event.data == "[DONE]":
+        if event.data.startswith("[DONE]"):
             self.done = True
             return []
         if event.event == "error":
@@ -274,7 +284,7 @@ class Decoder:
         """One chunk, or a whole answer."""
         try:
             completion = _completion.decode(data)
-        except msgspec.DecodeError:
+        except BROKEN_JSON:
             error = read_error(data)
             raise refusal(self._origin, error) if error else unreadable(self._origin, data) from None
         groq = completion.x_groq or _Groq()
@@ -288,7 +298,7 @@ class Decoder:
                 usage = usage or choice.usage
                 self._choose(choice)
         if usage:
-            self._usage = usage.read()
+            self._usage = _read_usage(usage)
         return self._draft.take_deltas()
 
     def finish(self) -> AssistantMessage:
@@ -299,7 +309,7 @@ class Decoder:
             )
         if self._stop in _FAILED_STOPS:
             raise unavailable(self._origin, f"the model stopped with {self._stop!r}")
-        return AssistantMessage(
+        message = AssistantMessage(
             parts=self._parts(),
             stop_reason=self._stop_reason(),
             usage=self._usage,
@@ -307,6 +317,7 @@ class Decoder:
             model=self._model,
             stop_detail=self._stop,
         )
+        return storable(self._origin, message)
 
     def _stop_reason(self) -> StopReason:
         if self._stop in _STOPS:
@@ -397,7 +408,7 @@ class Decoder:
             call.vendor = {"extra_content": piece.extra_content}
         arguments = function.arguments
         if arguments:
-            call.arguments.append(arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode())
+            call.arguments.append(arguments if isinstance(arguments, str) else json_text(arguments))
         self._draft.show(call)
 
     def _known(self, piece: _ToolCall, function: _Function) -> Call | None:
@@ -472,7 +483,7 @@ class OpenAIChat:
         origin = Origin(self.name, request.model, self._clock.new_id(), self._config.key)
         body = msgspec.json.encode(encode(request, self._config))
         async with self._ask(origin, "/chat/completions", body) as response:
-            if response.content_type != "text/event-stream":
+            if not is_stream(response, request.stream):
                 yield decode(await response.read(), origin)
                 return
             decoder = Decoder(origin)
@@ -488,7 +499,7 @@ class OpenAIChat:
             body = await response.read()
         try:
             return [model.read() for model in msgspec.json.decode(body, type=_Models).data]
-        except msgspec.DecodeError:
+        except BROKEN_JSON:
             raise unreadable(origin, body) from None
 
     def _ask(self, origin: Origin, path: str, body: bytes | None) -> AbstractAsyncContextManager[Response]:

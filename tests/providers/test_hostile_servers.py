@@ -1,0 +1,125 @@
+"""A model server may send anything: it is answered with a message that can be kept, or with a ModelError."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carapax.dialect import Origin, StreamDecoder
+from carapax.errors import ModelError
+from carapax.messages import AssistantMessage, ModelRequest
+from carapax.providers import anthropic, openai_chat
+from tests.fakes.model_server import Answer, Call, chat_body, chat_events, messages_body, messages_events
+from tests.providers.reading import fed, origin
+
+ANSWER = Answer("Hello you", thinking="hm", calls=(Call("look", '{"a": 1}'), Call("look", "{}")))
+FOREIGN = (
+    b'data: {"type":"content_block_start","index":9,"content_block":{"type":"server_tool_use","content":""}}\n\n'
+    b'data: {"type":"content_block_delta","index":9,"delta":{"type":"x","content":"a","partial_json":"{}"}}\n\n'
+    b'data: {"type":"content_block_stop","index":9}\n\n'
+)
+DETAILS = (
+    b'data: {"choices":[{"index":0,"delta":{"reasoning_details":[{"type":"a","text":"b","index":0}],"content":'
+    b'[{"type":"thinking","thinking":[{"text":"c"}]}],"tool_calls":[{"function":{"arguments":{"d":1}},'
+    b'"extra_content":{"e":1}}]}}],"error":null,"x_groq":{"usage":{}}}\n\n'
+)
+STREAMS: list[tuple[Callable[[Origin], StreamDecoder], list[bytes]]] = [
+    (openai_chat.Decoder, [DETAILS, *chat_events(ANSWER, "m")]),
+    (anthropic.Decoder, [FOREIGN, *messages_events(ANSWER, "m")]),
+]
+WHOLE: list[tuple[Callable[[bytes, Origin], AssistantMessage], bytes]] = [
+    (openai_chat.decode, chat_body(ANSWER, "m")),
+    (anthropic.decode, messages_body(ANSWER, "m")),
+]
+WRONG = st.sampled_from(
+    json.loads(
+        """[null, true, 0, -1, 7, 1.5, 1e300, 9999999999999999999999999, "", "text", "<think>", [], {}, [[]], [null],
+        ["a"], [{}], {"a": 9999999999999999999999999}, {"type": "text", "text": 5},
+        [{"type": "tool_use", "input": "x", "id": 3, "name": []}]]"""
+    )
+).map(deepcopy)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] * bool(path) + [place for key, part in inner for place in places(part, (*path, key))]
+
+
+def spoil(document: Any, data: st.DataObject) -> Any:
+    """The document with something else in some place."""
+    found = places(document)
+    if not found:
+        return document
+    *way, last = data.draw(st.sampled_from(found))
+    part = document
+    for key in way:
+        part = part[key]
+    part[last] = data.draw(WRONG)
+    return document
+
+
+def keep(message: AssistantMessage) -> None:
+    """What is done with every message: it is written to the journal and sent back in both dialects."""
+    assert msgspec.json.decode(msgspec.json.encode(message), type=AssistantMessage) == message
+    request = ModelRequest("m", (message,))
+    for accent in ({}, {"thinking_field": "reasoning_details"}, {"thinking_field": "chunks"}):
+        msgspec.json.encode(
+            openai_chat.encode(request, msgspec.convert({"base_url": "", **accent}, openai_chat.Config))
+        )
+    msgspec.json.encode(anthropic.encode(request, anthropic.Config("")))
+
+
+@pytest.mark.parametrize(("decoder", "events"), STREAMS)
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_stream_with_something_wrong_in_it(
+    decoder: Callable[[Origin], StreamDecoder], events: list[bytes], data: st.DataObject
+) -> None:
+    spoiled = list(events)
+    for at in data.draw(st.lists(st.integers(0, len(events) - 2), min_size=1, max_size=3)):
+        head, found, document = spoiled[at].partition(b"data: ")
+        first, _, rest = document.partition(b"\n\n")
+        spoiled[at] = head + found + json.dumps(spoil(json.loads(first), data)).encode() + b"\n\n" + rest
+    decoding = decoder(origin())
+    with suppress(ModelError):
+        fed(decoding, spoiled)
+        keep(decoding.finish())
+
+
+@pytest.mark.parametrize(("decode", "body"), WHOLE)
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_whole_answer_with_something_wrong_in_it(
+    decode: Callable[[bytes, Origin], AssistantMessage], body: bytes, data: st.DataObject
+) -> None:
+    with suppress(ModelError):
+        keep(decode(json.dumps(spoil(spoil(json.loads(body), data), data)).encode(), origin()))
+
+
+@pytest.mark.parametrize(("decode", "body"), WHOLE)
+@pytest.mark.parametrize(
+    "garbage", [b"[" * 100_000, b'{"error":' * 100_000, b'{"error":"\xff"}', b"\xff", b"", b"null"]
+)
+def test_a_body_of_garbage(decode: Callable[[bytes, Origin], AssistantMessage], body: bytes, garbage: bytes) -> None:
+    with pytest.raises(ModelError):
+        decode(garbage, origin())
+
+
+@pytest.mark.parametrize(("decoder", "events"), STREAMS)
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_stream_with_events_left_out_repeated_and_out_of_order(
+    decoder: Callable[[Origin], StreamDecoder], events: list[bytes], data: st.DataObject
+) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(events), max_size=30))
+    decoding = decoder(origin())
+    with suppress(ModelError):
+        fed(decoding, chosen)
+        keep(decoding.finish())
