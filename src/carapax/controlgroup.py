@@ -44,11 +44,12 @@ class ControlGroup:
                             return int(line.split()[1])
         return 0
 
-    def remove(self) -> None:
-        """Remove it; one that is still in use is left to the next that is made."""
+    def remove(self) -> bool:
+        """Whether it is gone now. The kernel keeps one whose processes are still dying; the next gateway removes it."""
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        return not any(folder.exists() for folder in self._folders)
 
     def _create(self, memory_bytes: int, processes: int) -> bool:
         """Whether both limits could be set."""

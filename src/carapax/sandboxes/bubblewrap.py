@@ -26,6 +26,7 @@ from carapax.workspace import Workspace
 _HOME = "/workspace"
 _MOUNT_POINT = "/mnt"
 _UID = 1000
+_PATIENCE = 50
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/ca-trust")
@@ -75,7 +76,7 @@ class Bubblewrap:
         self._group = ControlGroup.make(f"{id(self):x}", memory_bytes=limits.memory_bytes, processes=limits.processes)
         said = await self._tried()
         if said and self._group is not None:  # what cannot be entered is done without: single limits remain
-            self._leave_group()
+            await self._leave_group()
             said = await self._tried()
         if said:
             raise Unavailable(f"bubblewrap does not work here: {said}", _remedy(said, self._as_root))
@@ -84,7 +85,7 @@ class Bubblewrap:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave_group()
+        await self._leave_group()
 
     async def exec(
         self,
@@ -132,10 +133,12 @@ class Bubblewrap:
             return ""
         return " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
 
-    def _leave_group(self) -> None:
-        if self._group is not None:
-            self._group.remove()
-            self._group = None
+    async def _leave_group(self) -> None:
+        group, self._group = self._group, None
+        for _ in range(_PATIENCE):  # killed processes need a moment to be gone
+            if group is None or group.remove():
+                return
+            await asyncio.sleep(0.01)
 
     def _prepare(self) -> None:
         try:
