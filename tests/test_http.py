@@ -1,7 +1,11 @@
 import asyncio
 import re
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -189,8 +193,29 @@ def test_a_server_that_is_not_there_is_named() -> None:
 
         async with peer(serve) as url:
             pass
-        with pytest.raises(Unavailable, match=re.escape(url)):
+        with pytest.raises(Unavailable, match=re.escape(f"{url}: Connection refused")):
             await fetch(url)
+
+    run(main())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    paths = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*make.split(), *paths], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", ssl=context)
+        async with server:
+            with pytest.raises(Unavailable, match="is not trusted"):
+                await fetch(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
 
     run(main())
 

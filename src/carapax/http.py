@@ -5,6 +5,7 @@ with one difference: an event that lacks its final blank line is delivered at th
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -222,14 +223,15 @@ class Http:
 
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
-    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
-        return Unavailable(f"{where} is not an address", "check the base_url")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Unavailable(f"the certificate of {where} is not trusted", "check the address and its certificate")
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
+        return Unavailable(f"{where} is not an address", "check the base_url")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Unavailable(f"no connection to {where} in time", "check the address and the network")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Unavailable(f"no connection to {where}: {error.strerror}", "check that the server runs")
+        why = os.strerror(error.errno) if error.errno else error.strerror
+        return Unavailable(f"no connection to {where}: {why}", "check that the server runs")
     if isinstance(error, TimeoutError):
         return Unavailable(f"{where} has gone silent")
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -41,5 +41,5 @@ def _exchange(name: str, family: str, interaction: dict[str, Any]) -> Exchange:
     response = interaction["response"]
     body = msgspec.json.encode(response["json"]) if "json" in response else response["text"].encode()
     headers = {key.lower(): value for key, value in response["headers"].items()}
-    streamed = headers.get("content-type", "").startswith("text/event-stream")
+    streamed = "text" in response and body.lstrip().startswith((b"data:", b"event:", b":"))
     return Exchange(name, family, interaction["request"].get("json") or {}, response["status"], headers, body, streamed)

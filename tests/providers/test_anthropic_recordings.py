@@ -35,7 +35,7 @@ def name_of(exchange: Exchange) -> str:
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:
-    cached, created = usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]
+    cached, created = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
     return Usage(
         input=usage["input_tokens"] + cached + created,
         output=usage["output_tokens"],

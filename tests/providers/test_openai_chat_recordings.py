@@ -31,11 +31,11 @@ FAMILIES = (
     "ollama",
 )
 ALL = [exchange for exchanges in conversations(FAMILIES, "/chat/completions") for exchange in exchanges]
-STOPS = {"stop": "end", "tool_calls": "tool_calls", "length": "length", "content_filter": "filtered"}
+STOPS = {"stop": "end", "length": "length", "content_filter": "filtered", "model_length": "length"}
 
 
 def failed(exchange: Exchange) -> bool:
-    return exchange.status != 200 or b'"error":{' in exchange.body
+    return exchange.status != 200 or re.search(rb'"error": ?[{"]', exchange.body) is not None
 
 
 WHOLE = [exchange for exchange in ALL if not exchange.streamed and not failed(exchange)]
@@ -47,18 +47,15 @@ def name_of(exchange: Exchange) -> str:
     return exchange.name
 
 
-def read_usage(usage: dict[str, Any]) -> Usage:
+def read_usage(usage: dict[str, Any] | None) -> Usage:
+    if not usage:
+        return Usage()
     prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-    return Usage(
-        input=usage["prompt_tokens"],
-        output=usage["completion_tokens"],
-        cache_read=prompt.get("cached_tokens")
-        or usage.get("prompt_cache_hit_tokens")
-        or usage.get("num_cached_tokens")
-        or 0,
-        cache_write=prompt.get("cache_write_tokens") or 0,
-        reasoning=completion.get("reasoning_tokens") or 0,
-    )
+    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("num_cached_tokens")
+    given, said = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    thought = completion.get("reasoning_tokens") or 0
+    apart = thought and usage.get("total_tokens") == given + said + thought
+    return Usage(given, said + thought if apart else said, cached or 0, prompt.get("cache_write_tokens") or 0, thought)
 
 
 def read_thoughts(message: dict[str, Any]) -> str:
@@ -66,7 +63,23 @@ def read_thoughts(message: dict[str, Any]) -> str:
     if not thoughts:
         details = message.get("reasoning_details") or []
         thoughts = "".join(detail.get("text") or detail.get("summary") or "" for detail in details)
+    content = message.get("content")
+    for piece in content if isinstance(content, list) else []:
+        thoughts += "".join(inner.get("text") or "" for inner in piece.get("thinking") or [])
     return str(thoughts)
+
+
+def read_text(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        content = "".join(piece.get("text") or "" for piece in content)
+    return str(content) + (message.get("refusal") or "")
+
+
+def read_stop(word: str, message: dict[str, Any], calls: list[Any]) -> str:
+    if word in STOPS and word != "stop":
+        return STOPS[word]
+    return "filtered" if message.get("refusal") else "tool_calls" if calls else "end"
 
 
 def part_tags(text: str) -> tuple[str, str]:
@@ -78,40 +91,43 @@ def part_tags(text: str) -> tuple[str, str]:
 def read_whole(body: dict[str, Any]) -> Answer:
     choice = body["choices"][0]
     message = choice["message"]
-    tagged, text = part_tags(message.get("content") or "")
+    tagged, text = part_tags(read_text(message))
     calls = [
         (call["id"], call["function"]["name"], msgspec.json.decode(call["function"].get("arguments") or "{}"))
         for call in message.get("tool_calls") or []
     ]
-    stop = choice["finish_reason"]
+    word = choice["finish_reason"]
     thoughts = read_thoughts(message) + tagged
-    return Answer(text, thoughts, calls, read_usage(body["usage"]), STOPS[stop], stop, body["model"])
+    return Answer(
+        text, thoughts, calls, read_usage(body.get("usage")), read_stop(word, message, calls), word, body["model"]
+    )
 
 
 def read_stream(body: bytes) -> Answer:
-    text = thoughts = stop = model = ""
+    text = thoughts = word = model = refused = ""
     usage = Usage()
     calls: dict[int, dict[str, str]] = {}
     for block in body.decode().replace("\r\n", "\n").split("\n\n"):
         if not block.startswith("data: {"):
             continue
         chunk = msgspec.json.decode(block[6:])
-        model = chunk["model"] or model
-        if chunk.get("usage"):
-            usage = read_usage(chunk["usage"])
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            text += delta.get("content") or ""
+        model = chunk.get("model") or model
+        if counted := chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage"):
+            usage = read_usage(counted)
+        for choice in chunk.get("choices") or []:
+            delta = choice.get("delta") or {}
+            text += read_text(delta)
+            refused += delta.get("refusal") or ""
             thoughts += read_thoughts(delta)
             for call in delta.get("tool_calls") or []:
                 known = calls.setdefault(call["index"], {"id": "", "name": "", "arguments": ""})
-                known["id"] += call.get("id") or ""
-                known["name"] += call["function"].get("name") or ""
+                known["id"] = known["id"] or call.get("id") or ""
+                known["name"] = known["name"] or call["function"].get("name") or ""
                 known["arguments"] += call["function"].get("arguments") or ""
-            stop = choice.get("finish_reason") or stop
+            word = choice.get("finish_reason") or word
     tagged, text = part_tags(text)
     read = [(call["id"], call["name"], msgspec.json.decode(call["arguments"] or "{}")) for call in calls.values()]
-    return Answer(text, thoughts + tagged, read, usage, STOPS[stop], stop, model)
+    return Answer(text, thoughts + tagged, read, usage, read_stop(word, {"refusal": refused}, read), word, model)
 
 
 def replay(exchange: Exchange, places: list[int]) -> AssistantMessage:

@@ -87,7 +87,7 @@ def _list(path: str = "") -> _Step:
 
 
 def _search(pattern: str, path: str = "") -> _Step:
-    arguments = {"pattern": re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", pattern), "path": path or "."}
+    arguments = {"pattern": pattern, "path": path or "."}
     return _Use("search_files", arguments, f"I looked for {pattern!r} and found:")
 
 
