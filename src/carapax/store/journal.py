@@ -147,8 +147,8 @@ class Journal:
     async def _page(self, session: str, after: int, upto: int) -> list[Stored]:
         """One row of text for all: an event costs no step of the database, and one decoder sees the page whole."""
         ((bodies,),) = await self._database.fetch(
-            "SELECT string_agg(e.body, ',' ORDER BY e.seq) FROM events e "
-            "WHERE e.session = (SELECT number FROM sessions WHERE id = $1) AND e.seq > $2 AND e.seq <= $3",
+            "SELECT string_agg(body, ',') FROM (SELECT body FROM events "
+            "WHERE session = (SELECT number FROM sessions WHERE id = $1) AND seq > $2 AND seq <= $3 ORDER BY seq) page",
             session,
             after,
             upto,

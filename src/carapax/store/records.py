@@ -63,8 +63,8 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     forked_at: int = 0
 
 
-class Stored(Struct, frozen=True, omit_defaults=True):
-    """The body of a row: an envelope without what the row's key says."""
+class Stored(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The body of a row: an envelope without what the row's key says. JSON has no cycles for `gc` to find."""
 
     at: float
     event: Kept

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 
 import apsw
 
@@ -17,14 +16,11 @@ from carapax.store.writer import Outcome, Writer, translated
 
 _READERS = 2
 _GROUP = 32
-_REST_S = 0.05
+_REST_S = 0.02
 _Future = asyncio.Future[list[list[Row]]]
 
 
-class _Job(NamedTuple):
-    statements: Sequence[Statement]
-    future: _Future
-    committed: Committed | None
+_Job = tuple[Sequence[Statement], _Future, Committed | None]
 
 
 async def open_database(path: Path, *, read_only: bool = False, synchronous: str = "FULL", vfs: str = "") -> "SQLite":
@@ -88,7 +84,7 @@ class SQLite:
         future: _Future = self._loop.create_future()
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting.append(_Job(statements, future, committed))
+        self._waiting.append((statements, future, committed))
         return await future
 
     def _flush(self) -> None:
@@ -101,10 +97,10 @@ class SQLite:
         jobs: list[_Job] = []
         try:
             while jobs := self._take(writer):
-                outcomes = writer.commit([job.statements for job in jobs])
+                outcomes = writer.commit([statements for statements, _, _ in jobs])
                 self._loop.call_soon_threadsafe(self._settle, jobs, outcomes)
                 if writer.overlong:
-                    writer.tidy()
+                    writer.tidy(resting=False)
         finally:
             writer.close()
             self._loop.call_soon_threadsafe(self._stop, jobs)
@@ -127,7 +123,7 @@ class SQLite:
             try:
                 return self._jobs.get(timeout=_REST_S)
             except Empty:
-                writer.tidy()
+                writer.tidy(resting=True)
         return self._jobs.get()
 
     def _settle(self, jobs: list[_Job], outcomes: Sequence[Outcome]) -> None:

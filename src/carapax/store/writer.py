@@ -8,11 +8,19 @@ from functools import cache
 import apsw
 
 from carapax.errors import InvalidRequest, StoreError
-from carapax.store.connection import BUSY_MS, MISUSE, RESTING_LOG_PAGES, Source, close, connect, explained, misused
+from carapax.store.connection import (
+    LONGEST_LOG_PAGES,
+    MISUSE,
+    RESTING_LOG_PAGES,
+    Source,
+    close,
+    connect,
+    explained,
+    misused,
+)
 from carapax.store.database import Row, Statement, Unexpected, Value
 
 Outcome = list[list[Row]] | Unexpected | InvalidRequest | StoreError
-_LONGEST_LOG_PAGES = 2_000
 _TYPES = {"{serial}": "INTEGER", "{blob}": "BLOB"}
 
 
@@ -115,7 +123,7 @@ class Writer:
         """
         connection = connect(self._source, read_only=False)
         try:
-            connection.pragma("user_version", connection.pragma("user_version") + 1)
+            _touch(connection)
         except apsw.Error as error:
             close(connection)
             raise explained(self._source.path, error) from error
@@ -125,27 +133,35 @@ class Writer:
 
     @property
     def untidy(self) -> bool:
-        """Whether the log is longer than it should be at rest."""
-        return self._log_pages > RESTING_LOG_PAGES
+        """Whether the log, or the file it is in, is longer than it should be at rest."""
+        return self._log_pages > RESTING_LOG_PAGES or self._log_file_pages > 2 * RESTING_LOG_PAGES
 
     @property
     def overlong(self) -> bool:
         """Whether the log is so long that `tidy` should not wait for a rest."""
-        return self._log_pages > _LONGEST_LOG_PAGES
+        return self._log_pages > LONGEST_LOG_PAGES
 
-    def tidy(self) -> None:
-        """Move the log into the file, and shorten it where it has grown.
+    def tidy(self, *, resting: bool) -> None:
+        """Move the log into the file; when `resting`, also shorten its file where that has grown.
 
-        What this cannot do for readers or for the disk is left for the next time: the log holds it safely.
+        What cannot be done for readers or for the disk is left for the next time: the log holds it safely.
         """
-        grown = self._log_file_pages > 2 * RESTING_LOG_PAGES
         self._log_pages = 0
-        self.connection.set_busy_timeout(0)
-        with suppress(apsw.Error):
-            mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if grown else apsw.SQLITE_CHECKPOINT_PASSIVE
-            self.connection.wal_checkpoint(mode=mode)
-            self._log_file_pages = 0 if grown else self._log_file_pages
-        self.connection.set_busy_timeout(BUSY_MS)
+        try:
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if resting and self._log_file_pages > 2 * RESTING_LOG_PAGES:
+                # The file is cut by the first commit that writes it from its beginning again.
+                self.connection.pragma("journal_size_limit", RESTING_LOG_PAGES * 4096)
+                _touch(self.connection)
+                self.connection.pragma("journal_size_limit", LONGEST_LOG_PAGES * 4096)
+                self._log_file_pages = RESTING_LOG_PAGES
+        except apsw.Error:
+            self._broken = True
+
+
+def _touch(connection: apsw.Connection) -> None:
+    """A commit that changes nothing anybody reads."""
+    connection.pragma("user_version", connection.pragma("user_version") + 1)
 
 
 @cache
