@@ -32,7 +32,7 @@ class App {
   constructor() {
     this.rpc = new Connection();
     this.sessions = new SessionList(this.rpc);
-    this.outbox = new Outbox(this.rpc, (session) => this.feed(session).open());
+    this.outbox = new Outbox(this.rpc, (session) => this.route.session || this.feed(session).open());
     this.sidebar = new Sidebar(this);
     this.main = h("main", { id: "main", tabindex: -1 });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
@@ -43,11 +43,12 @@ class App {
   }
 
   start() {
-    document.body.append(h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, t("skip")), this.banner, this.shell, this.live, this.toasts);
+    const skip = h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, t("skip"));
+    document.body.append(skip, this.banner, this.shell, this.live, this.toasts);
     this.rpc.addEventListener("state", () => this.#connectionChanged());
     this.sessions.addEventListener("change", () => this.#listChanged());
     this.outbox.addEventListener("change", () => this.view?.update());
-    this.outbox.addEventListener("created", ({ detail }) => this.route.session || location.replace(`#/s/${detail.session}`));
+    this.outbox.addEventListener("created", ({ detail }) => this.#created(detail));
     this.outbox.addEventListener("sent", () => this.sessions.refresh());
     addEventListener("hashchange", () => this.#navigate());
     addEventListener("keydown", (event) => this.#key(event));
@@ -110,30 +111,31 @@ class App {
 
   /** A question with one answer; whether it was given. */
   async ask(title, content, yes) {
-    const dialog = h(
-      "dialog",
-      { "aria-label": title },
-      h("form", { method: "dialog" }, h("h2", null, title), content, h("menu", null, h("button", { class: "button", value: "" }, t("cancel")), h("button", { class: "button primary", value: "yes" }, yes))),
-    );
+    const no = h("button", { class: "button", value: "" }, t("cancel"));
+    const dialog = this.#open(title, "", content, no, h("button", { class: "button primary", value: "yes" }, yes));
     // Enter in a field presses the first button of a form, which here is the one that does nothing.
     content.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       dialog.close("yes");
     });
-    document.body.append(dialog);
-    dialog.showModal();
     if (content.select) content.select();
     await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-    dialog.remove();
     return dialog.returnValue === "yes";
+  }
+
+  #open(title, name, content, ...buttons) {
+    const form = h("form", { method: "dialog" }, h("h2", null, title), content, h("menu", null, buttons));
+    const dialog = h("dialog", { class: name, "aria-label": title, onclose: () => dialog.remove() }, form);
+    document.body.append(dialog);
+    dialog.showModal();
+    return dialog;
   }
 
   showShortcuts() {
     const rows = SHORTCUTS.map(([keys, label]) => h("li", null, h("span", null, t(label)), h("kbd", null, keys)));
-    const dialog = h("dialog", { class: "shortcuts", "aria-label": t("shortcuts"), onclose: () => dialog.remove() }, h("form", { method: "dialog" }, h("h2", null, t("shortcuts")), h("ul", null, rows), h("menu", null, h("button", { class: "button" }, t("close")))));
-    document.body.append(dialog);
-    dialog.showModal();
+    const close = h("button", { class: "button" }, t("close"));
+    this.#open(t("shortcuts"), "shortcuts", h("ul", null, rows), close);
   }
 
   async signOut() {
@@ -159,6 +161,10 @@ class App {
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
+  #created({ session }) {
+    if (!this.route.session) location.replace(`#/s/${session}`);
+  }
+
   #skip(event) {
     event.preventDefault();
     this.view.focus();
@@ -176,6 +182,8 @@ class App {
     if (state === "unauthorized") this.#showSignIn();
     if (state === "open") {
       this.wasOpen = true;
+      this.shell.hidden = false;
+      this.signIn?.element.remove();
       this.sidebar.signOut.hidden = localStorage.getItem(SIGNED_IN) === null;
       await this.#loadAgents();
     }
@@ -190,16 +198,13 @@ class App {
 
   #showSignIn() {
     localStorage.removeItem(SIGNED_IN);
-    const signIn = new SignIn(() => {
+    this.signIn ??= new SignIn(() => {
       localStorage.setItem(SIGNED_IN, "yes");
-      signIn.element.remove();
-      this.shell.hidden = false;
       this.rpc.restart();
     });
     this.shell.hidden = true;
-    document.querySelector(".sign-in")?.remove();
-    document.body.append(signIn.element);
-    signIn.focus();
+    document.body.append(this.signIn.element);
+    this.signIn.focus();
   }
 
   #key(event) {
@@ -224,7 +229,7 @@ class App {
   #escape() {
     if (this.shell.classList.contains("drawer")) this.toggleDrawer(false);
     else if (document.activeElement === this.sidebar.search) this.view.focus();
-    else this.view.escape?.();
+    else if (!this.view.escape?.()) document.activeElement.blur();
   }
 }
 

@@ -39,14 +39,12 @@ const PATHS = {
   warn: "M12 5l8 14H4zM12 10.5v4M12 16.7v.1",
   info: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 11v5M12 8v.1",
   end: "M6 4h12v16H6zM6 9h12M10 13h4",
-  dots: "M6 12h.1M12 12h.1M18 12h.1",
 };
 
 export function icon(name, size = 18) {
   const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", width: size, height: size, class: "icon", "aria-hidden": "true" })) {
-    svg.setAttribute(key, value);
-  }
+  const attributes = { viewBox: "0 0 24 24", width: size, height: size, class: "icon", "aria-hidden": "true" };
+  for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", PATHS[name]);
   svg.append(path);
@@ -56,7 +54,8 @@ export function icon(name, size = 18) {
 /** A button that shows an icon and is named by `label`. */
 export function iconButton(name, label, onclick, attributes = {}) {
   const { class: extra = "", ...rest } = attributes;
-  return h("button", { type: "button", class: `icon-button ${extra}`, "aria-label": label, title: label, onclick, ...rest }, icon(name));
+  const given = { type: "button", class: `icon-button ${extra}`, "aria-label": label, title: label, onclick, ...rest };
+  return h("button", given, icon(name));
 }
 
 /** Call `work` once before the next paint, however often the returned function is called until then. */

@@ -59,15 +59,22 @@ export class Feed extends EventTarget {
 
   /** Fetch what is missing page by page, then have the rest pushed. A break in between starts over from the last seq. */
   #sync() {
-    this.#syncing ??= this.#catchUp()
-      .catch((error) => {
-        if (error instanceof RpcError) this.problem = error;
-        else if (!(error instanceof Offline)) throw error;
-      })
-      .finally(() => {
-        this.#syncing = null;
-        this.#changed();
-      });
+    this.#syncing ??= this.#tryCatchUp();
+  }
+
+  async #tryCatchUp() {
+    let isCut = false;
+    try {
+      await this.#catchUp();
+    } catch (error) {
+      isCut = error instanceof Offline;
+      if (error instanceof RpcError) this.problem = error;
+      else if (!isCut) throw error;
+    } finally {
+      this.#syncing = null;
+    }
+    this.#changed();
+    if (isCut && this.#active) this.#reconnect();
   }
 
   async #catchUp() {

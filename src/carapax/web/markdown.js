@@ -247,6 +247,7 @@ function codeBlock({ language, text, closed }) {
 }
 
 const SPECIAL = /\\[!-/:-@[-`{-~]|`+|\*+|_+|~~|!?\[|<|https?:\/\/|\n/g;
+// The text within brackets may hold one pair of its own; both it and the address are bounded, so nothing is tried twice.
 const LINK = /!?\[((?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\([ \t]*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)>?(?:[ \t]+"[^"\n]*")?[ \t]*\)/y;
 const ANGLE_LINK = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
 const BARE_LINK = /https?:\/\/[^\s<>"`]*[^\s<>"`.,;:!?)\]}'*_~]/y;

@@ -55,11 +55,11 @@ export class Connection extends EventTarget {
   async call(method, params = {}) {
     if (this.state !== "open") throw new Offline();
     const id = this.#nextId++;
-    const { promise, resolve, reject } = defer();
-    const timer = setTimeout(() => this.#socket?.close(), ANSWER_WITHIN_MS);
-    this.#calls.set(id, { resolve, reject, timer });
-    this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
-    return promise;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#socket?.close(), ANSWER_WITHIN_MS);
+      this.#calls.set(id, { resolve, reject, timer });
+      this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    });
   }
 
   /** Drop the connection and make a new one, with whatever credential the browser has now. */
@@ -125,10 +125,4 @@ async function isRefused() {
   } catch {
     return false;
   }
-}
-
-function defer() {
-  let resolve, reject;
-  const promise = new Promise((yes, no) => ([resolve, reject] = [yes, no]));
-  return { promise, resolve, reject };
 }

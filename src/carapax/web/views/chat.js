@@ -22,7 +22,8 @@ export class Chat {
     this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.escape() });
     this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
     this.loading = h("p", { class: "loading" }, t("loading"));
-    this.scroller = h("div", { class: "scroller", tabindex: -1, onscroll: () => this.#scrolled() }, this.loading, this.conversation.element);
+    const onscroll = () => this.#scrolled();
+    this.scroller = h("div", { class: "scroller", tabindex: -1, onscroll }, this.loading, this.conversation.element);
     this.element = h("div", { class: "chat" }, this.scroller, h("div", { class: "dock" }, this.toEnd, this.composer.element));
     this.resize = new ResizeObserver(() => this.#stick());
     this.resize.observe(this.conversation.element);

@@ -99,10 +99,10 @@ class UserItem {
 
   draw({ text, at, name, waiting, pending }) {
     const label = h("h3", { class: "unseen" }, name ? t("said", { name }) : t("you"));
-    const bubble = h("div", { class: "bubble" }, text);
+    const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at);
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
     this.element.classList.toggle("failed", Boolean(pending?.error));
-    this.element.replaceChildren(label, bubble, h("footer", null, pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at)));
+    this.element.replaceChildren(label, h("div", { class: "bubble" }, text), h("footer", null, state));
   }
 
   #sending({ key, error, offline }) {
@@ -121,7 +121,8 @@ class AnswerItem {
   constructor() {
     this.body = h("div", { class: "parts" });
     this.foot = h("footer", null);
-    this.element = h("article", { class: "answer" }, h("h3", { class: "unseen" }, t("answered", { agent: t("agent") })), this.body, this.foot);
+    const label = h("h3", { class: "unseen" }, t("answered"));
+    this.element = h("article", { class: "answer" }, label, this.body, this.foot);
   }
 
   draw(item) {
@@ -237,7 +238,9 @@ class NoticeItem {
 
   draw({ tone, code, detail, summary, facts }) {
     const todo = t(`todo-${code}`);
-    const more = summary && h("details", null, h("summary", null, t("events")), h("p", null, summary), h("ul", null, facts.map((fact) => h("li", null, fact))));
+    const known = facts?.length ? h("ul", null, facts.map((fact) => h("li", null, fact))) : null;
+    const more = summary && h("details", null, h("summary", null, t("summed-up")), h("p", null, summary), known);
+    const canRepeat = this.again && ["failed", "interrupted"].includes(code);
     this.element.className = `notice ${tone}`;
     if (tone === "error") this.element.setAttribute("role", "alert");
     this.element.replaceChildren(
@@ -250,7 +253,7 @@ class NoticeItem {
         todo !== `todo-${code}` && h("p", { class: "todo" }, todo),
         more,
       ),
-      this.again && ["failed", "interrupted"].includes(code) ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "",
+      canRepeat ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "",
     );
   }
 }

@@ -56,7 +56,7 @@ export class Session {
 
   #changed() {
     if (this.feed.problem) {
-      this.element.replaceChildren(this.bar, h("div", { class: "missing" }, h("h2", null, t(this.feed.problem.code === NOT_FOUND ? "not-found" : "not-shown")), h("p", null, this.feed.problem.message), h("a", { class: "button", href: "#/" }, t("new-session"))));
+      this.element.replaceChildren(this.bar, missing(this.feed.problem));
       return;
     }
     const { run, title, ended } = this.feed.view;
@@ -78,8 +78,7 @@ export class Session {
     document.title = `${title} · ${t("product")}`;
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
-    const origin = view.forkedFrom && h("a", { href: `#/s/${view.forkedFrom}/timeline/${view.forkedAt}`, title: t("forked-from", { seq: view.forkedAt }) }, icon("fork", 13), t("forked", { seq: view.forkedAt }));
-    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), origin || "");
+    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), view.forkedFrom ? origin(view) : "");
     this.tab?.update();
   }
 
@@ -109,4 +108,14 @@ export class Session {
     this.feed.close();
     this.tab?.close();
   }
+}
+
+function missing({ code, message }) {
+  const title = h("h2", null, t(code === NOT_FOUND ? "not-found" : "not-shown"));
+  return h("div", { class: "missing" }, title, h("p", null, message), h("a", { class: "button", href: "#/" }, t("new-session")));
+}
+
+function origin({ forkedFrom, forkedAt: seq }) {
+  const href = `#/s/${forkedFrom}/timeline/${seq}`;
+  return h("a", { href, title: t("forked-from", { seq }) }, icon("fork", 13), t("forked", { seq }));
 }

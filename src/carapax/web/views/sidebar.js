@@ -4,13 +4,22 @@ import { h, icon, iconButton } from "../dom.js";
 import { dayGroup, formatAgo, formatExact } from "../format.js";
 import { t } from "../strings.js";
 
+const SEARCH_KEYS = navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K";
 const THEMES = { auto: "auto", light: "sun", dark: "moon" };
+
+const hint = (keys) => h("kbd", { "aria-hidden": "true" }, keys);
 
 export class Sidebar {
   constructor(app) {
     this.app = app;
-    this.rows = new Map();
-    this.search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), autocomplete: "off", oninput: () => this.draw(), onkeydown: (event) => this.#fromSearch(event) });
+    this.search = h("input", {
+      type: "search",
+      placeholder: t("search"),
+      "aria-label": t("search"),
+      autocomplete: "off",
+      oninput: () => this.draw(),
+      onkeydown: (event) => this.#fromSearch(event),
+    });
     this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
     this.theme = iconButton("auto", "", () => this.#nextTheme());
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
@@ -24,8 +33,8 @@ export class Sidebar {
         h("span", null, t("product")),
         iconButton("close", t("close"), () => app.toggleDrawer(false), { class: "only-phone" }),
       ),
-      h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), h("kbd", { "aria-hidden": "true" }, "N")),
-      h("label", { class: "search" }, icon("search", 16), this.search, h("kbd", { "aria-hidden": "true" }, navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K")),
+      h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), hint("N")),
+      h("label", { class: "search" }, icon("search", 16), this.search, hint(SEARCH_KEYS)),
       this.list,
       h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.signOut),
     );
@@ -41,28 +50,33 @@ export class Sidebar {
   draw() {
     const { sessions } = this.app;
     const wanted = this.search.value.trim().toLowerCase();
-    const shown = sessions.items.filter((info) => !wanted || [info.title, info.agent, info.id].join(" ").toLowerCase().includes(wanted));
-    const groups = Map.groupBy ? Map.groupBy(shown, (info) => dayGroup(info.updated_at)) : new Map([["", shown]]);
+    const shown = sessions.items.filter(({ title, agent, id }) => `${title} ${agent} ${id}`.toLowerCase().includes(wanted));
+    const groups = {};
+    for (const info of shown) (groups[dayGroup(info.updated_at)] ??= []).push(info);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    this.list.replaceChildren(...[...groups].map(([name, infos]) => h("section", null, h("h2", null, name), h("ul", null, infos.map((info) => this.#row(info))))));
+    const section = ([name, infos]) => h("section", null, h("h2", null, name), h("ul", null, infos.map((info) => this.#row(info))));
+    this.list.replaceChildren(...Object.entries(groups).map(section));
     if (sessions.loaded && !shown.length) {
       this.list.append(h("p", { class: "none" }, wanted ? t("no-matches", { text: wanted }) : t("no-sessions")));
     }
-    if (sessions.more && !wanted) this.list.append(h("button", { type: "button", class: "quiet", onclick: () => sessions.loadMore() }, t("more-sessions")));
+    if (sessions.more) {
+      this.list.append(h("button", { type: "button", class: "quiet", onclick: () => sessions.loadMore() }, t("more-sessions")));
+    }
     if (focused) this.list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
   #row(info) {
     const current = this.app.route.session === info.id;
-    const state = this.app.isRunning(info) ? h("span", { class: "dot", role: "img", "aria-label": t("running"), title: t("running") }) : null;
+    const dot = { class: "dot", role: "img", "aria-label": t("running"), title: t("running") };
+    const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
     return h(
       "li",
       null,
       h(
         "a",
-        { href: `#/s/${info.id}`, "aria-current": current ? "page" : null, class: info.state === "ended" ? "ended" : null },
+        { href: `#/s/${info.id}`, "aria-current": current && "page", class: info.state === "ended" && "ended" },
         h("span", { class: "title" }, info.title || t("untitled")),
-        h("span", { class: "sub" }, state, h("span", null, info.agent), h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at))),
+        h("span", { class: "sub" }, this.app.isRunning(info) && h("span", dot), h("span", null, info.agent), age),
       ),
     );
   }

@@ -7,7 +7,14 @@ export class SignIn {
   /** `onDone()` once the browser has its cookie. */
   constructor(onDone) {
     this.onDone = onDone;
-    this.token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, placeholder: "cpx_…", "aria-label": t("token") });
+    this.token = h("input", {
+      type: "password",
+      name: "token",
+      autocomplete: "current-password",
+      required: true,
+      placeholder: "cpx_…",
+      "aria-label": t("token"),
+    });
     this.problem = h("p", { class: "problem", role: "alert" });
     this.element = h(
       "div",

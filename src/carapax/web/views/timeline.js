@@ -17,20 +17,34 @@ export class Timeline {
     this.app = app;
     this.feed = feed;
     this.seq = 0;
-    this.slider = h("input", { type: "range", min: 1, "aria-label": t("events"), oninput: () => this.#select(Number(this.slider.value)), onchange: () => this.#remember() });
+    this.slider = h("input", {
+      type: "range",
+      min: 1,
+      "aria-label": t("events"),
+      oninput: () => this.#select(Number(this.slider.value)),
+      onchange: () => this.#remember(),
+    });
     this.place = h("output", { class: "place" });
     this.fork = h("button", { type: "button", class: "button primary", onclick: () => this.#fork() }, icon("fork", 15), t("fork-here"));
-    this.earlier = h("button", { type: "button", class: "quiet", onclick: () => this.#select(this.first) }, t("earlier-events"));
-    this.later = h("button", { type: "button", class: "quiet", onclick: () => this.#select(this.first + WINDOW - 1) }, t("later-events"));
+    const quiet = (label, onclick) => h("button", { type: "button", class: "quiet", onclick }, t(label));
+    this.earlier = quiet("earlier-events", () => this.#select(this.first));
+    this.later = quiet("later-events", () => this.#select(this.first + WINDOW - 1));
     this.list = h("ol", { class: "events", "aria-label": t("events"), onkeydown: (event) => this.#arrows(event) });
     this.caption = h("p", { class: "caption" });
     this.before = h("div", { class: "before", tabindex: 0, role: "region", "aria-label": t("view-chat") });
-    const step = (name, label, by) => iconButton(name, t(label), () => this.#step(by), { class: by < 0 ? "back" : "" });
+    const step = (label, by) => iconButton("chevron", t(label), () => this.#step(by), { class: by < 0 ? "back" : "" });
+    const back = step("previous-event", -1);
+    const on = step("next-event", 1);
     this.element = h(
       "div",
       { class: "timeline" },
-      h("div", { class: "travel" }, step("chevron", "previous-event", -1), this.slider, step("chevron", "next-event", 1), this.place, this.fork),
-      h("div", { class: "panes" }, h("div", { class: "pane list" }, this.earlier, this.list, this.later), h("div", { class: "pane" }, this.caption, this.before)),
+      h("div", { class: "travel" }, back, this.slider, on, this.place, this.fork),
+      h(
+        "div",
+        { class: "panes" },
+        h("div", { class: "pane list" }, this.earlier, this.list, this.later),
+        h("div", { class: "pane" }, this.caption, this.before),
+      ),
     );
     this.draw = onFrame(() => this.#draw());
   }
@@ -74,7 +88,8 @@ export class Timeline {
     }
     for (const seq of stale) this.#rows.delete(seq);
     const wanted = shown.map(({ seq }) => this.#rows.get(seq));
-    if (this.list.children.length !== wanted.length || this.list.firstChild !== wanted[0] || this.list.lastChild !== wanted.at(-1)) this.list.replaceChildren(...wanted);
+    const { firstChild, lastChild } = this.list;
+    if (firstChild !== wanted[0] || lastChild !== wanted.at(-1)) this.list.replaceChildren(...wanted);
     this.earlier.hidden = start === 0;
     this.later.hidden = start + WINDOW >= events.length;
     this.selected?.removeAttribute("aria-current");
@@ -97,7 +112,7 @@ export class Timeline {
     }, { "aria-expanded": "false", class: "unfold" });
     const pick = h(
       "button",
-      { type: "button", class: "event", onclick: () => { this.#select(seq); this.#remember(); } },
+      { type: "button", class: "event", onclick: () => this.#step(seq - this.seq) },
       h("span", { class: "seq" }, String(seq)),
       h("span", { class: "kind", dataset: { tone: toneOf(event) } }, t(`kind-${event.kind}`)),
       h("span", { class: "about" }, summaryOf(event)),
@@ -177,7 +192,7 @@ const SUMMARIES = {
   message_received: ({ text }) => text,
   run_started: ({ model, attempt }) => [model, attempt > 1 && `× ${attempt}`].filter(Boolean).join(" "),
   steered: ({ messages }) => messages.join(", "),
-  model_responded: ({ message: { parts } }) => parts.map((part) => (part.type === "tool_call" ? `${part.name}(${callSummary(part.arguments)})` : part.text)).join(" "),
+  model_responded: ({ message: { parts } }) => parts.map(partSummary).join(" "),
   tool_called: ({ call }) => `${call.name}: ${callSummary(call.arguments)}`,
   tool_returned: ({ result }) => `${result.name}: ${result.text}`,
   state_changed: ({ key, value }) => `${key} = ${JSON.stringify(value)}`,
@@ -187,4 +202,5 @@ const SUMMARIES = {
   session_ended: ({ reason = "" }) => reason,
 };
 
+const partSummary = (part) => (part.type === "tool_call" ? `${part.name}(${callSummary(part.arguments)})` : part.text);
 const summaryOf = (event) => oneLine(SUMMARIES[event.kind]?.(event) ?? "", 200);

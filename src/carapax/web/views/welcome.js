@@ -15,9 +15,10 @@ export class Welcome {
     this.agent = h("select", { "aria-label": t("agent"), onchange: () => this.#drawAgent() });
     this.model = h("span", { class: "model" });
     this.text = h("p", { class: "lead" });
-    this.conversation = new Conversation({ retry: (key) => app.outbox.retry(key), discard: (key) => app.outbox.remove(key) });
+    const { outbox } = app;
+    this.conversation = new Conversation({ retry: (key) => outbox.retry(key), discard: (key) => outbox.remove(key) });
     this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => {} });
-    const chips = CHIPS.map((key) => h("li", null, h("button", { type: "button", class: "chip", onclick: () => this.#try(t(key)) }, t(key))));
+    const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
     this.element = h(
       "div",
       { class: "welcome" },
@@ -29,7 +30,7 @@ export class Welcome {
         this.text,
         this.conversation.element,
         this.composer.element,
-        h("ul", { class: "chips" }, chips),
+        h("ul", { class: "chips" }, CHIPS.map((key) => h("li", null, chip(t(key))))),
         h("p", { class: "who" }, this.agent, this.model),
       ),
     );
