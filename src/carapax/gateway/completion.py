@@ -129,7 +129,7 @@ class Answer:
                 return [self._chunk(Delta(reasoning_content=self._think(text)))]
             case StreamReset() if self._sent:
                 self._sent = ""
-                return [self._chunk(Delta(content=self._mark("\n\n[started anew]\n\n")))]
+                return [self._chunk(Delta(content=self._mark("\n\n[started anew]")))]
             case ModelResponded(message=message):
                 return self._answered(message.text, message.stop_reason)
             case ToolCalled(call=call) as event:

@@ -1,0 +1,39 @@
+import pytest
+
+from carapax.testing.gateway import gateway_client
+from tests.running import run
+
+
+def test_tools_are_listed_with_their_schemas() -> None:
+    async def main() -> None:
+        async with gateway_client() as gateway:
+            tools = (await gateway.rpc("tools.list"))["tools"]
+            assert "read_file" in [tool["name"] for tool in tools]
+            assert all(tool["parameters"]["type"] == "object" and tool["description"] for tool in tools)
+
+    run(main())
+
+
+def test_a_tool_is_run_by_hand_and_recorded() -> None:
+    async def main() -> None:
+        async with gateway_client() as gateway:
+            done = await gateway.rpc("tools.execute", tool="list_files", arguments={"path": "."})
+            assert (done["result"]["name"], done["result"].get("is_error", False)) == ("list_files", False)
+            events = (await gateway.rpc("session.events", session=done["session"]))["events"]
+            assert "tool_returned" in [event["event"]["kind"] for event in events]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [({"tool": "none"}, -32004), ({"tool": "list_files", "session": "none"}, -32004), ({"tool": ""}, -32602)],
+)
+def test_what_cannot_be_run_is_refused(params: dict[str, object], code: int) -> None:
+    async def main() -> str:
+        async with gateway_client() as gateway:
+            with pytest.raises(RuntimeError) as caught:
+                await gateway.rpc("tools.execute", **params)
+            return str(caught.value)
+
+    assert f'"code":{code}' in run(main())
