@@ -14,8 +14,9 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carapax.config import EgressConfig
 from carapax.contracts import Fetched
-from carapax.egress import EgressConfig, PublicEgress, is_public
+from carapax.egress import PublicEgress, is_public
 from carapax.errors import CarapaxError, ConfigError, Forbidden, InvalidRequest, Unavailable
 from tests.running import run
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from carapax.clock import SystemClock
+from carapax.config import EgressConfig
 from carapax.contracts import Tool, ToolContext
-from carapax.egress import EgressConfig, PublicEgress
+from carapax.egress import PublicEgress
 from carapax.errors import InvalidRequest
 from carapax.testing.sandbox import MemorySandbox
 from carapax.tool import check_arguments, tool

@@ -15,7 +15,7 @@ from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.config import Config, Home
 from carapax.contracts import Channel, Egress, Sandbox, Submit, Tool
-from carapax.egress import EgressConfig, PublicEgress
+from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
 from carapax.http import Http
@@ -121,7 +121,7 @@ async def open_app(
         if models is None:
             http = await stack.enter_async_context(Http())
             models = await open_models(config.providers, http, environ, clock)
-        egress = egress or PublicEgress(EgressConfig())
+        egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)

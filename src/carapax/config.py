@@ -125,6 +125,15 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout_s: PositiveSeconds = 120
 
 
+class EgressConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where tools may go besides public addresses.
+
+    allow: names, addresses and networks, such as "wiki.lan", "10.1.2.3", "10.0.0.0/8"; a name may use any port
+    """
+
+    allow: tuple[str, ...] = ()
+
+
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged to standard error.
 
@@ -140,6 +149,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: the door
     limits: what the gateway takes before it refuses
     log: what is logged
+    egress: where tools may go besides public addresses
     agents: one table for each agent
     providers: one table for each vendor of models that needs settings
     channels: one table for each chat platform, as its page says; a name or a dotted module path
@@ -151,6 +161,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: GatewayConfig = GatewayConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
+    egress: EgressConfig = EgressConfig()
     agents: dict[str, AgentConfig] = field(default_factory=lambda: {"main": AgentConfig()})
     providers: dict[str, ProviderConfig] = {}
     channels: dict[str, dict[str, Any]] = {}

@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 import aiohttp
 import idna
 from aiohttp.abc import AbstractResolver, ResolveResult
-from msgspec import Struct
 
+from carapax.config import EgressConfig
 from carapax.contracts import Fetched
 from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
 from carapax.version import __version__
@@ -50,15 +50,6 @@ _NOT_PUBLIC = tuple(
 )
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
-
-
-class EgressConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where tools may go besides public addresses.
-
-    allow: names, addresses and networks, such as "wiki.lan", "10.1.2.3", "10.0.0.0/8"; a name may use any port
-    """
-
-    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
