@@ -173,6 +173,7 @@ async def rehearse(rounds: int, seed: int, home: Path, *, control: bool = False)
         crowd.url = f"http://127.0.0.1:{port}"
         _configure(home, port=port, model=model.url, platform=address, hasty=control, queue=chance.choice(QUEUES))
         gateway = Gateway(home, port, crowd, figures)
+        stack.push_async_callback(gateway.end, signal.SIGKILL)
         await gateway.start()
         await gateway.healthy()
         async with asyncio.TaskGroup() as group:

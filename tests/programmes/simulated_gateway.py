@@ -11,11 +11,12 @@ from carapax.errors import Unavailable
 from carapax.events import QueueMode
 from carapax.messages import Inbound
 from carapax.sessions.sessions import Sessions
+from carapax.store.connection import Source
 from carapax.store.journal import Journal
 from carapax.store.outbox import Outbox
 from carapax.testing.simulated_database import SimulatedDatabase
 from carapax.testing.simulation import Life, simulate
-from tests.programmes.invariants import Record, violations
+from tests.programmes.invariants import MOST_ATTEMPTS, Record, violations
 from tests.programmes.world import TOOLS, World, WorldChannel, WorldModel, WorldTool, acknowledge
 
 QUEUES: tuple[QueueMode, ...] = ("steer", "followup", "collect")
@@ -100,7 +101,8 @@ class Machine:
 
     async def _live(self, life: Life, started: "asyncio.Future[Gateway]") -> None:
         world = self.world
-        database = self._planted.database(self._folder / "carapax.db", life, world.chance, self._disk_delay_s)
+        source = Source(self._folder / "carapax.db", "OFF")
+        database = self._planted.database(source, life, world.chance, self._disk_delay_s)
         async with open_app(
             Config(agents={"main": AgentConfig(queue=QUEUES[world.seed % 3], sandbox="local", tools=tuple(TOOLS))}),
             Home(self._folder, self._folder),
@@ -198,7 +200,7 @@ async def peace(machine: Machine) -> Record:
         unsent = await gateway.outbox.next_due_at("chat")
         if not unfinished and unsent is None and not any(machine.world.waiting.values()):
             break
-        if loop.time() > given_up_at:
+        if loop.time() > given_up_at or max(machine.world.attempts.values(), default=0) > 2 * MOST_ATTEMPTS:
             break
         await asyncio.sleep(30)
     journals = {info.id: await gateway.journal.read(info.id) for info in await gateway.journal.sessions()}

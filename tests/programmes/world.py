@@ -33,13 +33,21 @@ from carapax.testing import call
 from carapax.testing.simulation import Life, SimulatedClock, Trace
 
 ASKED = re.compile(r"(m\d+) (\w+)")
-TOOLS: dict[str, Rerun] = {"once": "at_most_once", "again": "idempotent", "look": "pure"}
-WISHES = ("plain", "plain", "once", "again", "look", "both")
+TOOLS: dict[str, Rerun] = {
+    "once": "at_most_once",
+    "again": "idempotent",
+    "inside": "transactional",
+    "look": "pure",
+}
+WISHES = ("plain", "plain", "once", "again", "inside", "look", "both")
 
 
 @dataclass
 class World:
-    """Outside of the gateway, from one seed. With `calm` nothing fails any more."""
+    """Outside of the gateway, from one seed. With `calm` nothing fails any more.
+
+    `points` counts the moments between which a crash makes a difference; the `deadly` one ends the gateway's life.
+    """
 
     seed: int
     calm: bool = False
@@ -51,6 +59,8 @@ class World:
     malformed: list[str] = field(default_factory=list)
     said: int = 0
     calls: int = 0
+    points: int = 0
+    deadly: int = 0
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -59,6 +69,15 @@ class World:
 
     def unlucky(self, likely: float) -> bool:
         return not self.calm and self.chance.random() < likely
+
+    def reach(self, life: Life) -> None:
+        """The gateway is about to touch the world, or has just done so. Raises Killed."""
+        life.check()
+        self.points += 1
+        if self.points == self.deadly:
+            self.trace.add("killed at point", self.points)
+            life.alive = False
+            life.check()
 
     async def delay(self, longest_s: float) -> None:
         await asyncio.sleep(self.chance.random() * longest_s)
@@ -96,20 +115,20 @@ class WorldChannel:
         except CarapaxError:
             return
         await self.world.delay(0.05)
-        self.life.check()
+        self.world.reach(self.life)
         acknowledge(self.world, inbound, receipt)
 
     async def send(self, message: Outbound) -> str:
         world = self.world
         world.attempts[message.key] += 1
         await world.delay(0.3)
-        self.life.check()
+        world.reach(self.life)
         if world.unlucky(0.1):
             raise Unavailable("the platform is down")
         if world.taken.setdefault(message.key, message) is message:
             world.trace.add("taken", message.conversation, message.text)
         await world.delay(0.3)
-        self.life.check()
+        world.reach(self.life)
         if world.unlucky(0.1):
             raise Unavailable("the platform's answer was lost")
         return f"post-{message.key}"
@@ -146,13 +165,13 @@ class WorldModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         world = self.world
-        self.life.check()
+        world.reach(self.life)
         if wrong := broken_order(request):
             world.malformed.append(wrong)
         parts = think(request)
         for index, part in enumerate(parts):
             await world.delay(0.8)
-            self.life.check()
+            world.reach(self.life)
             if world.unlucky(0.04):
                 raise ModelUnavailable("the model broke off")
             if isinstance(part, ToolCall):
@@ -222,10 +241,11 @@ class WorldTool:
         return frozenset({"read"} if self.rerun == "pure" else {"write"})
 
     async def run(self, context: ToolContext, arguments: Mapping[str, Any]) -> str:
-        await self.world.delay(0.5)
-        self.life.check()
-        self.world.effects[self.rerun, context.call_id] += 1
-        self.world.trace.add("effect", self.rerun, context.call_id, arguments["what"])
-        await self.world.delay(0.5)
-        self.life.check()
+        world = self.world
+        await world.delay(0.5)
+        world.reach(self.life)
+        world.effects[self.rerun, context.call_id] += 1
+        world.trace.add("effect", self.rerun, context.call_id, arguments["what"])
+        await world.delay(0.5)
+        world.reach(self.life)
         return f"did {arguments['what']}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from carapax.errors import StoreFull
+from carapax.store.connection import Source
 from carapax.store.database import Database, Statement
 from carapax.testing.simulated_database import SimulatedDatabase
 from carapax.testing.simulation import Life, simulate
@@ -17,7 +18,7 @@ class TestSimulatedDatabase(DatabaseContract):
     def opened(self, tmp_path: Path) -> AbstractAsyncContextManager[Database]:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Database]:
-            database = SimulatedDatabase(tmp_path / "simulated.db", Life(), random.Random(0))
+            database = SimulatedDatabase(Source(tmp_path / "a.db", "OFF"), Life(), random.Random(0))
             try:
                 yield database
             finally:
@@ -33,7 +34,7 @@ def add(number: int) -> Statement:
 async def life_and_death(file: Path, seed: int) -> tuple[set[int], set[int]]:
     """What was acknowledged to a life until it was killed, and what the next one finds."""
     chance, life, acknowledged = random.Random(seed), Life(), set[int]()
-    database = SimulatedDatabase(file, life, chance, 0.1)
+    database = SimulatedDatabase(Source(file, "OFF"), life, chance, 0.1)
     await database.transact([Statement("CREATE TABLE IF NOT EXISTS numbers (number BIGINT)")])
 
     async def count() -> None:
@@ -44,7 +45,7 @@ async def life_and_death(file: Path, seed: int) -> tuple[set[int], set[int]]:
     life.start(count())
     await asyncio.sleep(2 + chance.random())
     await life.kill()
-    after = SimulatedDatabase(file, Life(), chance)
+    after = SimulatedDatabase(Source(file, "OFF"), Life(), chance)
     found = {int(str(number)) for (number,) in await after.fetch("SELECT number FROM numbers")}
     await after.close()
     return acknowledged, found
@@ -58,7 +59,7 @@ def test_a_kill_keeps_all_that_was_acknowledged_and_now_and_then_more(tmp_path: 
 
 def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
     async def scenario() -> None:
-        database = SimulatedDatabase(tmp_path / "full.db", Life(), random.Random(0))
+        database = SimulatedDatabase(Source(tmp_path / "a.db", "OFF"), Life(), random.Random(0))
         database.full = True
         with pytest.raises(StoreFull):
             await database.transact([Statement("CREATE TABLE numbers (number BIGINT)")])

@@ -3,16 +3,17 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
 from carapax.errors import StoreFull, Unavailable
-from carapax.store.connection import Source, explained
+from carapax.store.connection import MISUSE, Source, explained, misused
 from carapax.store.database import Committed, Row, Statement, Value
 from carapax.store.writer import Outcome, Writer, translated
 from carapax.testing.simulation import Life
+
+REST_S = 0.2
 
 
 class Waiting(NamedTuple):
@@ -28,12 +29,13 @@ class SimulatedDatabase:
 
     A commit takes effect after a delay and is told after another, so that a life killed in between has lost or kept
     what it was not told of. `chance` draws the delays, each up to `delay_s`. While `full`, commits fail with StoreFull.
+    `source` need not be synced, as a simulated crash is no power cut. Raises a StoreError.
     """
 
-    def __init__(self, path: Path, life: Life, chance: random.Random, delay_s: float = 0.004) -> None:
+    def __init__(self, source: Source, life: Life, chance: random.Random, delay_s: float = 0.004) -> None:
         self.full = False
-        self._writer = Writer(Source(path, synchronous="OFF"))
-        self._path = path
+        self._writer = Writer(source)
+        self._path = source.path
         self._life = life
         self._chance = chance
         self._delay_s = delay_s
@@ -60,8 +62,9 @@ class SimulatedDatabase:
         await asyncio.sleep(self._delay())
         self._life.check()
         try:
-            named = {str(number): value for number, value in enumerate(params, 1)}
-            return self._writer.connection.execute(translated(sql), named).fetchall()
+            return self._writer.connection.execute(translated(sql), params).fetchall()
+        except MISUSE as error:
+            raise misused(sql, error) from error
         except apsw.Error as error:
             raise explained(self._path, error) from error
 
@@ -83,6 +86,8 @@ class SimulatedDatabase:
         outcomes: Sequence[Outcome] = [StoreFull(f"{self._path}: the disk is full")] * len(group)
         if not self.full:
             outcomes = self._writer.commit([waiting.statements for waiting in group])
+        if self._writer.overlong:
+            self._writer.tidy(resting=False)
         loop = asyncio.get_running_loop()
         self._tell_at = max(self._tell_at + 1e-6, loop.time() + self._delay())  # in the order of the commits
         loop.call_at(self._tell_at, self.tell, group, outcomes)
@@ -103,6 +108,11 @@ class SimulatedDatabase:
         self._unfinished -= len(group)
         if not self._unfinished:
             self._idle.set()
+            asyncio.get_running_loop().call_later(REST_S, self._rest)
+
+    def _rest(self) -> None:
+        if self._life.alive and not self._closed and not self._unfinished and self._writer.untidy:
+            self._writer.tidy(resting=True)
 
     def _delay(self) -> float:
         return self._chance.random() * self._delay_s

@@ -67,7 +67,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_exception_handler(self, context: Any) -> None:
         """Called by the event loop with a failure that nobody looked at."""
-        self.failures.append(context.get("exception") or Unseen(context["message"]))
+        failure = context.get("exception") or Unseen(context["message"])
+        if not isinstance(failure, Killed):
+            self.failures.append(failure)
 
     def _process_events(self, events: list[object]) -> None:
         pass
