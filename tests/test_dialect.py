@@ -135,6 +135,10 @@ def test_the_wait_that_a_vendor_asks_for_is_kept(headers: dict[str, str], second
     assert fail(429, b"", **headers).retry_after_s == seconds
 
 
+def test_a_wait_is_told_to_people() -> None:
+    assert fail(429, b"", retry_after="6.2").hint == "try again in 7 s"
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

@@ -1,6 +1,7 @@
 """What every dialect of model APIs does alike: send a request, and tell apart why none was answered."""
 
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -163,6 +164,8 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
     status = error.status
     said = _shown(error.message or error.code or "no reason given", origin.key)
     kind, hint = _classify(error)
+    if kind is ModelBusy and retry_after_s:
+        hint = f"try again in {math.ceil(retry_after_s)} s"
     number = f" with {status}" if status else ""
     return kind(
         f"{origin.provider} answered{number} for model {origin.model}: {said}",

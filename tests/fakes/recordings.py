@@ -17,6 +17,7 @@ class Exchange(Struct, frozen=True):
 
     name: str
     family: str
+    url: str
     request: dict[str, Any]
     status: int
     headers: dict[str, str]
@@ -42,4 +43,14 @@ def _exchange(name: str, family: str, interaction: dict[str, Any]) -> Exchange:
     body = msgspec.json.encode(response["json"]) if "json" in response else response["text"].encode()
     headers = {key.lower(): value for key, value in response["headers"].items()}
     streamed = "text" in response and body.lstrip().startswith((b"data:", b"event:", b":"))
-    return Exchange(name, family, interaction["request"].get("json") or {}, response["status"], headers, body, streamed)
+    request = interaction["request"]
+    return Exchange(
+        name,
+        family,
+        request["url"].split("?")[0],
+        request.get("json") or {},
+        response["status"],
+        headers,
+        body,
+        streamed,
+    )

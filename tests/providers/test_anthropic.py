@@ -146,6 +146,21 @@ def test_what_a_vendor_did_by_itself_is_kept_and_goes_back_unchanged() -> None:
     ]
 
 
+def test_events_that_come_twice_never_make_a_call_twice() -> None:
+    use = {"type": "tool_use", "id": "a", "name": "one", "input": {}}
+    start = event("content_block_start", index=0, content_block=use)
+    delta = event("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": "{}"})
+    stop = event("content_block_stop", index=0)
+    assert read(start, start, delta, delta, stop, stop, end("tool_use")).parts == (ToolCall("a", "one", "{}{}"),)
+
+
+def test_a_block_that_was_never_closed_is_whole_with_the_message() -> None:
+    use = {"type": "tool_use", "id": "a", "name": "one", "input": {}}
+    decoder = Decoder(origin())
+    fed(decoder, [event("content_block_start", index=0, content_block=use), end("tool_use")])
+    assert decoder.finish().parts == (ToolCall("a", "one", "{}"),)
+
+
 def test_all_of_the_prompt_is_counted_and_later_counts_replace_earlier_ones() -> None:
     first = {"input_tokens": 3, "output_tokens": 1, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20}
     last: dict[str, Any] = {

@@ -153,6 +153,11 @@ def test_tool_calls_are_put_together_as_vendors_cut_them(chunks: list[bytes], ex
     assert list(calls(*chunks)) == expected
 
 
+def test_chunks_that_come_twice_never_make_a_call_twice() -> None:
+    first, second = tool(index=0, id="a", name="one", arguments=""), tool(index=0, arguments="{}")
+    assert calls(first, first, second, second) == (ToolCall("a", "one", "{}{}"),)
+
+
 def test_calls_of_a_whole_answer_are_told_apart_without_ids() -> None:
     function = {"name": "one", "arguments": {"x": 1}}
     message = {"content": None, "tool_calls": [{"index": 0, "function": function}, {"index": 0, "function": function}]}

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carapax.catalogue import vendors
-from carapax.dialect import failure
+from carapax.dialect import endpoint, failure
 from carapax.errors import ModelBusy, ModelError, ModelRejected, ModelUnavailable
 from carapax.messages import AssistantMessage, ModelRequest, ToolResult, Usage, UserMessage
 from carapax.providers.openai_chat import Config, Decoder, decode, encode
@@ -161,6 +161,17 @@ def test_a_stream_may_be_cut_anywhere(exchange: Exchange, data: st.DataObject) -
 def test_nothing_is_left_out() -> None:
     assert len(WHOLE) > 150
     assert len(STREAMS) > 30
+
+
+def test_the_catalogue_knows_where_the_recorded_vendors_are() -> None:
+    elsewhere = {
+        "https://api.deepseek.com/chat/completions": "https://api.deepseek.com/v1/chat/completions",  # the same
+        "https://ollama.com/v1/chat/completions": "http://127.0.0.1:11434/v1/chat/completions",  # its cloud
+    }
+    for exchange in ALL:
+        if exchange.family != "huggingface":  # recorded behind its router
+            known = endpoint(vendors()[exchange.family].base_url, "/chat/completions")
+            assert known == elsewhere.get(exchange.url, exchange.url)
 
 
 EXPECTED = {200: ModelRejected, 400: ModelRejected, 404: ModelRejected, 429: ModelBusy}

@@ -328,6 +328,8 @@ class Decoder:
         """The whole message. Raises ModelUnavailable when the stream broke off before the model was finished."""
         if not self._stop:
             raise unavailable(self._origin, "the answer broke off before its end")
+        for index in list(self._blocks):
+            self._end(index)
         stop = _STOPS.get(self._stop, "end")
         message = AssistantMessage(
             parts=tuple(self._draft.parts()),
@@ -351,6 +353,8 @@ class Decoder:
             self._stop = delta.stop_reason or self._stop
 
     def _start(self, index: int, block: dict[str, Any]) -> None:
+        if index in self._blocks:
+            return  # said twice: a call must not become two
         kind = block.get("type")
         if kind == "text":
             self._blocks[index] = words = self._draft.open(Text)
@@ -363,7 +367,8 @@ class Decoder:
             if signature := _string(block.get("signature")):
                 words.vendor["signature"] = signature
         elif kind == "redacted_thinking":
-            self._draft.open(Thinking).vendor["redacted_thinking"] = _string(block.get("data"))
+            self._blocks[index] = words = self._draft.open(Thinking)
+            words.vendor["redacted_thinking"] = _string(block.get("data"))
         elif kind == "tool_use":
             self._blocks[index] = self._start_call(block)
         else:
@@ -395,7 +400,7 @@ class Decoder:
             part.add(delta)
 
     def _end(self, index: int) -> None:
-        part = self._blocks.get(index)
+        part = self._blocks.pop(index, None)
         if isinstance(part, _Foreign):
             part.close()
         elif isinstance(part, Call) and not part.text:
