@@ -66,7 +66,7 @@ def gave(tool: str, output: str, *, is_error: bool = False) -> ToolResult:
         ("write `go to bed` to 'plan b.txt'", "write_file", {"path": "plan b.txt", "content": "go to bed"}),
         ("list", "list_files", {"path": "."}),
         ("list the files in src", "list_files", {"path": "src"}),
-        ("search TODO in src", "search_files", {"pattern": "TODO", "path": "src"}),
+        ("search needle in src", "search_files", {"pattern": "needle", "path": "src"}),
         ("find `a.b (c)`", "search_files", {"pattern": "a.b (c)", "path": "."}),
         ("fetch https://example.org/a?b=c", "web_fetch", {"url": "https://example.org/a?b=c"}),
         ("remember that I like tea", "write_file", {"path": "notes.md", "content": "- I like tea\n", "append": True}),
