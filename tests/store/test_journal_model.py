@@ -207,5 +207,5 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalModel = JournalMachine.TestCase
 TestJournalModel.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,7 +1,7 @@
 """Groups of transactions, each group in one commit."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -51,19 +51,25 @@ class Writer:
     def close(self) -> None:
         close(self.connection)
 
-    def commit(self, group: Sequence[Sequence[Statement]]) -> Sequence[Outcome]:
+    def commit(
+        self, group: Sequence[Sequence[Statement]], meanwhile: Callable[[], None] = lambda: None
+    ) -> Sequence[Outcome]:
         """Run the transactions in order and commit them together, synced; what became of each.
 
-        When the commit itself fails, so does every one of them.
+        When the commit itself fails, so does every one of them. `meanwhile`, called before the sync if it comes to
+        that, is for work that another thread can do while this one waits for the disk.
         """
         try:
             if self._broken:
                 self._reopen()
             try:
-                return self._run(group, savepoints=False)
+                outcomes = self._run(group, savepoints=False)
             except _HalfDone:
                 self._cursor.execute("ROLLBACK")
-                return self._run(group, savepoints=True)
+                outcomes = self._run(group, savepoints=True)
+            meanwhile()
+            self._cursor.execute("COMMIT")
+            return outcomes
         except StoreError as error:
             return [type(error)(error.message, error.hint) for _ in group]
         except apsw.Error as error:
@@ -76,9 +82,7 @@ class Writer:
         """A failure that changed nothing needs no undoing, and most change nothing; so savepoints, which cost, are
         only set in a second try."""
         self._cursor.execute("BEGIN IMMEDIATE")
-        outcomes = [self._isolated(transaction) if savepoints else self._plain(transaction) for transaction in group]
-        self._cursor.execute("COMMIT")
-        return outcomes
+        return [self._isolated(transaction) if savepoints else self._plain(transaction) for transaction in group]
 
     def _isolated(self, transaction: Sequence[Statement]) -> Outcome:
         self._cursor.execute("SAVEPOINT one")
