@@ -37,7 +37,7 @@ async def export(services: Services, params: Session) -> Exported:
 
 @operation("session.import", scope="write", method="POST", path="/api/imports", status=201)
 async def import_(services: Services, params: Import) -> SessionInfo:
-    """Make a new session of exported lines."""
+    """Make a new session of exported lines. Over REST a body of `application/x-ndjson` may be the lines themselves."""
     return await services.journal.import_(_lines(params.jsonl), services.clock.new_id())
 
 

@@ -19,7 +19,7 @@ from carapax.gateway.responses import fault, refusal
 
 KEEP_ALIVE_S = 60.0
 LINGER_S = 2.0
-STALL_S = 20.0
+STALL_S = 15.0
 
 
 class Connection(RequestHandler):

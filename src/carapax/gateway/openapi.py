@@ -17,6 +17,7 @@ from carapax.version import __version__
 _REF = "#/components/schemas/{name}"
 _FIELD_LINE = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 _ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503, 507)
+_STREAMS = {"session.events": ("text/event-stream",), "session.export": ("application/x-ndjson",)}
 Schema = dict[str, Any]
 
 
@@ -110,8 +111,8 @@ def _responses(operation: Operation, schemas: Mapping[type, Schema]) -> Schema:
             "content": {"application/json": {"schema": schemas[operation.result]}},
         }
     }
-    if operation.name == "session.events":
-        answers["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    for kind in _STREAMS.get(operation.name, ()):
+        answers["200"]["content"][kind] = {"schema": {"type": "string"}}
     for status in sorted({*_ALWAYS, *operation.raises}):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -5,7 +5,9 @@ import errno
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -13,9 +15,10 @@ from msgspec import Struct
 
 from carapax.api import OPERATIONS, Operation, Services
 from carapax.api.message import Page
+from carapax.api.session import Session
 from carapax.contracts import Supervise
 from carapax.errors import CarapaxError, ConfigError, InvalidRequest, RateLimited, Unavailable
-from carapax.gateway import openai, openapi, sse
+from carapax.gateway import ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.errors import MethodNotAllowed
@@ -28,6 +31,7 @@ from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
 from carapax.redaction import Secret
 
+P = TypeVar("P", bound=Struct)
 STOP_S = 5.0
 BACKLOG = 1024
 _WEB = Path(__file__).parent.parent / "web"
@@ -112,7 +116,7 @@ class Gateway:
         if openai.serves(path):
             return await self._completion(request, services, credential)
         if path == "/api/openapi.json" and request.method == "GET":
-            return respond(openapi.document(OPERATIONS))
+            return respond(self._page)
         route = self._routes.find(request.method, request.raw_path)
         permit(credential.caller, route.operation)
         with self._hold(credential):
@@ -128,11 +132,24 @@ class Gateway:
             return await openai.respond_completion(request, services)
 
     async def _respond_route(self, request: web.BaseRequest, route: Route, services: Services) -> web.StreamResponse:
-        if route.operation.name == "session.events" and sse.wanted(request):
-            params = route.operation.bind({**query_of(request), **route.fields}, strict=False)
-            assert isinstance(params, Page)
-            return await sse.respond_events(request, params, services)
+        """As JSON, or as a stream where an operation has such a form and the caller asks for it."""
+        name = route.operation.name
+        if name == "session.events" and sse.wanted(request):
+            return await sse.respond_events(request, self._bind(request, route, Page), services)
+        if name == "session.export" and ndjson.wanted(request):
+            return await ndjson.respond_export(request, self._bind(request, route, Session), services)
+        if name == "session.import" and ndjson.sent(request):
+            return await ndjson.respond_import(request, services)
         return await respond_operation(request, route, services, self._supervise)
+
+    def _bind(self, request: web.BaseRequest, route: Route, kind: type[P]) -> P:
+        params = route.operation.bind({**query_of(request), **route.fields}, strict=False)
+        assert isinstance(params, kind)
+        return params
+
+    @cached_property
+    def _page(self) -> bytes:
+        return openapi.document(OPERATIONS)
 
     async def _respond_rpc(
         self, request: web.BaseRequest, services: Services, credential: Credential
