@@ -132,16 +132,18 @@ async def _cost_of_turn(words: int, delay: float, streams: int) -> float:
 
 async def _many() -> list[Row]:
     """500 sessions streaming at once, 20 ms between words."""
-    async with model_server("--words", str(_WORDS), "--word-delay", "0.02") as model, gateway(model.url) as door:
-        async with talks(door.url, _STREAMS) as many:
-            before = door.rss()
-            peak = before
-            async with asyncio.TaskGroup() as group:
-                work = [group.create_task(talk.turn("hello")) for talk in many]
-                while not all(task.done() for task in work):
-                    await asyncio.sleep(0.2)
-                    peak = max(peak, door.rss())
-            whole = sum(talk.deltas >= _WORDS for talk in many)
+    async with (
+        model_server("--words", str(_WORDS), "--word-delay", "0.02") as model,
+        gateway(model.url) as door,
+        talks(door.url, _STREAMS) as many,
+    ):
+        peak = before = door.rss()
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(talk.turn("hello")) for talk in many]
+            while not all(task.done() for task in work):
+                await asyncio.sleep(0.2)
+                peak = max(peak, door.rss())
+        whole = sum(talk.deltas >= _WORDS for talk in many)
     return [
         at_least(f"{_STREAMS} streams at once that came whole", whole, "streams", _STREAMS),
         at_most("memory of one open stream", (peak - before) / _STREAMS / 1024, "KB", 120),
@@ -170,12 +172,15 @@ async def _prompt() -> Row:
 
 async def _bad_news() -> Row:
     failing = Answer(status=500, body='{"error": {"message": "out of order"}}')
-    async with ModelServer(lambda received: failing) as model, gateway(model.url) as door:
-        async with talks(door.url, 1) as (talk,):
-            began = time.perf_counter()
-            with suppress(RuntimeError):
-                await talk.turn("hello")
-            return at_most("until a person hears that the model server fails", time.perf_counter() - began, "s", 5)
+    async with (
+        ModelServer(lambda received: failing) as model,
+        gateway(model.url) as door,
+        talks(door.url, 1) as (talk,),
+    ):
+        began = time.perf_counter()
+        with suppress(RuntimeError):
+            await talk.turn("hello")
+        return at_most("until a person hears that the model server fails", time.perf_counter() - began, "s", 5)
 
 
 async def _all() -> list[Row]:

@@ -65,12 +65,17 @@ class Tasks:
         """Start work that ends by itself; a failure is logged."""
         task = asyncio.get_running_loop().create_task(_logged(name, work), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: self._forget(task, work))
         return task
 
     def keep(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
         """Start work that goes on until the end; when it fails or stops, it is started again after a while."""
         self.spawn(name, _again_and_again(name, work))
+
+    def _forget(self, task: asyncio.Task[None], work: Coroutine[object, object, None]) -> None:
+        """A task that is cancelled before its first step leaves its work behind, which is not begun then."""
+        self._tasks.discard(task)
+        work.close()
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for it."""
