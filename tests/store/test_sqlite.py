@@ -8,11 +8,15 @@ import apsw
 import pytest
 
 from carapax.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
+from carapax.events import Envelope, StateChanged
 from carapax.store.database import Database, Row, Statement
+from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.sqlite import SQLite, open_database
+from carapax.testing.clock import FakeClock
 from tests.running import run
 from tests.store.database_contract import NAMES, TABLE, DatabaseContract, add
+from tests.store.opened import STARTED
 
 
 @asynccontextmanager
@@ -142,7 +146,9 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_remedy(tmp_path: Path, 
     assert path.read_bytes() == data
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole_check_bytes", [4 << 20, 1000])
+def test_a_truncated_file_is_refused(tmp_path: Path, whole_check_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.store.connection.WHOLE_CHECK_BYTES", whole_check_bytes)
     path = tmp_path / "a.db"
     run(fill(path))
     path.write_bytes(path.read_bytes()[:-20_000])
@@ -152,3 +158,26 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
             await open_database(path)
 
     run(scenario())
+
+
+def test_damage_in_a_large_file_that_the_start_did_not_see_is_told_when_it_is_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carapax.store.connection.WHOLE_CHECK_BYTES", 1000)
+    path = tmp_path / "a.db"
+
+    async def lived(numbers: range) -> list[Envelope]:
+        async with opened(path) as database:
+            await migrate(database)
+            journal = Journal(database, FakeClock())
+            for number in numbers:
+                await journal.append("s", STARTED if number == 0 else StateChanged("value", ["x" * 3000, number]))
+            return await journal.read("s")
+
+    assert len(run(lived(range(200)))) == 200
+    data = bytearray(path.read_bytes())
+    place = data.index(b'"' + b"x" * 3000 + b'",100]') // 4096 * 4096
+    data[place : place + 4096] = b"\xa5" * 4096
+    path.write_bytes(data)
+    with pytest.raises(StoreCorrupt, match=r"a\.db: the database is damaged"):
+        run(lived(range(0)))

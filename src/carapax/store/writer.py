@@ -18,9 +18,10 @@ from carapax.store.connection import (
     explained,
     misused,
 )
-from carapax.store.database import Row, Statement, Unexpected, Value
+from carapax.store.database import Row, Statement, Unexpected
 
-Outcome = list[list[Row]] | Unexpected | InvalidRequest | StoreError
+Failure = Unexpected | InvalidRequest | StoreError
+Outcome = list[list[Row]] | Failure
 _TYPES = {"{serial}": "INTEGER", "{blob}": "BLOB"}
 
 
@@ -95,29 +96,22 @@ class Writer:
         return outcome
 
     def _plain(self, transaction: Sequence[Statement]) -> Outcome:
+        execute, changes = self._cursor.execute, self.connection.total_changes
         results: list[list[Row]] = []
         try:
             for sql, params, expect in transaction:
-                results.append(self._execute(len(results), sql, params, expect))
-        except (Unexpected, InvalidRequest, StoreError) as error:
-            if results or (isinstance(error, Unexpected) and error.rows):
-                raise _HalfDone(error) from error
-            return error
-        return results
-
-    def _execute(self, index: int, sql: str, params: tuple[Value, ...], expect: int | None) -> list[Row]:
-        before = 0 if expect is None else self.connection.total_changes()
-        try:
-            rows = self._cursor.execute(translated(sql), params).fetchall()
-        except apsw.ConstraintError as error:
-            raise Unexpected(index, 0) from error
+                before = changes()
+                rows = execute(translated(sql), params).fetchall()
+                if expect is not None and (met := len(rows) or changes() - before) != expect:
+                    raise Unexpected(len(results), met)
+                results.append(rows)
+        except Unexpected as error:
+            return _undone(error, changed=bool(results or error.rows))
+        except apsw.ConstraintError:
+            return _undone(Unexpected(len(results), 0), changed=bool(results))
         except MISUSE as error:
-            raise misused(f"statement {index}", error) from error
-        if expect is not None:
-            met = len(rows) or self.connection.total_changes() - before
-            if met != expect:
-                raise Unexpected(index, met)
-        return rows
+            return _undone(misused(f"statement {len(results)}", error), changed=bool(results))
+        return results
 
     def _reopen(self) -> None:
         """Begin anew after a failed commit, whose frames may stand whole at the end of the log though never synced.
@@ -161,6 +155,13 @@ class Writer:
                 self._log_file_pages = RESTING_LOG_PAGES
         except apsw.Error:
             self._broken = True
+
+
+def _undone(error: Failure, *, changed: bool) -> Failure:
+    """The failure, of a transaction that has nothing to undo."""
+    if changed:
+        raise _HalfDone(error)
+    return error
 
 
 def _touch(connection: apsw.Connection) -> None:
