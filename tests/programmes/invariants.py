@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from carapax.agent.context import fold
@@ -76,7 +77,7 @@ def _nothing_lost(seen: Seen, record: Record) -> Iterator[str]:
     for session, journal in record.journals.items():
         for envelope in journal:
             event = envelope.event
-            if isinstance(event, MessageReceived) and event.dedupe_key:
+            if isinstance(event, MessageReceived) and event.dedupe_key and not _is_fork(journal):
                 if event.dedupe_key in kept:
                     yield f"{event.dedupe_key} is kept twice"
                 kept[event.dedupe_key] = (session, event.id, envelope.seq)
@@ -87,6 +88,10 @@ def _nothing_lost(seen: Seen, record: Record) -> Iterator[str]:
             yield f"{key} was acknowledged as {receipt} and kept as {kept[key]}"
     if len(seen.acknowledged) != seen.said:
         yield f"{seen.said - len(seen.acknowledged)} messages were never acknowledged"
+
+
+def _is_fork(journal: list[Envelope]) -> bool:
+    return isinstance(journal[0].event, SessionStarted) and bool(journal[0].event.forked_from)
 
 
 def _in_order(journal: list[Envelope]) -> Iterator[str]:
@@ -102,12 +107,12 @@ def _taken_once(journal: list[Envelope]) -> Iterator[str]:
     taken = Counter(
         message for event in events if isinstance(event, RunStarted | Steered) for message in event.messages
     )
+    now = fold(journal)
+    shown = Counter(message.text for message in now.messages if isinstance(message, UserMessage))
     for message, text in received.items():
-        if taken[message] != 1:
+        if taken[message] > 1 or (taken[message] == 0 and not now.ended):
             yield f"{text!r} was taken by {taken[message]} runs"
-    shown = Counter(message.text for message in fold(journal).messages if isinstance(message, UserMessage))
-    for text in received.values():
-        if shown[text] != 1:
+        if shown[text] != taken[message]:
             yield f"{text!r} is shown {shown[text]} times to the model"
 
 
@@ -147,27 +152,36 @@ def _calls(journal: list[Envelope], seen: Seen) -> Iterator[str]:
 
 
 def _replies(seen: Seen, record: Record) -> Iterator[str]:
-    """What a conversation was told is what its journal says, once and in order."""
-    for session, journal in record.journals.items():
+    """What a conversation was told is what the journals of its sessions say, once and in order."""
+    conversations: dict[str, list[list[Envelope]]] = {}
+    for journal in record.journals.values():
         started = journal[0].event
-        if not isinstance(started, SessionStarted) or started.channel != "chat":
-            continue
-        told = [reply.text for reply in seen.taken.values() if reply.conversation == started.conversation]
-        said = [text for text in map(_spoken, journal) if text]
-        if told != said:
-            yield f"{session}: it said {said} and its conversation was told {told}"
-        keys = {key for key, reply in seen.taken.items() if reply.conversation == started.conversation}
-        sent = Counter(envelope.event.key for envelope in journal if isinstance(envelope.event, MessageSent))
-        if set(sent) != keys or any(times != 1 for times in sent.values()):
-            yield f"{session}: {len(keys)} replies were taken, {sum(sent.values())} recorded as sent"
-        if any(isinstance(envelope.event, SendFailed) for envelope in journal):
-            yield f"{session}: a reply was given up"
+        if isinstance(started, SessionStarted) and started.channel == "chat" and not started.forked_from:
+            conversations.setdefault(started.conversation, []).append(journal)
+    for conversation, journals in conversations.items():
+        told = [reply.text for reply in seen.taken.values() if reply.conversation == conversation]
+        said = [[text for text in map(_spoken, journal) if text] for journal in journals]
+        if Counter(told) != Counter(chain(*said)) or not all(_in_turn(texts, told) for texts in said):
+            yield f"{conversation}: its sessions said {said} and it was told {told}"
+        keys = Counter(key for key, reply in seen.taken.items() if reply.conversation == conversation)
+        events = [envelope.event for envelope in chain(*journals)]
+        sent = Counter(event.key for event in events if isinstance(event, MessageSent))
+        if sent != keys:
+            yield f"{conversation}: {keys.total()} replies were taken, {sent.total()} recorded as sent"
+        if any(isinstance(event, SendFailed) for event in events):
+            yield f"{conversation}: a reply was given up"
     for key, times in seen.attempts.items():
         if times > MOST_ATTEMPTS:
             yield f"reply {key} was tried {times} times"
     for (rerun, call_id), times in seen.effects.items():
         if rerun == "at_most_once" and times > 1:
             yield f"{call_id} took effect {times} times"
+
+
+def _in_turn(texts: list[str], told: list[str]) -> bool:
+    """Whether the texts are among what was told, in this order."""
+    rest = iter(told)
+    return all(text in rest for text in texts)
 
 
 def _spoken(envelope: Envelope) -> str:

@@ -1,13 +1,14 @@
 """One seed of the simulation: a gateway that is killed again and again, until luck turns and all must come right."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
 from carapax.contracts import Fetched
-from carapax.errors import Unavailable
+from carapax.errors import CarapaxError, Unavailable
 from carapax.events import QueueMode
 from carapax.messages import Inbound
 from carapax.sessions.sessions import Sessions
@@ -168,15 +169,30 @@ async def trouble(machine: Machine) -> None:
 
 
 async def meddler(machine: Machine) -> None:
-    """Cancels what runs, now and then."""
+    """Cancels, forks and ends sessions now and then, and runs a tool by hand."""
     world = machine.world
     while not world.calm:
-        await world.delay(30)
+        await world.delay(15)
         gateway = machine.gateway
         running = gateway.sessions.running() if gateway else ()
-        if gateway and running:
-            world.trace.add("cancel", running[0])
-            gateway.life.start(gateway.sessions.cancel(running[0]))
+        if gateway is None or not running:
+            continue
+        session, deed = world.chance.choice(running), world.chance.choice(("cancel", "fork", "end", "execute"))
+        world.trace.add(deed, session)
+        gateway.life.start(_meddle(gateway.sessions, session, deed))
+
+
+async def _meddle(sessions: Sessions, session: str, deed: str) -> None:
+    with suppress(CarapaxError):
+        match deed:
+            case "cancel":
+                await sessions.cancel(session)
+            case "fork":
+                await sessions.fork(session)
+            case "end":
+                await sessions.end(session, "enough")
+            case "execute":
+                await sessions.execute("once", {"what": "by hand"})
 
 
 async def moment(world: World) -> None:

@@ -125,6 +125,8 @@ class WorldChannel:
         world.reach(self.life)
         if world.unlucky(0.1):
             raise Unavailable("the platform is down")
+        if world.unlucky(0.02):
+            await asyncio.sleep(86_400)
         if world.taken.setdefault(message.key, message) is message:
             world.trace.add("taken", message.conversation, message.text)
         await world.delay(0.3)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from carapax.clock import Clock
 from carapax.contracts import Channel, Supervise
-from carapax.errors import CarapaxError, InvalidRequest, StoreError
+from carapax.errors import CarapaxError, InvalidRequest, StoreError, Unavailable
 from carapax.events import Kept, MessageSent, ModelResponded, RunFinished, SendFailed, SessionStarted
 from carapax.messages import Outbound
 from carapax.store.database import Statement
@@ -16,6 +16,7 @@ from carapax.text import split_text
 
 log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 300.0
+LONGEST_SEND_S = 60.0
 TRIES = 40
 
 
@@ -38,9 +39,10 @@ class Delivery:
         self._wake = {name: asyncio.Event() for name in channels}
 
     def replies(self, session: str, started: SessionStarted, events: tuple[Kept, ...]) -> list[Statement]:
-        """The outbox rows to commit together with these events of a session; none where no chat platform waits."""
+        """The outbox rows to commit together with these events of a session; none where no chat platform waits, and
+        none for a fork, whose conversation goes on with the session it was copied from."""
         channel = self._channels.get(started.channel)
-        if channel is None:
+        if channel is None or started.forked_from:
             return []
         now = self._clock.now()
         return [
@@ -62,8 +64,8 @@ class Delivery:
             try:
                 await self._send_due(name)
                 due_at = await self._outbox.next_due_at(name)
-            except StoreError as error:
-                log.warning("outbox of %s: %s", name, error)
+            except* StoreError as errors:
+                log.warning("outbox of %s: %s", name, errors.exceptions[0])
                 due_at = self._clock.now() + FIRST_WAIT_S
             wait = None if due_at is None else max(0.01, due_at - self._clock.now())
             try:
@@ -90,7 +92,7 @@ class Delivery:
         """Whether the next reply of the conversation may follow."""
         message = queued.message
         try:
-            receipt = await self._supervise(f"channel {channel.name}", channel.send(message))
+            receipt = await self._supervise(f"channel {channel.name}", _in_time(channel, message))
         except InvalidRequest as error:
             await self._give_up(queued, error)
         except CarapaxError as error:
@@ -107,6 +109,14 @@ class Delivery:
         log.error("reply %s was not delivered: %s", queued.message.key, error)
         await self._outbox.bury(queued.message.key, str(error))
         await self._journal.append(queued.session, SendFailed(queued.message.key, str(error)))
+
+
+async def _in_time(channel: Channel, message: Outbound) -> str:
+    try:
+        async with asyncio.timeout(LONGEST_SEND_S):
+            return await channel.send(message)
+    except TimeoutError as error:
+        raise Unavailable(f"{channel.name} did not take a message within {LONGEST_SEND_S:.0f} s") from error
 
 
 def _spoken(event: Kept) -> str:
