@@ -210,6 +210,20 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
     assert statuses(run(main())) == [413]
 
 
+@pytest.mark.parametrize(("expected", "told"), [(b"100-continue", [100, 200]), (b"200-ok", [400])])
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(expected: bytes, told: list[int]) -> None:
+    async def main() -> list[int]:
+        async with gateway_client() as gateway, connect(gateway.url) as connection:
+            body = b'{"jsonrpc":"2.0","id":1,"method":"health"}'
+            length = b"Content-Length: %d" % len(body)
+            connection.send(post(length, b"Connection: close", b"Expect: " + expected, body=b""))
+            answer = await connection.read_head()
+            connection.send(body)
+            return statuses(answer + await connection.read_to_end())
+
+    assert run(main()) == told
+
+
 def test_a_hundred_slow_peers_do_not_keep_a_healthy_one_waiting() -> None:
     async def main() -> str:
         async with gateway_client(config=QUICK) as gateway, asyncio.TaskGroup() as group:

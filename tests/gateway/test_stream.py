@@ -17,7 +17,7 @@ UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-SHORT = Config(limits=LimitsConfig(socket_pong_timeout_s=0.3, socket_queue=50, sockets=3))
+SHORT = Config(limits=LimitsConfig(socket_pong_timeout_s=0.9, socket_queue=50, sockets=3))
 
 
 def frame(payload: bytes, opcode: int = 1, *, final: bool = True, masked: bool = True) -> bytes:
@@ -238,7 +238,7 @@ def test_a_peer_that_gives_no_sign_of_life_is_dropped() -> None:
 def test_a_peer_that_answers_pings_stays() -> None:
     async def main() -> dict[str, str]:
         async with gateway_client(config=SHORT) as gateway, gateway.socket(autoping=False) as socket:
-            for _ in range(3):
+            for _ in range(2):
                 assert (await socket.ws.receive()).type is WSMsgType.PING
                 await socket.ws.pong()
             answer: dict[str, str] = await socket.rpc("health")

@@ -103,7 +103,7 @@ values = st.recursive(
 
 
 @given(values)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_every_value_is_read_back(value: object) -> None:
     assert parse(msgspec.json.encode(value), 100) == value
 

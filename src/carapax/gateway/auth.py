@@ -94,8 +94,10 @@ class Gate:
         Raises Unauthorized, and RateLimited after too many failures.
         """
         shown = _shown(request)
+        if self._is_local(shown):
+            return LOCAL
         if self._is_direct(request) and not await self._tokens.any():
-            return LOCAL if self._is_local(shown) else FREE
+            return FREE
         if not shown:
             raise Unauthorized(
                 "a token is needed", "`carapax token create` makes one; send it as Authorization: Bearer"

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 
+from aiohttp import hdrs
 from aiohttp.web import BaseRequest, RequestPayloadError
 from msgspec import Struct
 
@@ -65,6 +66,7 @@ async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | N
     size = request.content_length
     if size is not None and size > longest:
         raise TooLarge(f"the body has {size} bytes, more than {longest}")
+    await invite(request)
     deadline_s = limits.body_timeout_s * max(1.0, (longest if size is None else size) / _QUICK_BYTES)
     chunks: list[bytes] = []
     read = 0
@@ -80,6 +82,18 @@ async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | N
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {error}") from error
     return b"".join(chunks)
+
+
+async def invite(request: BaseRequest) -> None:
+    """Tell a client that waits to be asked for its body to send it (RFC 9110, 10.1.1). Raises InvalidRequest."""
+    expected = request.headers.get(hdrs.EXPECT)
+    if expected is None:
+        return
+    if expected.lower() != "100-continue":
+        raise InvalidRequest(f"Expect: {expected} cannot be met", "leave it out")
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # What aiohttp counts here decides whether an answer has begun.
+    request.writer.output_size = 0
 
 
 def check_text(params: Struct, longest: int) -> None:

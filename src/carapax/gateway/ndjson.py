@@ -9,6 +9,7 @@ from carapax.api.services import Services
 from carapax.api.session import Session
 from carapax.errors import InvalidRequest
 from carapax.gateway.errors import TooLarge, TooSlow
+from carapax.gateway.limits import invite
 from carapax.gateway.responses import COMMON, respond_json
 
 NDJSON = "application/x-ndjson"
@@ -43,6 +44,7 @@ async def respond_import(request: web.BaseRequest, services: Services) -> web.St
 
 async def _lines(request: web.BaseRequest, timeout_s: float) -> AsyncIterator[bytes]:
     """The body's lines; each piece of it must come within `timeout_s`."""
+    await invite(request)
     rest, read = b"", 0
     while True:
         try:

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import itertools
+import resource
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -34,6 +36,7 @@ from carapax.redaction import Secret
 P = TypeVar("P", bound=Struct)
 STOP_S = 5.0
 BACKLOG = 1024
+SPARE_FILES = 1024
 _WEB = Path(__file__).parent.parent / "web"
 _NAMED = {"/rpc": ("POST",), "/ws": ("GET",), "/login": ("POST",), "/logout": ("POST",)}
 
@@ -157,7 +160,7 @@ class Gateway:
         check_json_type(request)
         raw = await read_body(request, services.config.limits)
         with self._hold(credential):
-            answer = await self._rpc.answer(raw, services, self._admitter(credential))
+            answer = await self._rpc.answer(raw, services, self._admitter(credential, counted=1))
         return respond(status=204) if answer is None else respond(answer)
 
     async def _socket(self, request: web.BaseRequest, services: Services, credential: Credential) -> web.StreamResponse:
@@ -169,7 +172,7 @@ class Gateway:
             raise InvalidRequest("this is no WebSocket handshake", "connect with the ws scheme")
         await ws.prepare(request)
         transport = request.transport
-        opened = Socket(ws, self._socket_rpc, services, self._admitter(credential))
+        opened = Socket(ws, self._socket_rpc, services, self._admitter(credential, counted=0))
         try:
             with self.held.hold(credential, opened.drop):
                 await opened.serve()
@@ -178,13 +181,15 @@ class Gateway:
                 transport.abort()
         return ws
 
-    def _admitter(self, credential: Credential) -> Callable[[Operation], None]:
-        """Checks scope and rate of each operation of an RPC request."""
+    def _admitter(self, credential: Credential, *, counted: int) -> Callable[[Operation], None]:
+        """Checks scope and rate of each operation of RPC requests, of which the first `counted` were counted before."""
         loop = asyncio.get_running_loop()
+        uncounted = itertools.count(-counted)
 
         def admit(operation: Operation) -> None:
             permit(credential.caller, operation)
-            self._authenticated.take(credential.token, loop.time(), "calls")
+            if next(uncounted) >= 0:
+                self._authenticated.take(credential.token, loop.time(), "calls")
 
         return admit
 
@@ -231,6 +236,7 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     there, Unavailable when the port is taken.
     """
     config = services.config.gateway
+    _allow_files(services.config.limits.sockets + SPARE_FILES)
     await check_bind(config, services.tokens)
     gateway = Gateway(services, local, supervise)
     runner = web.ServerRunner(Listener(gateway.handle, services.config.limits), shutdown_timeout=STOP_S)
@@ -244,6 +250,14 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
         gateway.held.drop_all()
         await runner.cleanup()
         await asyncio.wait([watching])
+
+
+def _allow_files(wanted: int) -> None:
+    """Each connection is an open file; take as many as are wanted and the system gives without asking."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, allowed), most))
 
 
 async def _listen(runner: web.ServerRunner, host: str, port: int) -> int:
