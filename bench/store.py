@@ -17,8 +17,9 @@ from carapax.messages import AssistantMessage, Sender, Text, Usage
 from carapax.store.connection import LONGEST_LOG_PAGES, Source, close, connect
 from carapax.store.journal import Journal
 from carapax.store.leases import acquire, release
-from carapax.store.migrations import migrate
+from carapax.store.migrations import MIGRATIONS, migrate
 from carapax.store.sqlite import GROUP, SQLite, open_database
+from carapax.store.writer import translated
 
 T = TypeVar("T")
 _ROUNDS = 5
@@ -101,10 +102,15 @@ async def _grouped(folder: Path) -> tuple[float, list[tuple[int, int, str]]]:
 
 
 def _bare(path: Path, kept: list[tuple[int, int, str]], group: int) -> float:
-    """Rows a second of a plain loop that commits them `group` at a time, with our settings and table."""
+    """Rows a second of a plain loop that commits them `group` at a time, with our settings and tables."""
     connection = connect(Source(path), read_only=False)
     connection.wal_autocheckpoint(LONGEST_LOG_PAGES)
-    connection.execute("CREATE TABLE events (session BIGINT, seq BIGINT, body TEXT, PRIMARY KEY (session, seq))")
+    for sql in MIGRATIONS[0]:
+        connection.execute(translated(sql))
+    for number in range(1, _WRITERS + 1):
+        connection.execute(
+            "INSERT INTO sessions VALUES (?, ?, '', '', '', 0, 0, '', '', 0, '', '', 0)", (number, str(number))
+        )
     began = time.perf_counter()
     for start in range(0, len(kept), group):
         connection.execute("BEGIN IMMEDIATE")

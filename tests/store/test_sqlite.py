@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -86,6 +87,18 @@ def test_a_second_process_may_read_beside_the_writer_and_after_it(tmp_path: Path
         return found
 
     assert run(scenario()) == [[("a",)], [("a",), ("b",)], [("a",), ("b",)]]
+
+
+def test_what_a_crash_left_in_the_log_can_be_read_without_writing(tmp_path: Path) -> None:
+    async def scenario() -> list[Row]:
+        async with opened(tmp_path / "a.db") as database:
+            await database.transact([TABLE, add("a")])
+            for suffix in ("", "-wal"):
+                shutil.copy(tmp_path / f"a.db{suffix}", tmp_path / f"crashed.db{suffix}")
+        async with opened(tmp_path / "crashed.db", read_only=True) as reading:
+            return await reading.fetch(NAMES)
+
+    assert run(scenario()) == [("a",)]
 
 
 def test_reading_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:

@@ -144,14 +144,18 @@ class SQLite:
         return self._jobs.get()
 
     def _settle(self, jobs: list[_Job], outcomes: Sequence[Outcome]) -> None:
-        for (_, future, committed), outcome in zip(jobs, outcomes, strict=True):
+        """Callers go on in a later turn of the event loop, so `committed` comes first; but should one raise, against
+        its contract, nobody waits for ever."""
+        for (_, future, _), outcome in zip(jobs, outcomes, strict=True):
+            if future.done():
+                continue
             if isinstance(outcome, list):
-                if committed is not None:
-                    committed(outcome)
-                if not future.done():
-                    future.set_result(outcome)
-            elif not future.done():
+                future.set_result(outcome)
+            else:
                 future.set_exception(outcome)
+        for (_, _, committed), outcome in zip(jobs, outcomes, strict=True):
+            if committed is not None and isinstance(outcome, list):
+                committed(outcome)
 
     def _stop(self, unfinished: list[_Job]) -> None:
         """The writer is gone: by `close`, or by a fault of ours, after which nobody may wait for ever."""
