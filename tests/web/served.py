@@ -38,7 +38,9 @@ class Process:
             self.home.config_file.write_text(config, encoding="utf-8")
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start it, unless it runs, and wait until it listens."""
+        if self._running is not None and self._running.poll() is None:
+            return
         command = [sys.executable, "-m", "carapax", "serve", "--home", str(self.home.config_dir)]
         log = (self.home.config_dir.parent / "gateway.log").open("ab")
         with log:

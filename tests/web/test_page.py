@@ -31,6 +31,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process, None
 @pytest.fixture
 def page(browser: Browser, gateway: Process) -> Generator[Browser, None, None]:
     """The page on a new session, with nothing kept from earlier."""
+    gateway.start()
     browser.forget(gateway.url)
     browser.open(gateway.url)
     browser.find(".badge", "Offline demo")
