@@ -1,11 +1,14 @@
 """The conversation at a real terminal."""
 
+import fcntl
 import os
 import pty
 import select
+import shutil
 import stat
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 
@@ -17,31 +20,45 @@ from carapax.config import Home
 WAIT_S = 20.0
 
 
+def _own_terminal() -> None:
+    """Make standard input the terminal whose Ctrl-C the process hears."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """`carapax chat` on a pseudo-terminal."""
 
     def __init__(self) -> None:
         self._ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "carapax", "chat"]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=_own_terminal
+        )
         os.close(theirs)
+        self._unread = ""
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
     def until(self, text: str) -> str:
-        """What is printed up to and with `text`."""
-        shown, deadline = "", time.monotonic() + WAIT_S
-        while text not in shown:
+        """What is printed from where the last call ended, up to and with `text`."""
+        deadline = time.monotonic() + WAIT_S
+        while text not in self._unread:
             ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"waited for {text!r}, saw {shown!r}"
-            shown += os.read(self._ours, 4096).decode()
-        return shown
+            assert ready, f"waited for {text!r}, saw {self._unread!r}"
+            self._unread += os.read(self._ours, 4096).decode()
+        before, found, self._unread = self._unread.partition(text)
+        return before + found
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
         os.close(self._ours)
+
+
+needs_bubblewrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
+)
 
 
 @pytest.fixture
@@ -64,3 +81,24 @@ def test_lines_are_answered_and_remembered_for_the_next_time(terminal: Terminal,
     history = home.data_dir / "history"
     assert "what did I say" in history.read_text()
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
+
+
+@needs_bubblewrap
+def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(terminal: Terminal) -> None:
+    terminal.until("> ")
+    terminal.type("run `echo started; sleep 60`\n")
+    terminal.until("· shell")
+    terminal.type("\x03")
+    terminal.until("(cancelled")
+    terminal.until("> ")
+    terminal.type("what did I say\n")
+    assert "sleep 60" in terminal.until("> ").split("what did I say", 1)[1]
+
+
+def test_ctrl_c_twice_leaves(terminal: Terminal) -> None:
+    terminal.until("> ")
+    terminal.type("\x03")
+    terminal.until("(Ctrl-C once more leaves)")
+    terminal.until("> ")
+    terminal.type("\x03")
+    assert terminal.process.wait(WAIT_S) == 0

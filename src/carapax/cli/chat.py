@@ -3,17 +3,17 @@
 import logging
 import sys
 from collections.abc import AsyncGenerator
+from concurrent.futures import wait
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import click
 import msgspec
 from msgspec.structs import replace
 
-from carapax.api.reply import Reply
 from carapax.cli.background import Background
 from carapax.cli.conversation import Conversation, converse
 from carapax.cli.group import home, takes_home
-from carapax.cli.keyboard import Keyboard
+from carapax.cli.keyboard import Interrupts, Keyboard
 from carapax.cli.printer import Printer
 from carapax.cli.record import open_record
 from carapax.cli.rpc import find_gateway
@@ -24,6 +24,7 @@ from carapax.configfile import first_start, load
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
 
+_GLANCE_S = 0.1
 _HELP = """\
 /new       start another session
 /sessions  list the last sessions; `carapax chat --session ID` goes on with one
@@ -46,8 +47,8 @@ def command(message: str | None, session: str, agent: str, model: str, as_json: 
     if message == "-":
         message = sys.stdin.read()
     background = Background(_open(home(), session, agent, model))
-    with background as conversation:
-        chat = Chat(background, conversation, as_json, one_shot=message is not None)
+    with Interrupts() as interrupts, background as conversation:
+        chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         if message is not None:
             sys.exit(0 if chat.say(message) else 1)
         chat.run(home())
@@ -57,15 +58,21 @@ class Chat:
     """The loop at the keyboard; `say` returns whether the answer came to its regular end."""
 
     def __init__(
-        self, background: Background[Conversation], conversation: Conversation, as_json: bool, one_shot: bool
+        self,
+        background: Background[Conversation],
+        conversation: Conversation,
+        interrupts: Interrupts,
+        as_json: bool,
+        one_shot: bool,
     ) -> None:
         self._background = background
         self._conversation = conversation
+        self._interrupts = interrupts
         self._as_json = as_json
         self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout)
 
     def run(self, home: Home) -> None:
-        keyboard = Keyboard(home.data_dir / "history")
+        keyboard = Keyboard(home.data_dir / "history", self._interrupts)
         if self._conversation.session:
             title = self._background.start(self._conversation.title()).result()
             keyboard.note(f"session {self._conversation.session} {one_line(title)}")
@@ -83,12 +90,15 @@ class Chat:
     def say(self, text: str) -> bool:
         """Ctrl-C stops the run; once more leaves."""
         saying = self._background.start(self._conversation.say(text, self._show))
-        try:
-            reply = saying.result()
-        except KeyboardInterrupt:
-            self._background.start(self._conversation.cancel())
-            reply = saying.result()
-        return _is_done(reply)
+        stopping = False
+        while not saying.done():
+            wait([saying], timeout=_GLANCE_S)
+            if self._interrupts.take():
+                if stopping:
+                    raise KeyboardInterrupt
+                stopping = True
+                self._background.start(self._conversation.cancel())
+        return saying.result().finish == "done"
 
     def _show(self, envelope: Envelope) -> None:
         if self._as_json:
@@ -113,10 +123,6 @@ class Chat:
             case other:
                 click.echo(f"there is no {clean(other)}; /help lists what there is", err=True)
         return True
-
-
-def _is_done(reply: Reply) -> bool:
-    return reply.finish == "done"
 
 
 @asynccontextmanager

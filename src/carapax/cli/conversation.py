@@ -11,7 +11,7 @@ from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError
-from carapax.events import Envelope
+from carapax.events import Envelope, RunStarted
 from carapax.store.records import SessionInfo
 
 Show = Callable[[Envelope], None]
@@ -32,10 +32,12 @@ class Conversation:
         self._agent = agent
         self._model = model
         self._watching = ""
+        self._cancelled = False
         self._clock = SystemClock()
 
     async def say(self, text: str, show: Show) -> Reply:
         """Send a message and show what happens until the run that took it has ended. Raises CarapaxError."""
+        self._cancelled = False
         await self._watch()
         params = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
         if self._model:
@@ -44,6 +46,8 @@ class Conversation:
         answering = Answering(sent.message)
         async for envelope in self._client.events():
             answering.apply(envelope)
+            if self._cancelled and isinstance(envelope.event, RunStarted):
+                await self.cancel()
             if envelope.seq > sent.seq:
                 show(envelope)
             if answering.reply is not None:
@@ -51,7 +55,8 @@ class Conversation:
         raise CarapaxError("the events ended before the run did")
 
     async def cancel(self) -> None:
-        """Stop the run that is under way, if any; `say` then returns as soon as it has stopped."""
+        """Stop the run that is under way, or is about to begin; `say` then returns as soon as it has stopped."""
+        self._cancelled = True
         if self.session:
             await self._client.send("session.cancel", {"session": self.session})
 

@@ -1,11 +1,14 @@
-"""Lines typed at the keyboard, with a history that is kept."""
+"""Lines typed at the keyboard, with a history that is kept; and Ctrl-C."""
 
 import contextlib
 import os
 import readline
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import click
 
@@ -14,11 +17,49 @@ from carapax.cli.terminal import dim
 _HISTORY_LINES = 1000
 
 
+class Interrupts:
+    """Ctrl-C interrupts only what is typed; at any other moment it is noted and asked for, because an exception out of
+    nowhere could leave a lock taken. Entered in the main thread."""
+
+    def __init__(self) -> None:
+        self._typing = False
+        self._noted = False
+
+    def __enter__(self) -> "Interrupts":
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def take(self) -> bool:
+        """Whether Ctrl-C came since this was last asked."""
+        noted, self._noted = self._noted, False
+        return noted
+
+    @contextmanager
+    def typing(self) -> Iterator[None]:
+        """Ctrl-C raises KeyboardInterrupt here."""
+        self._typing = True
+        try:
+            yield
+        finally:
+            self._typing = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._typing:
+            raise KeyboardInterrupt
+        self._noted = True
+
+
 class Keyboard:
     """Without a terminal it reads lines of standard input, without a prompt and without a history."""
 
-    def __init__(self, history: Path) -> None:
+    def __init__(self, history: Path, interrupts: Interrupts) -> None:
         self._history = history
+        self._interrupts = interrupts
         self._terminal = sys.stdin.isatty() and sys.stdout.isatty()
 
     def note(self, text: str) -> None:
@@ -31,7 +72,8 @@ class Keyboard:
         interrupted = False
         while True:
             try:
-                line = input("> " if self._terminal else "").strip()
+                with self._interrupts.typing():
+                    line = input("> " if self._terminal else "").strip()
             except EOFError:
                 self.note("")
                 return

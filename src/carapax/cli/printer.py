@@ -1,5 +1,6 @@
 """Prints a run as it happens: the answer as it streams, each tool call as one line."""
 
+import shutil
 import sys
 from typing import TextIO
 
@@ -28,6 +29,7 @@ class Printer:
         self._streamed = ""
         self._thinking = False
         self._line_open = False
+        self._passing = False
 
     def show(self, envelope: Envelope) -> None:
         match envelope.event:
@@ -45,6 +47,7 @@ class Printer:
                 self._streamed = ""
             case ToolCalled(call=call):
                 self._calls[call.id] = call
+                self._show_running(call)
             case ToolReturned(result=result):
                 call = self._calls.pop(result.call_id, ToolCall(result.call_id, result.name, ""))
                 outcome = ("failed: " if result.is_error else "") + one_line(result.text, 80)
@@ -74,12 +77,24 @@ class Printer:
         self._end_line()
         self._put(self._aside, dim(text, self._aside.isatty()) + "\n")
 
+    def _show_running(self, call: ToolCall) -> None:
+        """On a terminal, a line that the next thing printed takes the place of."""
+        if self._aside.isatty():
+            self._end_line()
+            width = shutil.get_terminal_size().columns - 1
+            self._put(self._aside, dim(one_line(f"· {call.name} {call.arguments}", width), True))
+            self._passing = True
+
     def _end_line(self) -> None:
         if self._line_open:
             self._put(self._aside if self._thinking else self._answer, "\n")
         self._line_open = self._thinking = False
 
     def _put(self, stream: TextIO, text: str) -> None:
+        if self._passing:
+            self._passing = False
+            self._aside.write("\r\x1b[K")
+            self._aside.flush()
         encoding = stream.encoding or "utf-8"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
