@@ -85,9 +85,9 @@ def _copy(path: Path, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
-def test_no_single_failure_of_the_disk_loses_what_was_acknowledged(tmp_path: Path, error: type[apsw.Error]) -> None:
+def test_no_single_failure_of_the_disk_loses_what_was_acknowledged(quick_disk: Path, error: type[apsw.Error]) -> None:
     with faulty_disk() as disk:
-        run(sweep(tmp_path, disk, error))
+        run(sweep(quick_disk, disk, error))
 
 
 def test_what_a_failed_sync_was_told_of_does_not_come_back_after_a_crash(tmp_path: Path) -> None:

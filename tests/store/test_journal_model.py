@@ -48,7 +48,8 @@ class JournalMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._folder = Path(tempfile.mkdtemp())
+        memory = Path("/dev/shm")
+        self._folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         self._clock = FakeClock()
         self._model: dict[str, list[Envelope]] = {}
         self._accepted: set[str] = set()
