@@ -75,6 +75,7 @@ def test_an_interrupted_run_is_remembered_until_it_is_resumed() -> None:
     assert folded(start, RunFinished("interrupted")).interrupted == ("r", start)
     assert folded(start, RunFinished("done")).interrupted is None
     assert folded(start, RunFinished("interrupted"), RunStarted("main", "x/y", (), "r", 2)).interrupted is None
+    assert folded(start, RunFinished("interrupted"), RunFinished("cancelled")).interrupted is None
 
 
 def test_compaction_replaces_what_came_before_and_leaves_the_rest_whole() -> None:

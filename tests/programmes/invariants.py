@@ -127,7 +127,7 @@ def _runs_end(journal: list[Envelope]) -> Iterator[str]:
                     yield f"run {interrupted} was interrupted and never resumed"
                 running, interrupted = envelope.run, ""
             case RunFinished(reason=reason):
-                if envelope.run != running:
+                if envelope.run != (running or interrupted):
                     yield f"run {envelope.run} finished during run {running or 'none'}"
                 running, interrupted = "", envelope.run if reason == "interrupted" else ""
             case ModelResponded() | ToolCalled() | Steered() if envelope.run != running:

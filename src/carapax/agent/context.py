@@ -143,8 +143,7 @@ class Transcript:
             self._asked, self._returned = (), {}
 
     def _finish_run(self, event: RunFinished, envelope: Envelope) -> None:
-        if event.reason == "interrupted" and self.run is not None:
-            self.interrupted = (self.run_id, self.run)
+        self.interrupted = (self.run_id, self.run) if self.run and event.reason == "interrupted" else None
         self.run, self.run_id = None, ""
         self.running.clear()
 

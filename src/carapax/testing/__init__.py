@@ -1,19 +1,23 @@
 """Test doubles for whoever builds on Carapax, and the rules that providers and channels keep.
 
-`FakeClock`, `ScriptedProvider` and `MemoryChannel` stand in for time, a model and a chat platform. `ProviderContract`
-and `ChannelContract` are test classes to inherit from. A whole gateway in deterministic simulation is in
-`carapax.testing.simulation`.
+`FakeClock`, `ScriptedProvider`, `MemoryChannel` and `MemorySandbox` stand in for time, a model, a chat platform and
+files. `ProviderContract` and `ChannelContract` are test classes to inherit from. `carapax.testing.gateway` opens a whole
+gateway for a test, `carapax.testing.simulation` runs one in virtual time.
 """
 
 from carapax.testing.channel import ChannelContract, MemoryChannel
 from carapax.testing.clock import FakeClock
+from carapax.testing.models import OneProvider
 from carapax.testing.provider import Answer, Pause, ProviderContract, Script, ScriptedProvider, call
+from carapax.testing.sandbox import MemorySandbox
 
 __all__ = [
     "Answer",
     "ChannelContract",
     "FakeClock",
     "MemoryChannel",
+    "MemorySandbox",
+    "OneProvider",
     "Pause",
     "ProviderContract",
     "Script",
