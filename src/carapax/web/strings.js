@@ -100,7 +100,7 @@ const en = {
   "todo-failed": "Send the message again, or say it in another way.",
   "todo-limit": "Send “go on” to let the agent continue.",
   "todo-loop": "Say what it should do differently.",
-  "todo-interrupted": "What was kept is above. Send the message again to go on.",
+  "todo-interrupted": "What was kept is above. It goes on by itself below.",
 
   "view-chat": "Conversation",
   "view-timeline": "Timeline",

@@ -240,7 +240,7 @@ class NoticeItem {
     const todo = t(`todo-${code}`);
     const known = facts?.length ? h("ul", null, facts.map((fact) => h("li", null, fact))) : null;
     const more = summary && h("details", null, h("summary", null, t("summed-up")), h("p", null, summary), known);
-    const canRepeat = this.again && ["failed", "interrupted"].includes(code);
+    const canRepeat = this.again && code === "failed";
     this.element.className = `notice ${tone}`;
     if (tone === "error") this.element.setAttribute("role", "alert");
     this.element.replaceChildren(
