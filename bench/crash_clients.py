@@ -45,6 +45,10 @@ class Crowd:
         return self.platform.taken
 
     @property
+    def refused(self) -> dict[str, Sent]:
+        return {}
+
+    @property
     def attempts(self) -> Counter[str]:
         return self.platform.attempts
 

@@ -42,6 +42,8 @@ class Seen(Protocol):
     @property
     def taken(self) -> Mapping[str, Reply]: ...
     @property
+    def refused(self) -> Mapping[str, Reply]: ...
+    @property
     def attempts(self) -> Mapping[str, int]: ...
     @property
     def effects(self) -> Mapping[tuple[str, str], int]: ...
@@ -161,15 +163,19 @@ def _replies(seen: Seen, record: Record) -> Iterator[str]:
     for conversation, journals in conversations.items():
         told = [reply.text for reply in seen.taken.values() if reply.conversation == conversation]
         said = [[text for text in map(_spoken, journal) if text] for journal in journals]
-        if Counter(told) != Counter(chain(*said)) or not all(_in_turn(texts, told) for texts in said):
+        refused = [reply.text for reply in seen.refused.values() if reply.conversation == conversation]
+        if Counter(told + refused) != Counter(chain(*said)) or not all(
+            _in_turn(texts, told, refused) for texts in said
+        ):
             yield f"{conversation}: its sessions said {said} and it was told {told}"
         keys = Counter(key for key, reply in seen.taken.items() if reply.conversation == conversation)
         events = [envelope.event for envelope in chain(*journals)]
         sent = Counter(event.key for event in events if isinstance(event, MessageSent))
         if sent != keys:
             yield f"{conversation}: {keys.total()} replies were taken, {sent.total()} recorded as sent"
-        if any(isinstance(event, SendFailed) for event in events):
-            yield f"{conversation}: a reply was given up"
+        given_up = Counter(event.key for event in events if isinstance(event, SendFailed))
+        if given_up != Counter(key for key, reply in seen.refused.items() if reply.conversation == conversation):
+            yield f"{conversation}: {len(refused)} replies were refused, {given_up.total()} recorded as given up"
     for key, times in seen.attempts.items():
         if times > MOST_ATTEMPTS:
             yield f"reply {key} was tried {times} times"
@@ -178,10 +184,10 @@ def _replies(seen: Seen, record: Record) -> Iterator[str]:
             yield f"{call_id} took effect {times} times"
 
 
-def _in_turn(texts: list[str], told: list[str]) -> bool:
-    """Whether the texts are among what was told, in this order."""
+def _in_turn(texts: list[str], told: list[str], refused: list[str]) -> bool:
+    """Whether the texts are among what was told, in this order, but for those that were refused."""
     rest = iter(told)
-    return all(text in rest for text in texts)
+    return all(text in refused or text in rest for text in texts)
 
 
 def _spoken(envelope: Envelope) -> str:

@@ -15,6 +15,7 @@ from carapax.events import (
     Envelope,
     Kept,
     RunFinished,
+    SendFailed,
     Steered,
     ToolCalled,
     ToolReturned,
@@ -23,6 +24,7 @@ from carapax.messages import Inbound, Outbound
 from carapax.sessions import delivery, session
 from carapax.store import journal, leases, records
 from carapax.store.database import Statement
+from carapax.store.outbox import buried
 from carapax.testing.simulated_database import SimulatedDatabase, Waiting
 from tests.programmes.simulated_gateway import Planted
 from tests.programmes.world import WorldChannel
@@ -197,6 +199,16 @@ def replies_overtake_each_other(patch: pytest.MonkeyPatch) -> Planted:
     return Planted()
 
 
+def given_up_in_two_steps(patch: pytest.MonkeyPatch) -> Planted:
+    async def give_up(self: delivery.Delivery, queued: Any, error: CarapaxError) -> None:
+        key = queued.message.key
+        await self._journal._database.transact([buried(key, str(error))])
+        await self._journal.append(queued.session, SendFailed(key, str(error)))
+
+    patch.setattr(delivery.Delivery, "_give_up", give_up)
+    return Planted()
+
+
 PLANTS: tuple[Plant, ...] = (
     acknowledged_before_commit,
     acknowledged_before_submit,
@@ -212,4 +224,5 @@ PLANTS: tuple[Plant, ...] = (
     results_dropped_by_the_fold,
     replies_kept_after_their_cause,
     replies_overtake_each_other,
+    given_up_in_two_steps,
 )

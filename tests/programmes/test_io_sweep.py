@@ -53,6 +53,10 @@ class Conversation:
         return {message.key: message for message in self.channel.sent}
 
     @property
+    def refused(self) -> dict[str, Outbound]:
+        return {}
+
+    @property
     def attempts(self) -> Counter[str]:
         return Counter(message.key for message in self.channel.attempts)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carapax.contracts import ChannelLimits, Effect, Provider, Submit, ToolContext
-from carapax.errors import CarapaxError, ModelUnavailable, Unavailable
+from carapax.errors import CarapaxError, InvalidRequest, ModelUnavailable, Unavailable
 from carapax.events import Delta, Rerun, TextDelta, ToolArgumentsDelta
 from carapax.messages import (
     AssistantMessage,
@@ -54,6 +54,7 @@ class World:
     acknowledged: dict[str, Receipt] = field(default_factory=dict)
     waiting: dict[str, list[Inbound]] = field(default_factory=dict)
     taken: dict[str, Outbound] = field(default_factory=dict)
+    refused: dict[str, Outbound] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     effects: Counter[tuple[str, str]] = field(default_factory=Counter)
     malformed: list[str] = field(default_factory=list)
@@ -123,6 +124,9 @@ class WorldChannel:
         world.attempts[message.key] += 1
         await world.delay(0.3)
         world.reach(self.life)
+        if message.key in world.refused or (message.key not in world.taken and world.unlucky(0.02)):
+            world.refused[message.key] = message
+            raise InvalidRequest("the platform refuses this for good")
         if world.unlucky(0.1):
             raise Unavailable("the platform is down")
         if world.unlucky(0.02):

@@ -4,7 +4,7 @@ import pytest
 
 from carapax.messages import Outbound
 from carapax.store.database import Unexpected
-from carapax.store.outbox import Outbox, Queued, enqueue, sent
+from carapax.store.outbox import Outbox, Queued, buried, enqueue, sent
 from tests.running import run
 from tests.store.opened import opened_database
 
@@ -71,7 +71,7 @@ def test_a_buried_message_is_kept_with_its_error_and_holds_nothing_back(tmp_path
             outbox = Outbox(database)
             await database.transact([enqueue(reply(key), "s", 100) for key in "ab"])
             await outbox.postpone("a", 160, "no answer")
-            await outbox.bury("a", "the room is gone")
+            await database.transact([buried("a", "the room is gone")])
             assert await outbox.due("chat", 200, 10) == [Queued(reply("b"), "s", 0)]
             assert await outbox.next_due_at("chat") == 100
             assert await database.fetch("SELECT key, attempts, error, buried FROM outbox WHERE key = 'a'") == [

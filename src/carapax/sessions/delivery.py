@@ -11,7 +11,7 @@ from carapax.events import Kept, MessageSent, ModelResponded, RunFinished, SendF
 from carapax.messages import Outbound
 from carapax.store.database import Statement
 from carapax.store.journal import Journal
-from carapax.store.outbox import Outbox, Queued, enqueue, sent
+from carapax.store.outbox import Outbox, Queued, buried, enqueue, sent
 from carapax.text import split_text
 
 log = logging.getLogger(__name__)
@@ -107,8 +107,8 @@ class Delivery:
 
     async def _give_up(self, queued: Queued, error: CarapaxError) -> None:
         log.error("reply %s was not delivered: %s", queued.message.key, error)
-        await self._outbox.bury(queued.message.key, str(error))
-        await self._journal.append(queued.session, SendFailed(queued.message.key, str(error)))
+        failed = SendFailed(queued.message.key, str(error))
+        await self._journal.append(queued.session, failed, also=[buried(failed.key, failed.error)])
 
 
 async def _in_time(channel: Channel, message: Outbound) -> str:

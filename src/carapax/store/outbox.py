@@ -35,6 +35,12 @@ def sent(key: str) -> Statement:
     return Statement("DELETE FROM outbox WHERE key = $1", (key,), expect=1)
 
 
+def buried(key: str, error: str) -> Statement:
+    """Never try a message again; its row stays, with the error, for a person to see. Commit it with `SendFailed`."""
+    sql = "UPDATE outbox SET buried = 1, attempts = attempts + 1, error = $2 WHERE key = $1"
+    return Statement(sql, (key, error), expect=1)
+
+
 class Outbox:
     """The messages that wait. Those of one conversation go out in the order they were kept: one that was postponed
     holds back those after it, one that was buried does not."""
@@ -68,8 +74,3 @@ class Outbox:
         """Try again at `until`."""
         sql = "UPDATE outbox SET next_at = $2, attempts = attempts + 1, error = $3 WHERE key = $1"
         await self._database.transact([Statement(sql, (key, until, error))])
-
-    async def bury(self, key: str, error: str) -> None:
-        """Never try again; the row stays, with its error, for a person to see."""
-        sql = "UPDATE outbox SET buried = 1, attempts = attempts + 1, error = $2 WHERE key = $1"
-        await self._database.transact([Statement(sql, (key, error))])

@@ -1,8 +1,8 @@
 """Test doubles for whoever builds on Carapax, and the rules that providers and channels keep.
 
 `FakeClock`, `ScriptedProvider`, `MemoryChannel` and `MemorySandbox` stand in for time, a model, a chat platform and
-files. `ProviderContract` and `ChannelContract` are test classes to inherit from. `carapax.testing.gateway` opens a whole
-gateway for a test, `carapax.testing.simulation` runs one in virtual time.
+files. `ProviderContract` and `ChannelContract` are test classes to inherit from. `carapax.testing.gateway` opens a
+whole gateway for a test, `carapax.testing.simulation` runs one in virtual time.
 """
 
 from carapax.testing.channel import ChannelContract, MemoryChannel
