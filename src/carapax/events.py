@@ -19,7 +19,7 @@ def _kind(name: str) -> str:
     return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-class _Event(Struct, frozen=True, tag_field="kind", tag=_kind, omit_defaults=True):
+class _Event(Struct, frozen=True, tag_field="kind", tag=_kind, omit_defaults=True, gc=False):
     pass
 
 
@@ -172,7 +172,7 @@ Streamed = TextDelta | ThinkingDelta | ToolArgumentsDelta | ToolProgress | Strea
 Event = Kept | Streamed
 
 
-class Envelope(Struct, frozen=True, omit_defaults=True):
+class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
     """An event in its place. A streamed event carries the `seq` of the kept event before it. `at` is in seconds
     since 1970."""
 
