@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -169,7 +170,7 @@ async def rehearse(rounds: int, seed: int, home: Path, *, control: bool = False)
         model.forget()
         await stack.enter_async_context(model)
         address = await stack.enter_async_context(serving(platform))
-        port = chance.randint(20_000, 30_000)
+        port = _free_port(chance)
         crowd.url = f"http://127.0.0.1:{port}"
         _configure(home, port=port, model=model.url, platform=address, hasty=control, queue=chance.choice(QUEUES))
         gateway = Gateway(home, port, crowd, figures)
@@ -187,6 +188,15 @@ async def rehearse(rounds: int, seed: int, home: Path, *, control: bool = False)
 
 
 QUEUES = ("steer", "followup", "collect")
+
+
+def _free_port(chance: random.Random) -> int:
+    """Below those that the system gives to outgoing connections, which could take it while the gateway is down."""
+    while True:
+        port = chance.randint(20_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _configure(home: Path, *, hasty: bool, **settings: object) -> None:

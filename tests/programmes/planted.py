@@ -191,9 +191,11 @@ def replies_kept_after_their_cause(patch: pytest.MonkeyPatch) -> Planted:
 
 
 def replies_overtake_each_other(patch: pytest.MonkeyPatch) -> Planted:
-    async def in_no_order(self: delivery.Delivery, channel: Any, queue: list[Any]) -> None:
+    async def in_no_order(self: delivery.Delivery, channel: Any, queue: list[Any], sending: set[str]) -> None:
         for queued in queue:
             await self._send(channel, queued)
+        sending.discard(queue[0].message.conversation)
+        self.wake(channel.name)
 
     patch.setattr(delivery.Delivery, "_send_in_order", in_no_order)
     return Planted()

@@ -1,5 +1,7 @@
+import asyncio
 from pathlib import Path
 
+from carapax.messages import Outbound
 from carapax.testing import MemoryChannel
 from tests.running import run
 from tests.sessions.opened import opened
@@ -28,5 +30,32 @@ def test_a_failure_is_told_on_the_platform_it_came_from(tmp_path: Path) -> None:
         async with opened(tmp_path, [], channels=[channel]):
             await channel.say("hello")
             assert (await channel.reply()).text.startswith("[failed] the script has no answer left")
+
+    run(scenario())
+
+
+class Half(MemoryChannel):
+    """Takes nothing for one conversation, and says neither yes nor no."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def send(self, message: Outbound) -> str:
+        if message.conversation == "stuck":
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().send(message)
+
+
+def test_a_conversation_that_is_stuck_holds_no_other_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        channel = Half()
+        async with opened(tmp_path, ["one", "two", "three"], channels=[channel]):
+            await channel.say("hello", conversation="stuck")
+            await channel.asked.wait()
+            for answer in ("two", "three"):
+                await channel.say("hello", conversation="home")
+                assert (await channel.reply()).text == answer
 
     run(scenario())

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from carapax.clock import Clock
 from carapax.contracts import Channel, Supervise
@@ -17,6 +18,7 @@ from carapax.text import split_text
 log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 300.0
 LONGEST_SEND_S = 60.0
+AT_ONCE = 1000
 TRIES = 40
 
 
@@ -59,34 +61,43 @@ class Delivery:
     async def run(self, name: str) -> None:
         """Send what the channel's outbox holds, until cancelled."""
         wake = self._wake[name]
-        while True:
-            wake.clear()
-            try:
-                await self._send_due(name)
-                due_at = await self._outbox.next_due_at(name)
-            except* StoreError as errors:
-                log.warning("outbox of %s: %s", name, errors.exceptions[0])
-                due_at = self._clock.now() + FIRST_WAIT_S
-            wait = None if due_at is None else max(0.01, due_at - self._clock.now())
-            try:
-                async with asyncio.timeout(wait):
-                    await wake.wait()
-            except TimeoutError:
-                pass
+        sending: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                wake.clear()
+                try:
+                    for conversation, queue in (await self._due(name, sending)).items():
+                        sending.add(conversation)
+                        group.create_task(self._send_in_order(self._channels[name], queue, sending))
+                    due_at = await self._outbox.next_due_at(name)
+                except StoreError as error:
+                    log.warning("outbox of %s: %s", name, error)
+                    due_at = self._clock.now() + FIRST_WAIT_S
+                shortest = FIRST_WAIT_S if sending else 0.01
+                wait = None if due_at is None else max(shortest, due_at - self._clock.now())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await wake.wait()
 
-    async def _send_due(self, name: str) -> None:
-        while rows := await self._outbox.due(name, self._clock.now(), 100):
-            conversations: dict[str, list[Queued]] = {}
-            for queued in rows:
+    async def _due(self, name: str, sending: set[str]) -> dict[str, list[Queued]]:
+        """What may be sent now, by conversation, except to those that are being sent to."""
+        conversations: dict[str, list[Queued]] = {}
+        for queued in await self._outbox.due(name, self._clock.now(), AT_ONCE):
+            if queued.message.conversation not in sending:
                 conversations.setdefault(queued.message.conversation, []).append(queued)
-            async with asyncio.TaskGroup() as group:
-                for queue in conversations.values():
-                    group.create_task(self._send_in_order(self._channels[name], queue))
+        return conversations
 
-    async def _send_in_order(self, channel: Channel, queue: list[Queued]) -> None:
-        for queued in queue:
-            if not await self._send(channel, queued):
-                return
+    async def _send_in_order(self, channel: Channel, queue: list[Queued], sending: set[str]) -> None:
+        try:
+            for queued in queue:
+                if not await self._send(channel, queued):
+                    break
+        except StoreError as error:
+            log.warning("outbox of %s: %s", channel.name, error)
+            await asyncio.sleep(FIRST_WAIT_S)
+        finally:
+            sending.discard(queue[0].message.conversation)
+            self._wake[channel.name].set()
 
     async def _send(self, channel: Channel, queued: Queued) -> bool:
         """Whether the next reply of the conversation may follow."""
