@@ -1,5 +1,6 @@
 """Commands in namespaces of their own."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -186,6 +187,23 @@ def test_commands_die_with_the_gateway(tmp_path: Path) -> None:
         gateway.kill()
     give_up = time.monotonic() + 10
     while running("sleep 4848"):
+        assert time.monotonic() < give_up
+
+
+def test_a_command_cancelled_at_any_moment_of_its_start_leaves_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Bubblewrap(Config(), tmp_path / "w") as sandbox:
+            for number in range(40):
+                command = asyncio.get_running_loop().create_task(
+                    sandbox.exec(["sleep", "5959"], timeout_s=60, max_output=9)
+                )
+                await asyncio.wait([command], timeout=number * 0.0006)
+                command.cancel()
+                await asyncio.wait([command])
+
+    run(scene())
+    give_up = time.monotonic() + 10
+    while running("sleep 5959"):
         assert time.monotonic() < give_up
 
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -208,9 +209,11 @@ def _remedy(said: str, as_root: bool) -> str:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """The first process of the namespace dies with bwrap, and everything else in it with that."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    """The first process of the namespace dies with bwrap, and everything else in it with that. In the moment before it
+    is bound to bwrap's life it is still of the group that was started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _signalled(execution: Execution) -> Execution:
