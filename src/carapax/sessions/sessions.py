@@ -127,9 +127,14 @@ class Sessions:
         return await self._around.journal.session(session)
 
     async def fork(self, session: str, at: int | None = None) -> SessionInfo:
-        """Copy a session's first `at` events, or all, into a new session. Raises NotFound, InvalidRequest."""
+        """Copy a session's first `at` events, or all, into a new session, which answers messages that waited there.
+
+        Raises NotFound, InvalidRequest.
+        """
         info = await self._around.journal.session(session)
-        return await self._around.journal.fork(session, info.seq if at is None else at, self._around.clock.new_id())
+        copy = await self._around.journal.fork(session, info.seq if at is None else at, self._around.clock.new_id())
+        (await self._session(copy.id)).wake()
+        return copy
 
     async def rename(self, session: str, title: str) -> SessionInfo:
         """Give a session a title. Raises NotFound, InvalidRequest."""
