@@ -7,6 +7,7 @@ from carapax.cli.record import Record, open_record
 from carapax.cli.serving import Serving
 from carapax.cli.stored import Stored
 from carapax.config import Home
+from carapax.configfile import load
 from carapax.errors import CarapaxError, NotFound
 from carapax.events import Envelope
 from tests.cli.conftest import Run
@@ -42,6 +43,20 @@ def test_a_running_gateway_is_asked(home: Home, gateway: Serving, run: Run) -> N
     record = open_record(home)
     assert isinstance(record, Asked)
     check(record, record.sessions(1)[0].id)
+
+
+def test_a_session_larger_than_any_other_request_goes_through_a_running_gateway(
+    home: Home, gateway: Serving, run: Run
+) -> None:
+    assert run("chat", "-m", "hello").exit_code == 0
+    record = open_record(home)
+    first, second, *_ = record.export(record.sessions(1)[0].id).splitlines(keepends=True)
+    said = second.replace(b'"hello"', b'"%s"' % (b"hello " * 10_000))
+    lines = first + b"".join(said.replace(b'"seq":2', b'"seq":%d' % seq) for seq in range(2, 42))
+    assert len(lines) > load(home).limits.body_bytes * 2
+    copy = record.import_(lines)
+    assert copy.seq == 41
+    assert len(record.export(copy.id)) > len(lines) // 2
 
 
 def test_without_a_gateway_the_database_is_read(home: Home, run: Run) -> None:

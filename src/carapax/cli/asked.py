@@ -21,10 +21,6 @@ class _Events(Struct):
     seq: int
 
 
-class _Exported(Struct):
-    jsonl: str
-
-
 class _Created(Struct):
     token: Token
     secret: str
@@ -38,6 +34,7 @@ class Asked:
     """The record as the running gateway tells it."""
 
     def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
         self._call = gateway.call
 
     def sessions(self, limit: int) -> list[SessionInfo]:
@@ -56,10 +53,10 @@ class Asked:
         return self._call("session.fork", params, SessionInfo)
 
     def export(self, session: str) -> bytes:
-        return self._call("session.export", {"session": session}, _Exported).jsonl.encode()
+        return self._gateway.export(session)
 
     def import_(self, lines: bytes) -> SessionInfo:
-        return self._call("session.import", {"jsonl": lines.decode()}, SessionInfo)
+        return self._gateway.import_(lines)
 
     def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
         created = self._call("token.create", {"name": name, "scopes": scopes}, _Created)

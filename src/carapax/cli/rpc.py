@@ -2,16 +2,18 @@
 
 import socket
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from carapax.config import Home
 from carapax.errors import CarapaxError, Unavailable
+from carapax.store.records import SessionInfo
 
 T = TypeVar("T")
 _TIMEOUT_S = 60.0
+_LINES = "application/x-ndjson"
 
 
 class Running(Struct, frozen=True):
@@ -35,6 +37,13 @@ class RpcError(Struct, frozen=True):
 
     def told(self) -> CarapaxError:
         return CarapaxError(self.message, self.data.hint)
+
+
+class _Problem(Struct, frozen=True):
+    """A refusal over REST (RFC 9457)."""
+
+    detail: str = "the gateway refused"
+    hint: str = ""
 
 
 class Gateway:
@@ -63,15 +72,34 @@ class Gateway:
         except OSError:
             return False
 
+    def export(self, session: str) -> bytes:
+        """A session as JSON lines, however long. Raises as `call` does."""
+        return self._exchange("GET", f"/api/sessions/{quote(session, safe='')}/export", b"", {"Accept": _LINES})
+
+    def import_(self, lines: bytes) -> SessionInfo:
+        """Make a session of JSON lines, up to 64 MB. Raises as `call` does."""
+        answer = self._exchange("POST", "/api/imports", lines, {"Content-Type": _LINES})
+        return msgspec.json.decode(answer, type=SessionInfo)
+
     def _post(self, path: str, body: bytes) -> bytes:
+        return self._request("POST", path, body, {"Content-Type": "application/json"})[1]
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        status, answer = self._request(method, path, body, headers)
+        if status >= 400:
+            problem = msgspec.json.decode(answer, type=_Problem)
+            raise CarapaxError(problem.detail, problem.hint)
+        return answer
+
+    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         import http.client
 
         address = urlsplit(self.running.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT_S)
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.running.token}"}
         try:
-            connection.request("POST", path, body, headers)
-            return connection.getresponse().read()
+            connection.request(method, path, body, {**headers, "Authorization": f"Bearer {self.running.token}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"the gateway at {self.running.url} does not answer: {error}") from error
         finally:
