@@ -1,9 +1,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from carapax.agent.context import UNKNOWN_OUTCOME
+from carapax.config import AgentConfig, Config
+from carapax.errors import NotFound
 from carapax.events import ModelResponded, Rerun, RunFinished, RunStarted, ToolCalled, ToolReturned
-from carapax.messages import ToolResult
+from carapax.messages import Inbound, Sender, ToolResult
 from carapax.sessions.session import ATTEMPTS
 from carapax.testing import MemoryChannel, Pause, call
 from tests.agent.running import FunctionTool
@@ -120,5 +124,27 @@ def test_a_reply_that_was_not_sent_is_sent_after_a_restart_and_only_once(tmp_pat
             await channel.say("again")
             assert (await channel.reply(10)).text == "another"
         assert [message.text for message in channel.sent] == ["the answer", "another"]
+
+    run(scenario())
+
+
+def test_sessions_of_an_agent_that_was_taken_out_are_told_so_and_keep_nobody_from_starting(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        agents = {"main": AgentConfig(sandbox="bubblewrap"), "other": AgentConfig(sandbox="bubblewrap")}
+        inbound = Inbound("test", "", Sender("ann"), "hello")
+        pause = Pause()
+        async with opened(tmp_path, [pause], config=Config(agents=agents)) as gateway:
+            session = (await gateway.sessions.submit(inbound, agent="other")).session
+            await pause.reached()
+        async with opened(tmp_path, []) as gateway:
+            told = "there is no agent 'other' any more (configure it again, or start a new session)"
+            failed = RunFinished("failed", told)
+            await gateway.until(session, lambda kept: kept.event == failed)
+            seq = (await gateway.journal.session(session)).seq
+            await gateway.say("are you there", session)
+            assert (await gateway.finished(session, seq)).event == failed
+            with pytest.raises(NotFound):
+                await gateway.sessions.execute("shell", {}, session=session)
+            assert (await gateway.sessions.end(session)).state == "ended"
 
     run(scenario())

@@ -9,6 +9,7 @@ from carapax.events import (
     ModelResponded,
     RunFinished,
     RunStarted,
+    SessionEnded,
     SessionStarted,
     StateChanged,
     Steered,
@@ -20,6 +21,7 @@ from carapax.testing import Pause, call
 from tests.agent.running import FunctionTool
 from tests.running import run
 from tests.sessions.opened import opened
+from tests.store.opened import opened_journal
 
 ECHO = FunctionTool("echo", lambda given: f"you said {given.get('text')}")
 
@@ -134,5 +136,94 @@ def test_a_person_runs_a_tool_and_it_is_journaled(tmp_path: Path) -> None:
             await gateway.say("and now you", session)
             await gateway.finished(session, len(kinds))
             assert gateway.provider.requests[0].messages == (UserMessage("and now you", "ann"),)
+
+    run(scenario())
+
+
+def test_a_tool_whose_caller_goes_away_is_stopped_and_the_session_goes_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        started = asyncio.Event()
+
+        async def work(given: object) -> str:
+            started.set()
+            await asyncio.Event().wait()
+            return "never"
+
+        async with opened(tmp_path, [], tools=[FunctionTool("work", work), ECHO]) as gateway:
+            session = (await gateway.sessions.create()).id
+            caller = asyncio.get_running_loop().create_task(gateway.sessions.execute("work", {}, session=session))
+            await started.wait()
+            caller.cancel()
+            await asyncio.wait([caller])
+            assert caller.cancelled() and gateway.sessions.running() == ()
+            assert [type(event) for event in (await gateway.events(session))[-2:]] == [ToolReturned, RunFinished]
+            assert (await gateway.sessions.execute("echo", {"text": "x"}, session=session))[1].text == "you said x"
+
+    run(scenario())
+
+
+def test_a_tool_that_a_person_runs_can_be_cancelled(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        started = asyncio.Event()
+
+        async def work(given: object) -> str:
+            started.set()
+            await asyncio.Event().wait()
+            return "never"
+
+        async with opened(tmp_path, [], tools=[FunctionTool("work", work)]) as gateway:
+            session = (await gateway.sessions.create()).id
+            caller = asyncio.get_running_loop().create_task(gateway.sessions.execute("work", {}, session=session))
+            await started.wait()
+            assert gateway.sessions.running() == (session,)
+            assert await gateway.sessions.cancel(session)
+            _, result = await caller
+            assert result.is_error and "unknown" in result.text
+            assert not await gateway.sessions.cancel(session)
+            assert (await gateway.journal.session(session)).state == "idle"
+
+    run(scenario())
+
+
+def test_a_tool_that_cannot_be_called_like_this_leaves_no_session(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, [], tools=[ECHO]) as gateway:
+            with pytest.raises(NotFound):
+                await gateway.sessions.execute("eco", {})
+            with pytest.raises(InvalidRequest):
+                await gateway.sessions.execute("echo", {"number": "many"})
+            assert await gateway.journal.sessions() == []
+
+    run(scenario())
+
+
+def test_a_gateway_that_stops_right_after_a_cancel_begins_no_further_run(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        pause = Pause()
+        agent = AgentConfig(sandbox="bubblewrap", queue="followup")
+        async with opened(tmp_path, [(pause, "one"), "two"], agent=agent) as gateway:
+            session = await gateway.say("1")
+            await pause.reached()
+            await gateway.say("2", session)
+            await gateway.sessions.cancel(session)
+        assert len(gateway.provider.requests) == 1
+
+    run(scenario())
+
+
+def test_a_run_that_waits_to_go_on_does_not_in_a_session_that_has_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, [Pause()]) as gateway:
+            session = await gateway.say("1")
+            await gateway.until(session, lambda envelope: isinstance(envelope.event, RunStarted))
+        async with opened_journal(tmp_path / "data" / "carapax.db") as journal:
+            (started,) = [one for one in await journal.read(session) if isinstance(one.event, RunStarted)]
+            await journal.append(session, RunFinished("interrupted"), run=started.run, fence=started.run)
+            await journal.append(session, SessionEnded("enough"))
+        async with opened(tmp_path, ["late"]) as gateway:
+            for _ in range(20):
+                await gateway.journal.head(session)
+                assert gateway.sessions.running() == ()
+            assert gateway.provider.requests == []
 
     run(scenario())

@@ -205,11 +205,11 @@ async def _finish(run: Run, finished: RunFinished) -> None:
 
 def cut_short(transcript: Transcript) -> list[ToolReturned]:
     """What to record for calls that were started and will not return."""
-    return [
-        ToolReturned(ToolResult(call.id, call.name, "stopped while it was running; its outcome is unknown", True))
-        for call in transcript.unanswered
-        if call.id in transcript.running
-    ]
+    return [ToolReturned(stopped(call)) for call in transcript.unanswered if call.id in transcript.running]
+
+
+def stopped(call: ToolCall) -> ToolResult:
+    return ToolResult(call.id, call.name, "stopped while it was running; its outcome is unknown", is_error=True)
 
 
 def _ending(answer: AssistantMessage) -> RunFinished:

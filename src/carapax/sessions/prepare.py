@@ -1,15 +1,17 @@
 """Builds a run: the agent's model, instructions, tools and limits, put together for one session."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Limits, Record, Run
 from carapax.agent.prompt import system_prompt
+from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
 from carapax.contracts import Egress, Provider, Sandbox, Tool, Toolbox, ToolContext
+from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
 
@@ -35,7 +37,8 @@ class Models(Protocol):
 class Agent:
     """One agent, ready to run. `tool_settings` maps a tool's name to its module's `Config`.
 
-    `sandbox_detail` says why its sandbox cannot be had, and what to do; it is empty when all is well.
+    `sandbox_detail` says why its sandbox cannot be had, and what to do; it is empty when all is well. One that is not
+    `configured` any more only stands for it in its sessions, where its runs fail.
     """
 
     name: str
@@ -45,6 +48,12 @@ class Agent:
     egress: Egress
     tool_settings: Mapping[str, object]
     sandbox_detail: str = ""
+    configured: bool = True
+
+
+def removed(name: str, other: Agent) -> Agent:
+    """What stands for an agent that was taken out of the configuration, made from any other one."""
+    return replace(other, name=name, toolbox=Tools(()), configured=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Prepare:
         steering: Callable[[], tuple[str, ...]],
     ) -> Run:
         """Raises ConfigError, NotFound or a ModelError when the model cannot be had."""
+        if not agent.configured:
+            raise NotFound(f"there is no agent {agent.name!r} any more", "configure it again, or start a new session")
         config = agent.config
         provider, model = await self.models.open(transcript.state.get("model") or config.model)
         limits = Limits(

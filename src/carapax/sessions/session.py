@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from carapax.agent.context import UNKNOWN_OUTCOME, Transcript, fold
-from carapax.agent.loop import cut_short, invoke, run_agent
+from carapax.agent.loop import cut_short, invoke, run_agent, stopped
 from carapax.clock import Clock
 from carapax.contracts import Supervise, Tool
 from carapax.errors import CarapaxError, Conflict, StoreError
@@ -28,7 +30,6 @@ from carapax.store import leases
 from carapax.store.database import Database, Statement, Unexpected
 from carapax.store.journal import Journal
 from carapax.store.leases import LeaseLost
-from carapax.tool import check_arguments
 
 log = logging.getLogger(__name__)
 
@@ -114,26 +115,54 @@ class Session:
         if self._driving is not None:
             self._driving.cancel()
 
-    async def execute(self, tool: Tool, call: ToolCall) -> ToolResult:
-        """Run one tool as a run without a model. Raises InvalidRequest for arguments that do not fit, Conflict while
-        something else runs."""
-        arguments = check_arguments(tool.parameters, call.arguments)
+    async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> ToolResult:
+        """Run one tool, with arguments that fit it, as a run without a model. It stops when the caller goes away.
+        Raises Conflict while something else runs."""
         if self.busy:
             raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
         transcript = await self.transcript()
         if transcript.ended:
             raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
         async with self._turn:
-            run_id = self._around.clock.new_id()
-            started = RunStarted(self.agent.name, "")
-            await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
-            show = partial(self._around.journal.stream, self.name, run_id)
-            context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
-            result = await invoke(self.agent.toolbox, tool, call, context, arguments)
-            release = leases.release(self.name, run_id)
-            await self._keep(ToolReturned(result), RunFinished("done"), run=run_id, fence=run_id, also=[release])
+            result = await self._execute(transcript, tool, call, arguments)
         self.wake()
         return result
+
+    async def _execute(
+        self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]
+    ) -> ToolResult:
+        with self._under_way() as run_id:
+            show = partial(self._around.journal.stream, self.name, run_id)
+            context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
+            try:
+                started = RunStarted(self.agent.name, "")
+                await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
+                result = await invoke(self.agent.toolbox, tool, call, context, arguments)
+                await self._close(run_id, ToolReturned(result), RunFinished("done"))
+            except asyncio.CancelledError:
+                result = stopped(call)
+                await self._around.database.transact([])
+                if transcript.run_id == run_id:
+                    await self._close(run_id, ToolReturned(result), RunFinished("cancelled", "stopped on request"))
+                if not self._was_cancelled():
+                    raise
+        return result
+
+    async def _close(self, run_id: str, *events: Kept) -> None:
+        await self._keep(*events, run=run_id, fence=run_id, also=[leases.release(self.name, run_id)])
+
+    @contextmanager
+    def _under_way(self) -> Iterator[str]:
+        """The id of a new run, which can be cancelled and keeps its lease for as long as the block runs."""
+        self.run_id, self._driving = self._around.clock.new_id(), asyncio.current_task()
+        try:
+            yield self.run_id
+        finally:
+            self.run_id, self._driving, self._cancelling = "", None, False
+
+    def _was_cancelled(self) -> bool:
+        """Whether the run's task was cancelled by `cancel` and by nobody else, and so may go on."""
+        return self._cancelling and self._driving is not None and not self._driving.uncancel()
 
     async def _keep(self, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()) -> None:
         try:
@@ -168,10 +197,12 @@ class Session:
             transcript = await self.transcript()
             if transcript.run is not None:
                 await self._settle(transcript, transcript.run)
+            elif transcript.ended:
+                return False
             elif transcript.interrupted is not None:
                 resumed, run = transcript.interrupted
                 await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
-            elif transcript.waiting and not transcript.ended:
+            elif transcript.waiting:
                 model, messages = self._model(transcript), self._next(transcript)
                 await self._run(transcript, RunStarted(self.agent.name, model, messages))
             else:
@@ -215,24 +246,18 @@ class Session:
         return tuple(transcript.waiting) if mode == "steer" else ()
 
     async def _run(self, transcript: Transcript, start: RunStarted) -> None:
-        self.run_id = run_id = self._around.clock.new_id()
-        self._driving = task = asyncio.current_task()
-        try:
-            await self._keep(start, run=run_id, also=[self._claim(run_id)])
-            await self._drive(transcript, run_id)
-        except asyncio.CancelledError:
-            if not self._cancelling or task is None:
+        with self._under_way() as run_id:
+            try:
+                await self._keep(start, run=run_id, also=[self._claim(run_id)])
+                await self._drive(transcript, run_id)
+            except asyncio.CancelledError:
+                if not self._was_cancelled():
+                    raise
+                await self._finish(transcript, run_id, RunFinished("cancelled", "stopped on request"))
+            except (StoreError, LeaseLost):
                 raise
-            task.uncancel()
-            await self._finish(transcript, run_id, RunFinished("cancelled", "stopped on request"))
-        except (StoreError, LeaseLost):
-            raise
-        except CarapaxError as error:
-            await self._finish(transcript, run_id, RunFinished("failed", str(error)))
-        finally:
-            self.run_id = ""
-            self._driving = None
-            self._cancelling = False
+            except CarapaxError as error:
+                await self._finish(transcript, run_id, RunFinished("failed", str(error)))
 
     async def _drive(self, transcript: Transcript, run_id: str) -> None:
         around = self._around

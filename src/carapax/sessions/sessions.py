@@ -14,12 +14,13 @@ from carapax.errors import Conflict, NotFound, RateLimited
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
 from carapax.messages import Inbound, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
-from carapax.sessions.prepare import Agent
+from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
 from carapax.store.database import Unexpected
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
+from carapax.tool import check_arguments
 
 RECENT_SESSIONS = 200
 TITLE_CHARACTERS = 80
@@ -147,17 +148,17 @@ class Sessions:
     ) -> tuple[str, ToolResult]:
         """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
 
-        Without a `session` a new one is made for it. Returns the session and the result. Raises NotFound, Conflict
-        while a run is under way.
+        Without a `session` a new one is made. Returns the session and the result. Raises NotFound, InvalidRequest
+        for arguments that do not fit, Conflict while a run is under way.
         """
-        if not session:
-            session = (await self.create(agent=agent, title=f"tool {tool}")).id
-        live = await self._session(session)
-        found = live.agent.toolbox.find(tool)
+        owner = (await self._session(session)).agent if session else self.agent(agent)
+        found = owner.toolbox.find(tool)
         if found is None:
-            raise NotFound(f"agent {live.agent.name!r} has no tool {tool!r}", "see tools.list")
+            raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", "see tools.list")
         call = ToolCall(self._around.clock.new_id(), tool, msgspec.json.encode(arguments).decode())
-        return session, await live.execute(found, call)
+        checked = check_arguments(found.parameters, call.arguments)
+        session = session or (await self.create(agent=agent, title=f"tool {tool}")).id
+        return session, await (await self._session(session)).execute(found, call, checked)
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""
@@ -247,8 +248,12 @@ class Sessions:
         live = self._live.get(name)
         if live is None:
             info = await self._around.journal.session(name)
-            live = self._live.get(name) or Session(name, self.agent(info.agent), self._around)
+            live = self._live.get(name) or Session(name, self._agent_of(info), self._around)
         return self._admit(live)
+
+    def _agent_of(self, info: SessionInfo) -> Agent:
+        """The session's agent, or what stands for one that was taken out of the configuration."""
+        return self._agents.get(info.agent) or removed(info.agent, self.agent())
 
     def _admit(self, live: Session) -> Session:
         """Keep a session in memory for a while after its last use; there is never more than one of a name."""
