@@ -10,7 +10,7 @@ from tests.programmes.planted import PLANTS, Plant
 from tests.programmes.simulated_gateway import play
 
 SEEDS = 200
-SEEDS_FOR_A_BUG = 100
+SEEDS_FOR_A_BUG = 400
 
 
 @pytest.fixture(autouse=True)

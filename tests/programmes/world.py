@@ -124,7 +124,7 @@ class WorldChannel:
         world.attempts[message.key] += 1
         await world.delay(0.3)
         world.reach(self.life)
-        if message.key in world.refused or (message.key not in world.taken and world.unlucky(0.02)):
+        if message.key in world.refused or (message.key not in world.taken and world.unlucky(0.04)):
             world.refused[message.key] = message
             raise InvalidRequest("the platform refuses this for good")
         if world.unlucky(0.1):
