@@ -32,3 +32,7 @@ def test_no_piece_is_too_long_and_no_word_is_lost(text: str, limit: int) -> None
         or "```" in text
         or "~~~" in text
     )
+
+
+def test_a_line_of_fence_marks_makes_no_piece_too_long() -> None:
+    assert all(len(piece) <= 100 for piece in split_text("`" * 60 + "\n" + "word " * 100, 100))

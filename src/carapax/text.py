@@ -3,13 +3,16 @@
 import re
 
 _FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")
+_MOST_MARKS = 4
+_CLOSING = 1 + 3 + _MOST_MARKS
+"""The longest end of a fence: a line end, an indent, and its marks."""
 
 
 def split_text(text: str, limit: int) -> list[str]:
     """Cut a Markdown text into pieces of at most `limit` characters (64 or more), nothing lost but white space at cuts.
 
-    Cuts fall between paragraphs, else between lines, words, or characters, whichever is first possible. A code fence that
-    a cut falls into is closed before it and opened again after it.
+    Cuts fall between paragraphs, else between lines, words, or characters, whichever is first possible. A code fence
+    that a cut falls into is closed before it and opened again after it, unless it has more than four marks.
     """
     if limit < 64:
         raise ValueError(f"a limit of {limit} characters is too small; 64 is the least")
@@ -17,15 +20,15 @@ def split_text(text: str, limit: int) -> list[str]:
     opening = ""
     rest = text
     while len(opening) + len(rest) > limit:
-        room = limit - len(opening) - 8
+        room = limit - len(opening) - _CLOSING
         cut = _cut_at(rest, room)
         head, rest = rest[:cut].rstrip(), rest[cut:].lstrip("\n")
         body = opening + head
         fence = _open_fence(body)
-        if fence:
+        if fence and len(fence[1]) <= _MOST_MARKS:
             indent, marks, info = fence
             body += f"\n{indent}{marks}"
-            opening = f"{indent}{marks}{info[:20]}\n" if len(marks) < 5 else ""
+            opening = f"{indent}{marks}{info[:20]}\n"
         else:
             opening = ""
             rest = rest.lstrip()

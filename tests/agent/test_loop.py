@@ -225,6 +225,25 @@ def test_calls_that_share_an_id_get_their_own() -> None:
     assert sorted(text for text, _ in book.results()) == ["you said 1", "you said 2"]
 
 
+def test_an_id_that_a_call_is_given_is_nobody_elses() -> None:
+    calls = tuple(ToolCall(name, "echo", f'{{"text":"{at}"}}') for at, name in enumerate(("x_2", "x", "x", "x_3")))
+    book = Book([calls, "ok"], ECHO)
+    assert run(book.run()) == RunFinished("done")
+    answered = [message for message in book.transcript.messages if isinstance(message, ToolResult)]
+    assert [(result.call_id, result.text) for result in answered] == [
+        ("x_2", "you said 0"),
+        ("x", "you said 1"),
+        ("x_4", "you said 2"),
+        ("x_3", "you said 3"),
+    ]
+
+
+def test_a_tool_whose_text_holds_half_a_character_fails_nothing() -> None:
+    book = Book([call("odd"), "ok"], FunctionTool("odd", lambda given: "a\ud800b"))
+    assert run(book.run()) == RunFinished("done")
+    assert book.results() == [("a?b", False)]
+
+
 def test_unanswered_calls_of_an_earlier_run_are_made_first() -> None:
     book = Book(["ready"], ECHO)
     book.keep(ModelResponded(AssistantMessage((ToolCall("1", "echo", '{"text":"again"}'),), "tool_calls")))

@@ -28,3 +28,15 @@ def test_what_is_too_long_is_cut_and_says_so() -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200), st.integers(1, 2000))
 def test_nothing_shown_is_longer_than_the_limit_in_bytes(text: str, times: int) -> None:
     assert len(show(text * times).encode()) <= SHOWN_CHARACTERS
+
+
+def test_encoded_data_is_found_wherever_it_begins() -> None:
+    digits = random.Random(2).randbytes(100).hex()
+    assert show(f"zz{digits} data:a/b;base64,{'0123456789' * 20}==") == (
+        "[202 characters of encoded data left out] [218 characters of encoded data left out]"
+    )
+    assert show(f"--- :{digits[:130]}!") == "--- :[130 characters of encoded data left out]!"
+
+
+def test_halves_of_characters_are_kept_as_question_marks() -> None:
+    assert keep("a\ud800b\u00e9") == "a?b\u00e9"

@@ -7,7 +7,7 @@ from tests.running import run
 def test_a_session_is_carried_to_another_gateway() -> None:
     async def main() -> None:
         async with gateway_client(["hello"]) as old, gateway_client(["again"]) as new:
-            session = (await old.rpc("session.message", text="hi", wait=True))["session"]
+            session = (await old.rpc("session.message", text="hi\u2028and\u0085so", wait=True))["session"]
             exported = (await old.rpc("session.export", session=session))["jsonl"]
             imported = await new.rpc("session.import", jsonl=exported)
             theirs = await old.rpc("session.history", session=session)

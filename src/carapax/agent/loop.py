@@ -1,10 +1,10 @@
 """The agent loop: ask the model, run the tools it calls, until it has nothing more to call."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Protocol
 
 from carapax.agent.compaction import FULL_AT, compact, trim
@@ -24,7 +24,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, ToolCall, ToolResult, UserMessage
+from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Part, ToolCall, ToolResult, UserMessage
 from carapax.tool import check_arguments
 
 EMPTY_ANSWERS = 2
@@ -142,7 +142,7 @@ async def _compacted(run: Run) -> list[Message]:
 
 async def _call_tools(run: Run) -> Verdict:
     """Run the unanswered calls: neighbours that only read at the same time, all others one after the other."""
-    for reading, calls in groupby(run.transcript.unanswered, lambda call: _only_reads(run, call)):
+    for reading, calls in itertools.groupby(run.transcript.unanswered, lambda call: _only_reads(run, call)):
         if reading:
             batch = list(calls)
             verdicts = [run.guard.judge(call) for call in batch]
@@ -247,14 +247,19 @@ def _with_unique_calls(answer: AssistantMessage) -> AssistantMessage:
     ids = [call.id for call in answer.tool_calls]
     if len(set(ids)) == len(ids) and "" not in ids:
         return answer
-    seen: set[str] = set()
-    parts = []
-    for index, part in enumerate(answer.parts):
-        if isinstance(part, ToolCall) and (not part.id or part.id in seen):
-            part = ToolCall(f"{part.id or 'call'}_{index}", part.name, part.arguments, part.vendor)
+    taken, seen = set(ids), {""}
+    parts: list[Part] = []
+    for part in answer.parts:
         if isinstance(part, ToolCall):
+            if part.id in seen:
+                part = ToolCall(_free(part.id or "call", taken), part.name, part.arguments, part.vendor)
+                taken.add(part.id)
             seen.add(part.id)
         parts.append(part)
     return AssistantMessage(
         tuple(parts), answer.stop_reason, answer.usage, answer.provider, answer.model, answer.stop_detail
     )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return next(free for number in itertools.count(2) if (free := f"{name}_{number}") not in taken)

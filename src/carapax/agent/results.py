@@ -6,12 +6,20 @@ KEPT_CHARACTERS = 1_000_000
 SHOWN_CHARACTERS = 50_000
 _SHORT = 120
 _DATA_URL = r"(?:data:[\w.+-]{1,40}/[\w.+-]{1,40};base64,)?"
-_NOISE = re.compile(_DATA_URL + r"(?:[A-Za-z0-9+/_-]{200,}={0,2}|(?:[0-9a-fA-F]{2}){64,})")
+# Each kind is looked for where a run of its characters begins, so that a run that is too short is read once only.
+_BASE64 = r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{200,}={0,2}"
+_HEX = r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}){64,}"
+_NOISE = re.compile(f"{_DATA_URL}(?:{_BASE64}|{_HEX})")
 
 
 def keep(text: str) -> str:
     """The text as the journal keeps it: whole up to 1 MB, told where it was cut."""
-    return _cut(text, KEPT_CHARACTERS)
+    return _cut(valid(text), KEPT_CHARACTERS)
+
+
+def valid(text: str) -> str:
+    """The text with a question mark for each half of a character (a lone surrogate), which cannot be kept or sent."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def show(text: str) -> str:

@@ -42,5 +42,5 @@ async def import_(services: Services, params: Import) -> SessionInfo:
 
 
 async def _lines(text: str) -> AsyncIterator[bytes]:
-    for line in text.splitlines():
+    for line in text.split("\n"):
         yield line.encode()

@@ -7,6 +7,7 @@ from typing import Protocol
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Limits, Record, Run
 from carapax.agent.prompt import system_prompt
+from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
@@ -119,6 +120,6 @@ class Prepare:
             sandbox=agent.sandbox,
             egress=agent.egress,
             clock=self.clock,
-            progress=lambda text: show(ToolProgress(call.id, text)),
+            progress=lambda text: show(ToolProgress(call.id, valid(text))),
             config=agent.tool_settings[tool.name],
         )
