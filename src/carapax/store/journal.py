@@ -1,6 +1,8 @@
 """The one record: everything that happens in a session, in order, kept for ever."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import cast
 
@@ -41,6 +43,10 @@ class Duplicate(Conflict):
         self.receipt = receipt
 
 
+class _Foreseen(Exception):
+    """An event could not be kept with the seq that was foretold."""
+
+
 class Journal:
     """The events of all sessions. `queue` is how many events may wait for one slow subscriber."""
 
@@ -49,6 +55,7 @@ class Journal:
         self._clock = clock
         self._queue = queue
         self._watchers = Watchers()
+        self._appending: Counter[str] = Counter()
 
     async def append(
         self, session: str, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()
@@ -62,23 +69,43 @@ class Journal:
         twice, LeaseLost, Duplicate, Unexpected for a statement of `also` (its index in `also`), or a StoreError.
         """
         at = round(self._clock.now(), 6)
+        stored = [Stored(at, event, run) for event in events]
+        foretold = 0 if session in self._appending else self._watchers.head(session)
+        if foretold:
+            with suppress(_Foreseen):
+                return await self._append(session, stored, fence, also, foretold)
+        return await self._append(session, stored, fence, also, 0)
+
+    async def _append(
+        self, session: str, stored: list[Stored], fence: str, also: Sequence[Statement], head: int
+    ) -> tuple[Envelope, ...]:
+        """Append after `head`, which raises _Foreseen when that is not the last event any more, or, with 0, after
+        whatever is the last."""
         statements: list[Statement] = []
-        places = [_write(statements, session, Stored(at, event, run), fence) for event in events]
+        places = [_write(statements, session, one, fence, head and head + nth) for nth, one in enumerate(stored, 1)]
         own = len(statements)
         statements.extend(also)
         told: list[Envelope] = []
 
         def publish(rows: list[list[Row]]) -> None:
-            for event, place in zip(events, places, strict=True):
-                told.append(Envelope(cast(int, rows[place][0][0]), session, at, event, run))
+            for nth, (one, place) in enumerate(zip(stored, places, strict=True), 1):
+                seq = head + nth if not rows[place] else cast(int, rows[place][0][0])
+                told.append(Envelope(seq, session, one.at, one.event, one.run))
             self._watchers.publish(session, told)
 
+        self._appending[session] += 1
         try:
             await self._database.transact(statements, publish)
         except Unexpected as error:
             if error.index >= own:
                 raise Unexpected(error.index - own, error.rows) from error
-            raise await self._refusal(session, events, fence) from error
+            if head:
+                raise _Foreseen from error
+            raise await self._refusal(session, [one.event for one in stored], fence) from error
+        finally:
+            self._appending[session] -= 1
+            if not self._appending[session]:
+                del self._appending[session]
         return tuple(told)
 
     async def _refusal(self, session: str, events: Sequence[Kept], fence: str) -> Conflict | NotFound:
@@ -253,14 +280,14 @@ class Journal:
                 yield msgspec.json.encode(envelope) + b"\n"
 
 
-def _write(statements: list[Statement], session: str, one: Stored, fence: str) -> int:
-    """Add what keeps the event; the place of the statement that returns its seq."""
+def _write(statements: list[Statement], session: str, one: Stored, fence: str, seq: int = 0) -> int:
+    """Add what keeps the event, as `seq` if that is given; the place of the statement that returns its seq if not."""
     event = one.event
     if isinstance(event, SessionStarted):
         statements.append(started(session, event, one.at))
     elif isinstance(event, MessageReceived) and event.dedupe_key is not None:
         statements.append(receipt(session, event))
     place = len(statements)
-    statements.append(kept(session, one, fence))
+    statements.append(kept(session, one, fence, seq))
     statements.extend(changes(session, event, one.at, one.run))
     return place

@@ -66,6 +66,10 @@ class Watchers:
             for subscription in self._of.get(key, ()):
                 subscription.offer(envelope)
 
+    def head(self, session: str) -> int:
+        """The seq of the last kept event that was told of; 0 when that was long ago or never."""
+        return self._heads.get(session, 0)
+
     def any(self, session: str) -> bool:
         return session in self._of or None in self._of
 
