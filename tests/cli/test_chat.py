@@ -6,10 +6,12 @@ import shutil
 import msgspec
 import pytest
 
+from carapax.cli.background import Background
 from carapax.cli.serving import Serving
 from carapax.config import Home
 from carapax.events import Envelope, MessageReceived, RunFinished
 from tests.cli.conftest import Run
+from tests.fakes.model_server import ModelServer
 
 needs_bubblewrap = pytest.mark.skipif(
     shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
@@ -23,6 +25,20 @@ def test_a_command_is_run_in_the_sandbox_of_a_fresh_home(run: Run, home: Home) -
     assert "Linux sandbox" in done.stdout
     assert "one is started for this conversation" in done.stderr
     assert not home.run_file.exists()
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"])
+def test_a_model_of_either_dialect_drives_the_sandbox(run: Run, home: Home, dialect: str) -> None:
+    with Background(ModelServer()) as server:
+        home.config_file.write_text(
+            f'[agents.main]\nmodel = "lab/fake-model"\n\n'
+            f'[providers.lab]\nbase_url = "{server.url}"\ndialect = "{dialect}"\n'
+        )
+        done = run("chat", "-m", "run `uname -a`")
+    assert done.exit_code == 0
+    assert "The tool said: Linux sandbox" in done.stdout
+    assert len(server.requests) == 2
 
 
 def test_a_running_gateway_is_used(run: Run, gateway: Serving) -> None:

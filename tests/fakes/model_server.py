@@ -90,13 +90,16 @@ Script = Iterable[Answer] | Callable[[Received], Answer]
 
 
 def converse(received: Received) -> Answer:
-    """A model for scenarios: `run-tool NAME JSON` in the last message calls that tool, `say TEXT` repeats the text,
-    `words N` streams N words, results of tools are told, and all else gets "Hello from the fake model."."""
+    """A model for scenarios: `run-tool NAME JSON` in the last message calls that tool, "run `COMMAND`" the shell,
+    `say TEXT` repeats the text, `words N` streams N words, results of tools are told, and all else gets "Hello from the
+    fake model."."""
     text = received.last_text
     if received.answers_a_tool:
         return Answer(f"The tool said: {text}")
     if found := re.search(r"run-tool (\S+) (\{.*\})", text, re.S):
         return Answer(calls=(Call(found[1], found[2], f"call_{len(received.body['messages'])}"),))
+    if found := re.search(r"\brun `(.+)`", text):
+        return Answer(calls=(Call("shell", msgspec.json.encode({"command": found[1]}).decode()),))
     if found := re.search(r"\bwords (\d+)", text):
         return Answer("word " * int(found[1]))
     if found := re.search(r"\bsay (.+)", text, re.S):
