@@ -1,6 +1,7 @@
 """Bounds on several processes together."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ def made() -> ControlGroup:
     return group
 
 
+def removed(group: ControlGroup) -> None:
+    """Wait for the last process to be gone."""
+    give_up = time.monotonic() + 10
+    while not group.remove():
+        assert time.monotonic() < give_up
+
+
 def test_a_command_enters_the_group_and_is_bounded_by_it() -> None:
     group = made()
     try:
@@ -25,7 +33,7 @@ def test_a_command_enters_the_group_and_is_bounded_by_it() -> None:
         assert "fork" in ended.stderr
         assert group.deaths() == 0
     finally:
-        group.remove()
+        removed(group)
     assert subprocess.run(group.joined(["true"]), capture_output=True, check=False).returncode == 125
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -23,12 +23,13 @@ class RawConnection:
         cast(asyncio.Transport, self.writer.transport).resume_reading()
 
     async def read_to_end(self, within_s: float = 5) -> bytes:
-        """All until the peer closes. Raises TimeoutError when it does not."""
+        """All until the peer closes, also what came before a reset. Raises TimeoutError when it does not."""
+        whole = b""
         async with asyncio.timeout(within_s):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
+            with suppress(ConnectionResetError):
+                while piece := await self.reader.read(65_536):
+                    whole += piece
+        return whole
 
     async def read_head(self, within_s: float = 5) -> bytes:
         async with asyncio.timeout(within_s):
