@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import carapax
+from carapax.events import Kept
 
 WEB = Path(carapax.__file__).parent / "web"
 SCRIPTS = [path for path in sorted(WEB.rglob("*.js")) if path.name != "strings.js"]
@@ -18,6 +20,11 @@ def test_every_text_is_in_the_catalogue_and_said_somewhere() -> None:
     assert sorted(asked - set(CATALOGUE)) == []
     assert [key for key in CATALOGUE if key not in said and not key.startswith(families)] == []
     assert len(set(CATALOGUE)) == len(CATALOGUE)
+
+
+def test_every_kind_of_event_has_a_name() -> None:
+    kinds = {str(kind.__struct_config__.tag) for kind in get_args(Kept)}
+    assert {key.removeprefix("kind-") for key in CATALOGUE if key.startswith("kind-")} == kinds
 
 
 def test_no_script_makes_elements_from_markup_code_from_text_or_asks_another_host() -> None:

@@ -150,6 +150,7 @@ const en = {
   "kind-state_changed": "State changed",
   "kind-history_compacted": "History compacted",
   "kind-message_sent": "Message sent",
+  "kind-send_failed": "Message not sent",
   "kind-run_finished": "Run finished",
   "kind-session_ended": "Session ended",
 };
