@@ -49,8 +49,8 @@ def test_a_home_is_opened_once_and_can_be_opened_again(tmp_path: Path) -> None:
     config = Config(agents={"main": AgentConfig(model="demo/demo")})
 
     async def scenario() -> None:
-        async with open_app(config, home, environ={}) as app:
-            assert [agent.name for agent in app.services.sessions.agents()] == ["main"]
+        async with open_app(config, home, environ={}) as services:
+            assert [agent.name for agent in services.sessions.agents()] == ["main"]
             with pytest.raises(StoreLocked):
                 async with open_app(config, home, environ={}):
                     pass

@@ -88,12 +88,6 @@ def test_an_identifier_with_a_null_character_is_ignored() -> None:
     assert parse(b"id: 1\nid: 2\x003\ndata: a\n\n") == [ServerSentEvent("message", "a", "1")]
 
 
-def test_the_wait_before_a_reconnect_is_kept_if_it_is_a_number() -> None:
-    parser = SseParser()
-    parser.feed(b"retry: 1500\nretry: soon\n")
-    assert parser.retry_ms == 1500
-
-
 @pytest.mark.parametrize(
     "chunks",
     [

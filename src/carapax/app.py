@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ from carapax.agent.toolbox import Permitted, Supervised, Tools
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.config import Config, Home
-from carapax.contracts import Channel, Egress, Sandbox, Submit, Tool
+from carapax.contracts import Channel, Egress, Sandbox, Tool
 from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
@@ -34,14 +33,6 @@ from carapax.store.tokens import Tokens
 log = logging.getLogger("carapax")
 T = TypeVar("T")
 RESTART_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """An open gateway without its door: `services` is what operations work with."""
-
-    services: Services
-    tasks: "Tasks"
 
 
 async def supervise(what: str, work: Awaitable[T]) -> T:
@@ -110,10 +101,11 @@ async def open_app(
     egress: Egress | None = None,
     channels: Iterable[Channel] = (),
     tools: Iterable[Tool] = (),
-) -> AsyncGenerator[App, None]:
+) -> AsyncGenerator[Services, None]:
     """Open everything behind the door, go on with what an earlier process left, and close it all at the end.
 
-    What is given takes the place of what would be opened. Raises ConfigError or a StoreError when it cannot be used.
+    Yields what operations work with. What is given takes the place of what would be opened. Raises ConfigError or a
+    StoreError when it cannot be used.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -149,8 +141,7 @@ async def open_app(
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
-        services = Services(config, home, clock, journal, sessions, Tokens(database, clock), clock.now())
-        yield App(services, tasks)
+        yield Services(config, clock, journal, sessions, Tokens(database, clock), clock.now())
 
 
 async def _open_agents(
@@ -201,6 +192,3 @@ async def _open_channels(config: Config, stack: AsyncExitStack) -> list[Channel]
         settings = extensions.configure("channel", name, module, section)
         channels.append(await stack.enter_async_context(extensions.export("channel", name, module)(settings)))
     return channels
-
-
-__all__ = ["App", "Submit", "Tasks", "open_app", "supervise"]

@@ -33,8 +33,7 @@ class Provider(Protocol):
         """Yield what the model says as it says it, and last of all the whole message, exactly once.
 
         With `request.stream` false only the message is yielded. A StreamReset makes void what was yielded before it.
-        Raises a ModelError. Closing the iterator early closes
-        the connection.
+        Raises a ModelError. Closing the iterator early closes the connection.
         """
         ...
 
@@ -202,23 +201,3 @@ class Toolbox(Protocol):
     async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         """Run a tool that `find` returned. Raises a CarapaxError."""
         ...
-
-
-__all__ = [
-    "Channel",
-    "ChannelLimits",
-    "Clock",
-    "Effect",
-    "Egress",
-    "Entry",
-    "Execution",
-    "Fetched",
-    "Provider",
-    "Receipt",
-    "Sandbox",
-    "Submit",
-    "Supervise",
-    "Tool",
-    "ToolContext",
-    "Toolbox",
-]

@@ -32,12 +32,10 @@ class ServerSentEvent(Struct, frozen=True):
 class SseParser:
     """Turns the bytes of an event stream, however they are cut, into events.
 
-    Raises Unavailable for an event of more than `max_event` bytes. `retry_ms` is the wait before a reconnect that the
-    server last asked for, or None.
+    Raises Unavailable for an event of more than `max_event` bytes.
     """
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
-        self.retry_ms: int | None = None
         self._max = max_event
         self._pieces: list[bytes] = []
         self._pending = 0
@@ -114,8 +112,6 @@ class SseParser:
             self._event = value.decode(errors="replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit() and len(value) < 10:
-            self.retry_ms = int(value)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:

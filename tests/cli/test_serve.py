@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from carapax.cli.rpc import find_gateway, need_gateway
+from carapax.cli.rpc import find_gateway
 from carapax.config import Home
 from carapax.configfile import load
 from tests.cli.conftest import CONFIG, Run
@@ -59,7 +59,9 @@ def test_the_first_start_says_where_it_is_and_which_model_answers(tmp_path: Path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_and_nothing_is_left_behind(home: Home, number: signal.Signals) -> None:
     with started(home, "--port", "0") as (process, _):
-        assert need_gateway(home).call("health", {}, dict[str, str]) == {"status": "ok"}
+        gateway = find_gateway(home)
+        assert gateway is not None
+        assert gateway.call("health", {}, dict[str, str]) == {"status": "ok"}
         process.send_signal(number)
         assert process.wait(20) == 0
     assert not home.run_file.exists()

@@ -109,11 +109,18 @@ class NoLock:
 
 
 def two_runs_in_one_session(patch: pytest.MonkeyPatch) -> Planted:
+    acquire = leases.acquire
+
+    def seize(name: str, run: str, owner: str, now: float, ttl_s: float) -> Statement:
+        """As if every lease had expired."""
+        taken = acquire(name, run, owner, now, ttl_s)
+        return taken._replace(params=(*taken.params[:4], now + 2 * ttl_s))
+
     def wake(self: session.Session) -> None:
         self._turn = NoLock()  # type: ignore[assignment]  # the planted bug
         self._around.spawn("session", self._serve())
 
-    patch.setattr(leases, "acquire", leases.seize)
+    patch.setattr(leases, "acquire", seize)
     patch.setattr(session.Session, "wake", wake)
     return Planted()
 

@@ -114,8 +114,7 @@ class Machine:
             egress=NoEgress(),
             channels=[self._planted.channel(world, life)],
             tools=[WorldTool(world, life, name, rerun) for name, rerun in TOOLS.items()],
-        ) as app:
-            services = app.services
+        ) as services:
             started.set_result(Gateway(life, services.sessions, services.journal, Outbox(database), database))
             await asyncio.Event().wait()
 

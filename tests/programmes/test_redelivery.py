@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carapax.app import App, open_app
+from carapax.api import Services
+from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
 from carapax.messages import ModelRequest, Receipt, UserMessage
 from carapax.store.connection import Source
@@ -38,7 +39,7 @@ def echo(request: ModelRequest) -> Answer:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, channel: MemoryChannel, clock: SimulatedClock, seed: int) -> AsyncIterator[App]:
+async def gateway(folder: Path, channel: MemoryChannel, clock: SimulatedClock, seed: int) -> AsyncIterator[Services]:
     database = SimulatedDatabase(Source(folder / "carapax.db", "OFF"), Life(), random.Random(seed), 0.3)
     async with open_app(
         Config(agents={"main": AgentConfig(sandbox="local", queue="followup")}),
@@ -49,11 +50,11 @@ async def gateway(folder: Path, channel: MemoryChannel, clock: SimulatedClock, s
         models=OneProvider(ScriptedProvider(echo)),
         egress=NoEgress(),
         channels=[channel],
-    ) as app:
-        yield app
+    ) as services:
+        yield services
 
 
-async def deliver(app: App, channel: MemoryChannel, keys: tuple[str, ...]) -> list[Receipt]:
+async def deliver(channel: MemoryChannel, keys: tuple[str, ...]) -> list[Receipt]:
     """Give messages to the gateway at the same time, and let it answer."""
     async with asyncio.TaskGroup() as group:
         saying = [group.create_task(channel.say(f"said {key}", dedupe_key=key, within_s=60)) for key in keys]
@@ -67,16 +68,16 @@ async def play(pattern: Pattern, folder: Path, seed: int) -> tuple[dict[str, set
     accepted: dict[str, set[str]] = {}
     steps = list(pattern)
     while steps:
-        async with gateway(folder, channel, clock, seed) as app:
+        async with gateway(folder, channel, clock, seed) as services:
             while steps and (step := steps.pop(0)) != RESTART:
                 if step == DAY:
                     await asyncio.sleep(86_400)
                 elif step == END:
-                    for info in await app.services.journal.sessions():
-                        await app.services.sessions.end(info.id)
+                    for info in await services.journal.sessions():
+                        await services.sessions.end(info.id)
                 else:
                     keys = (step,) if isinstance(step, str) else step
-                    for key, receipt in zip(keys, await deliver(app, channel, keys), strict=True):
+                    for key, receipt in zip(keys, await deliver(channel, keys), strict=True):
                         accepted.setdefault(key, set()).add(receipt.message)
     return accepted, [message.text for message in channel.sent]
 

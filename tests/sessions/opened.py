@@ -65,5 +65,5 @@ async def opened(
         models=OneProvider(provider),
         channels=channels,
         tools=tools,
-    ) as app:
-        yield Opened(app.services.sessions, app.services.journal, provider)
+    ) as services:
+        yield Opened(services.sessions, services.journal, provider)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from carapax.store.database import Row, Statement, Unexpected
-from carapax.store.leases import acquire, release, renew, seize
+from carapax.store.leases import acquire, release, renew
 from tests.running import run
 from tests.store.opened import opened_database
 
@@ -53,15 +53,3 @@ def test_a_lease_is_released_only_by_who_has_it(tmp_path: Path) -> None:
     first = acquire("s", "r1", "here", 100, 30)
     assert outcomes(tmp_path / "a.db", first, release("s", "r2"))[1] == [("s", "r1", "here", 130.0)]
     assert outcomes(tmp_path / "a.db", release("s", "r1"), release("s", "r1")) == ([True, True], [])
-
-
-def test_recovery_takes_a_session_whoever_has_it(tmp_path: Path) -> None:
-    done, rows = outcomes(
-        tmp_path / "a.db",
-        acquire("s", "r1", "here", 100, 30),
-        seize("s", "r2", "there", 101, 30),
-        renew("s", "r1", 102, 30),
-        seize("t", "r3", "there", 101, 30),
-    )
-    assert done == [True, True, False, True]
-    assert rows == [("s", "r2", "there", 131.0), ("t", "r3", "there", 131.0)]

@@ -14,7 +14,8 @@ from typing import TypeVar
 import msgspec
 import uvloop
 
-from carapax.app import App, open_app, supervise
+from carapax.api import Services
+from carapax.app import open_app, supervise
 from carapax.config import Config, Home
 from carapax.gateway.server import open_gateway
 from carapax.redaction import Secret
@@ -87,9 +88,9 @@ def _environ() -> Mapping[str, str]:
 class Served:
     """A gateway in a thread of this process."""
 
-    def __init__(self, url: str, app: App) -> None:
+    def __init__(self, url: str, services: Services) -> None:
         self.url = url
-        self.app = app
+        self.services = services
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
 
@@ -132,9 +133,9 @@ async def _serve(folder: Path, script: Script, opened: Future[Served]) -> None:
     home = Home.resolve(folder, None, None, {})
     models = OneProvider(ScriptedProvider(script))
     async with (
-        open_app(Config(), home, environ={}, models=models) as app,
-        open_gateway(app.services, supervise, local=Secret("local")) as gateway,
+        open_app(Config(), home, environ={}, models=models) as services,
+        open_gateway(services, supervise, local=Secret("local")) as gateway,
     ):
-        running = Served(f"http://127.0.0.1:{gateway.port}", app)
+        running = Served(f"http://127.0.0.1:{gateway.port}", services)
         opened.set_result(running)
         await running.stopped()

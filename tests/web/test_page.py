@@ -344,7 +344,7 @@ def test_a_failed_run_says_why_and_what_to_do(browser: Browser, tmp_path: Path) 
 
 def test_a_token_is_asked_for_once_one_exists_and_signing_out_forgets_it(browser: Browser, tmp_path: Path) -> None:
     with served(tmp_path, ["Hello."]) as gateway:
-        _, secret = gateway.run(gateway.app.services.tokens.create("browser", ("write",)))
+        _, secret = gateway.run(gateway.services.tokens.create("browser", ("write",)))
         browser.open(gateway.url)
         browser.find(".sign-in h1", "Sign in")
         browser.type("cpx_wrong", SEND)
@@ -354,12 +354,12 @@ def test_a_token_is_asked_for_once_one_exists_and_signing_out_forgets_it(browser
         browser.find(".composer textarea").click()
         browser.type("hi", SEND)
         browser.find(".answer", "Hello.")
-        second, other = gateway.run(gateway.app.services.tokens.create("other", ("write",)))
+        second, other = gateway.run(gateway.services.tokens.create("other", ("write",)))
         browser.find("button[aria-label='Sign out']").click()
         browser.find(".sign-in h1", "Sign in")
         browser.type(other.reveal(), SEND)
         browser.find(".sessions a")
-        gateway.run(gateway.app.services.tokens.revoke(second.id))
+        gateway.run(gateway.services.tokens.revoke(second.id))
         browser.find(".sign-in h1", "Sign in")
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from carapax.clock import Clock
-from carapax.config import Config, Home
+from carapax.config import Config
 from carapax.sessions.sessions import Sessions
 from carapax.store.journal import Journal
 from carapax.store.tokens import Tokens
@@ -27,8 +27,8 @@ class Watcher(Protocol):
         """Send the events of a session from now on, with `after` first those it missed; "" means all sessions."""
         ...
 
-    def unwatch(self, session: str) -> bool:
-        """Stop; false when it was not watching."""
+    def unwatch(self, session: str) -> None:
+        """Stop, if it was watching."""
         ...
 
 
@@ -41,7 +41,6 @@ class Services:
     """The parts of an open gateway, `caller`, and `watcher` where the request came over a connection that stays."""
 
     config: Config
-    home: Home
     clock: Clock
     journal: Journal
     sessions: Sessions

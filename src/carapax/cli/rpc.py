@@ -114,11 +114,3 @@ def find_gateway(home: Home) -> Gateway | None:
         return None
     gateway = Gateway(running)
     return gateway if gateway.is_alive() else None
-
-
-def need_gateway(home: Home) -> Gateway:
-    """Raises Unavailable, with the remedy, when none runs."""
-    gateway = find_gateway(home)
-    if gateway is None:
-        raise Unavailable(f"no gateway is running for {home.data_dir}", "start it with `carapax`")
-    return gateway

@@ -35,12 +35,12 @@ async def serve(home: Home, config: Config) -> AsyncGenerator[Serving, None]:
     """
     local = Secret(secrets.token_urlsafe(32))
     async with (
-        open_app(config, home, environ=os.environ) as app,
-        open_gateway(app.services, supervise, local=local) as gateway,
+        open_app(config, home, environ=os.environ) as services,
+        open_gateway(services, supervise, local=local) as gateway,
     ):
         running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)
         with _announced(home, running):
-            yield Serving(running, app.services.sessions.agents())
+            yield Serving(running, services.sessions.agents())
 
 
 def _url(host: str, port: int) -> str:

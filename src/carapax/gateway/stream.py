@@ -76,9 +76,9 @@ class Socket:
             sending = self._send_events(session, after or 0, subscription, entered.pop_all())
         self._watched[session] = self._group.create_task(sending)
 
-    def unwatch(self, session: str) -> bool:
-        task = self._watched.pop(session, None)
-        return task is not None and task.cancel()
+    def unwatch(self, session: str) -> None:
+        if task := self._watched.pop(session, None):
+            task.cancel()
 
     async def _receive(self) -> None:
         async for message in self._ws:

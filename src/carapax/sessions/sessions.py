@@ -9,10 +9,9 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Struct
 
-from carapax.contracts import Receipt
 from carapax.errors import Conflict, NotFound, RateLimited
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
-from carapax.messages import Inbound, ToolCall, ToolResult, ToolSpec
+from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
@@ -60,15 +59,10 @@ class Sessions:
         self._opening: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         around.journal.observe(self._follow)
 
-    async def recover(self) -> int:
-        """Go on with what an earlier process left: runs that were cut short, messages that no run took.
-
-        Returns in how many sessions.
-        """
-        unfinished = await self._around.journal.unfinished()
-        for info in unfinished:
+    async def recover(self) -> None:
+        """Go on with what an earlier process left: runs that were cut short, messages that no run took."""
+        for info in await self._around.journal.unfinished():
             (await self._session(info.id)).wake()
-        return len(unfinished)
 
     async def keep_leases(self) -> None:
         """Renew the leases of all runs under way, until cancelled; a run whose lease is lost is dropped."""

@@ -27,13 +27,3 @@ def renew(session: str, run: str, now: float, ttl_s: float) -> Statement:
 def release(session: str, run: str) -> Statement:
     """Give the session back; nothing happens when another run has it."""
     return Statement("DELETE FROM leases WHERE session = $1 AND run = $2", (session, run))
-
-
-def seize(session: str, run: str, owner: str, now: float, ttl_s: float) -> Statement:
-    """Take the session from whoever has it: for recovery, when no other process can be alive on this home."""
-    sql = (
-        "INSERT INTO leases (session, run, owner, expires_at) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (session) DO UPDATE SET run = excluded.run, owner = excluded.owner, "
-        "expires_at = excluded.expires_at"
-    )
-    return Statement(sql, (session, run, owner, now + ttl_s), expect=1)

@@ -105,11 +105,11 @@ async def gateway_client(
     with tempfile.TemporaryDirectory(prefix="carapax-") as folder:
         place = Home.resolve(home or Path(folder), None, None, {})
         async with (
-            open_app(config, place, environ={}, models=OneProvider(model), tools=tools) as app,
-            open_gateway(app.services, supervise, local=Secret(LOCAL_SECRET)) as gateway,
+            open_app(config, place, environ={}, models=OneProvider(model), tools=tools) as services,
+            open_gateway(services, supervise, local=Secret(LOCAL_SECRET)) as gateway,
             ClientSession() as http,
         ):
-            yield GatewayClient(f"http://127.0.0.1:{gateway.port}", http, app.services, gateway, model)
+            yield GatewayClient(f"http://127.0.0.1:{gateway.port}", http, services, gateway, model)
 
 
 def _result(answer: dict[str, Any]) -> Any:

@@ -255,7 +255,7 @@ const BREAK = /<br ?\/?>/iy;
 const TAGS = { "*1": "em", "*2": "strong", _1: "em", _2: "strong", "~2": "del" };
 
 /** Text within a block to nodes: emphasis, code, links, line breaks. Linear in the length of the text. */
-export function inline(text, links = true) {
+function inline(text, links = true) {
   const frames = [{ mark: "", children: [] }];
   const add = (...nodes) => frames.at(-1).children.push(...nodes);
   const unclosed = new Set();
