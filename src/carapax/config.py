@@ -37,7 +37,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What the gateway takes before it refuses.
 
-    message_bytes: longest text of one message over REST and RPC
+    message_bytes: longest text of one message, through whatever door
     body_bytes: longest request body
     json_depth: deepest nesting of JSON
     header_timeout_s: time for a client to send its request's headers
@@ -47,12 +47,12 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     static_per_minute: requests a minute and address for the files of the web page
     socket_frame_bytes: longest WebSocket frame
     socket_message_bytes: longest WebSocket message
-    socket_text_bytes: longest text of one message sent over a WebSocket
+    socket_text_bytes: longest text of one message over a WebSocket, where that is less
     socket_messages_per_minute: session messages a minute over one WebSocket
     socket_pong_timeout_s: a WebSocket without a sign of life for this long is dropped
     socket_queue: events that wait for a slow WebSocket before it is dropped; it resumes where it was
-    sockets: WebSockets open at the same time
-    queued_messages: messages that may wait in one session
+    sockets: WebSockets, streams and calls open at the same time, before another WebSocket is refused
+    queued_messages: messages that may wait in one session before another is refused
     """
 
     message_bytes: Positive = 100_000
@@ -84,8 +84,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     queue: what a message does that arrives during a run: "steer" it, wait for the next ("followup"), or be gathered
     max_iterations: model answers in one run
     max_seconds: wall clock of one run
-    max_output_tokens: longest answer of the model; 0 leaves it to the vendor
-    context_tokens: how many tokens the model can take; 0 assumes 128,000
+    max_output_tokens: longest answer of the model; 0 leaves it to the vendor, or is 8,192 where it wants to be told
+    context_tokens: tokens the model takes in one request, near which the history is shortened; 0 assumes 128,000
     temperature: sampling temperature; absent leaves it to the vendor
     effort: how hard the model thinks, where it can
     """
@@ -113,7 +113,7 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     key_env: the environment variable that holds the key; empty for none
     default_model: the model when none is named
     connect_timeout_s: time to reach the server
-    idle_timeout_s: longest silence in the middle of an answer
+    idle_timeout_s: longest silence of the server, also before its first word
     """
 
     vendor: str = ""
@@ -144,7 +144,7 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of `carapax.toml`. `agents` always has at least one; the first is the default.
+    """All of `carapax.toml`. There is always an agent; the first one is the default.
 
     gateway: the door
     limits: what the gateway takes before it refuses

@@ -22,7 +22,6 @@ from carapax.errors import ConfigError, StoreError, Unavailable
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ENV_KEYS = ("key_env",)
 _LIKELY_SECRET = re.compile(
     r"\b(sk|pk|rk|xoxb|xoxp|ghp|gho|glpat|AIza|AKIA|hf|gsk|cpx)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{20,}"
     r"|\bAKIA[A-Z0-9]{12,}|\b\d{8,10}:[A-Za-z0-9_-]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY"
@@ -203,7 +202,7 @@ def _sense(name: str, value: object) -> str:
         return ""
     if "\0" in value:
         return "has a null character"
-    if name in _ENV_KEYS and value and not _VARIABLE.fullmatch(value):
+    if name == "key_env" and value and not _VARIABLE.fullmatch(value):
         return "expected the name of an environment variable; the key itself does not belong in this file"
     if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
         return "expected an address that begins with http:// or https://"

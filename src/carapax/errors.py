@@ -1,4 +1,4 @@
-"""Every exception that somebody catches.
+"""The exceptions that parts raise to one another. Some parts have kinds of their own beneath these.
 
 CarapaxError                 what is told to a person: a message and, where there is one, what to do
 ├── ConfigError              a configuration that cannot be used; a command exits with 2

@@ -8,7 +8,7 @@ MASK = "********"
 class Secret:
     """A value that shows as `********` in repr, str, format and JSON, and refuses to be pickled.
 
-    Only what sends it (`http.py`, the providers, sandboxes) calls `reveal()`.
+    Only what sends it, compares it, or shows it to its owner once calls `reveal()`.
     """
 
     __slots__ = ("_value",)
