@@ -35,26 +35,29 @@ def pages() -> dict[str, str]:
 def _configuration() -> Iterator[str]:
     yield "# Configuration reference"
     yield "\nEvery key of `carapax.toml`. Absent keys have the default; unknown keys are refused.\n"
-    yield from _table("carapax.toml", Config)
-    for key in keys(Config):
-        if kind := table_type(key.type):
-            yield from _table(f"[{key.name}]", kind)
-        elif kind := named_table_type(key.type):
-            yield from _table(f"[{key.name}.NAME]", kind)
+    yield from _table("", Config)
     for table, kind_name in (("tools", "tool"), ("sandboxes", "sandbox")):
         for name in extensions.names(kind_name):  # type: ignore[arg-type]  # both are kinds
             config: type[Struct] | None = getattr(extensions.find(kind_name, name), "Config", None)  # type: ignore[arg-type]  # both are kinds
             if config is not None and msgspec.structs.fields(config):
-                yield from _table(f"[{table}.{name}]", config)
+                yield from _table(f"{table}.{name}", config)
 
 
-def _table(title: str, kind: type[Struct]) -> Iterator[str]:
+def _table(path: str, kind: type[Struct]) -> Iterator[str]:
+    """A table, then the tables inside of it."""
+    title = f"[{path}]" if path else "carapax.toml"
     plain = [key for key in keys(kind) if not table_type(key.type) and not named_table_type(key.type)]
     yield f"## `{title}`\n\n{summary(kind)}\n"
     if plain:
         yield "| key | default | meaning |\n| --- | --- | --- |"
         yield from (f"| `{key.name}` | {_default(key)} | {_cell(key.meaning)} |" for key in plain)
         yield ""
+    for key in keys(kind):
+        place = f"{path}.{key.name}" if path else key.name
+        if inner := table_type(key.type):
+            yield from _table(place, inner)
+        elif named := named_table_type(key.type):
+            yield from _table(f"{place}.NAME", named)
 
 
 def _default(key: Key) -> str:
