@@ -26,6 +26,7 @@ from carapax.workspace import Workspace
 
 _HOME = "/workspace"
 _MOUNT_POINT = "/mnt"
+_STOPPING = 10_000  # looks at a process that is about to stop; about 0.1 s
 _UID = 1000
 _PATIENCE = 50
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -209,11 +210,27 @@ def _remedy(said: str, as_root: bool) -> str:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """The first process of the namespace dies with bwrap, and everything else in it with that. In the moment before it
-    is bound to bwrap's life it is still of the group that was started."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    """End bwrap and the first process of its namespace, with which everything else in it dies. In the moment before
+    that one is bound to bwrap's life it would outlive it, so it is looked for while bwrap cannot start another."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGSTOP)
+        for child in _children_of_stopped(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _children_of_stopped(pid: int) -> list[int]:
+    """The children of a process that was told to stop, once it has: then they are all there."""
+    try:
+        for _ in range(_STOPPING):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "TtZX":
+                break
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _signalled(execution: Execution) -> Execution:
