@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from carapax.arguments import check_arguments
 from carapax.clock import SystemClock
 from carapax.contracts import Egress, Fetched, Sandbox, Tool, ToolContext
 from carapax.errors import Forbidden
 from carapax.testing.sandbox import MemorySandbox
-from carapax.tool import check_arguments
 from tests.running import run
 
 

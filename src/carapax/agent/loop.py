@@ -12,6 +12,7 @@ from carapax.agent.context import Transcript
 from carapax.agent.guard import LoopGuard, Verdict
 from carapax.agent.results import keep
 from carapax.agent.toolbox import unknown
+from carapax.arguments import check_arguments
 from carapax.contracts import Provider, Tool, Toolbox, ToolContext
 from carapax.errors import CarapaxError, ContextOverflow, InvalidRequest, ModelError, ModelUnavailable
 from carapax.events import (
@@ -25,7 +26,6 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Part, ToolCall, ToolResult, UserMessage
-from carapax.tool import check_arguments
 
 EMPTY_ANSWERS = 2
 REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"

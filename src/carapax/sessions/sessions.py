@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Struct
 
+from carapax.arguments import check_arguments
 from carapax.errors import Conflict, NotFound, RateLimited
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
@@ -19,7 +20,6 @@ from carapax.store import leases
 from carapax.store.database import Unexpected
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
-from carapax.tool import check_arguments
 
 RECENT_SESSIONS = 200
 TITLE_CHARACTERS = 80
