@@ -14,9 +14,10 @@ import uvloop
 from bench.table import Row
 from carapax.clock import SystemClock
 from carapax.dialect import Origin, StreamDecoder
-from carapax.http import Http, SseParser
+from carapax.http import Http
 from carapax.messages import ModelRequest, UserMessage
 from carapax.providers import anthropic, openai_chat
+from carapax.sse import SseParser
 from tests.fakes.model_server import Answer, chat_events, messages_events
 
 _TOKENS = 200

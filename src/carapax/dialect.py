@@ -22,9 +22,10 @@ from carapax.errors import (
     Unavailable,
 )
 from carapax.events import Delta
-from carapax.http import Http, Response, ServerSentEvent, SseParser
+from carapax.http import Http, Response
 from carapax.messages import AssistantMessage, ToolCall
 from carapax.redaction import MASK, Secret
+from carapax.sse import ServerSentEvent, SseParser
 
 BROKEN_JSON = (ValueError, RecursionError)
 _LONGEST_MESSAGE = 400

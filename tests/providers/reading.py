@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from carapax.dialect import Origin, StreamDecoder
 from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
-from carapax.http import ServerSentEvent, SseParser
 from carapax.messages import AssistantMessage, Usage
+from carapax.sse import ServerSentEvent, SseParser
 
 
 class Answer(Struct, frozen=True):

@@ -34,7 +34,7 @@ from carapax.dialect import (
 )
 from carapax.draft import Call, Draft, Words
 from carapax.events import Delta
-from carapax.http import Http, Response, ServerSentEvent
+from carapax.http import Http, Response
 from carapax.messages import (
     AssistantMessage,
     Effort,
@@ -50,6 +50,7 @@ from carapax.messages import (
     Usage,
 )
 from carapax.redaction import Secret
+from carapax.sse import ServerSentEvent
 
 _VERSION = "2023-06-01"
 _TOOL_ID = r"[a-zA-Z0-9_-]{1,64}"

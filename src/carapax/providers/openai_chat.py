@@ -33,7 +33,7 @@ from carapax.dialect import (
 )
 from carapax.draft import Call, Draft, ThinkTags
 from carapax.events import Delta
-from carapax.http import Http, Response, ServerSentEvent
+from carapax.http import Http, Response
 from carapax.messages import (
     AssistantMessage,
     Message,
@@ -48,6 +48,7 @@ from carapax.messages import (
     Usage,
 )
 from carapax.redaction import Secret
+from carapax.sse import ServerSentEvent
 
 _STOPS: dict[str, StopReason] = {
     "length": "length",
