@@ -2,7 +2,7 @@ import asyncio
 from pathlib import Path
 
 from carapax.messages import Outbound
-from carapax.testing import MemoryChannel
+from carapax.testing import MemoryChannel, Pause
 from tests.running import run
 from tests.sessions.opened import opened
 
@@ -57,5 +57,22 @@ def test_a_conversation_that_is_stuck_holds_no_other_back(tmp_path: Path) -> Non
             for answer in ("two", "three"):
                 await channel.say("hello", conversation="home")
                 assert (await channel.reply()).text == answer
+
+    run(scenario())
+
+
+def test_a_run_that_is_cancelled_while_its_reply_is_kept_is_heard_all_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        channel = MemoryChannel()
+        pauses = [Pause() for _ in range(12)]
+        async with opened(tmp_path, [(pause, "the answer") for pause in pauses], channels=[channel]) as gateway:
+            for turns, pause in enumerate(pauses):
+                receipt = await channel.say("hello")
+                await pause.reached()
+                pause.release()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await gateway.sessions.cancel(receipt.session)
+                assert (await channel.reply()).text in ("the answer", "[cancelled] stopped on request")
 
     run(scenario())

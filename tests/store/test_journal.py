@@ -487,3 +487,20 @@ def test_a_watcher_of_all_hears_of_a_fork_and_an_import(tmp_path: Path) -> None:
             ]
 
     run(scenario())
+
+
+def test_long_events_are_read_in_pages_that_fit_into_memory(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_journal(tmp_path / "x.db") as journal:
+            long = [StateChanged("text", "é" * 1_000_000) for _ in range(20)]
+            kept = await journal.append("s", STARTED, *long, *(value(number) for number in range(600)))
+            assert await journal.read("s") == list(kept)
+            page = await journal.read("s", limit=1000)
+            assert 1 < len(page) < 20
+            while more := await journal.read("s", page[-1].seq, limit=1000):
+                page += more
+            assert page == list(kept)
+            async with journal.subscribe("s", 0) as envelopes:
+                assert [await anext(envelopes) for _ in kept] == list(kept)
+
+    run(scenario())

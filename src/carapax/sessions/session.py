@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from carapax.agent.context import UNKNOWN_OUTCOME, Transcript, fold
+from carapax.agent.context import UNKNOWN_OUTCOME, Transcript
 from carapax.agent.loop import cut_short, invoke, run_agent, stopped
 from carapax.clock import Clock
 from carapax.contracts import Supervise, Tool
@@ -17,6 +17,7 @@ from carapax.events import (
     Envelope,
     Kept,
     MessageReceived,
+    ModelResponded,
     QueueMode,
     RunFinished,
     RunStarted,
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 LEASE_S = 30.0
+PAGE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 
 Spawn = Callable[[str, Coroutine[object, object, None]], asyncio.Task[None]]
@@ -81,14 +83,17 @@ class Session:
         async with self._loading:
             if self._transcript is None:
                 self._early.clear()
-                transcript = fold(await self._around.journal.read(self.name))
+                transcript = Transcript()
+                while page := await self._around.journal.read(self.name, transcript.seq, limit=PAGE):
+                    for envelope in page:
+                        transcript.apply(envelope)
                 self._transcript = transcript
                 for envelope in self._early:
                     self.follow(envelope)
             return self._transcript
 
     def follow(self, envelope: Envelope) -> None:
-        """Take what was just kept in this session, whoever kept it; a message is seen to."""
+        """Take what was just kept in this session, whoever kept it; a message is seen to, a reply is sent on."""
         transcript = self._transcript
         if transcript is None:
             self._early.append(envelope)
@@ -96,6 +101,8 @@ class Session:
             transcript.apply(envelope)
         if isinstance(envelope.event, MessageReceived):
             self.wake()
+        elif isinstance(envelope.event, ModelResponded | RunFinished) and transcript and transcript.started:
+            self._around.delivery.wake(transcript.started.channel)
 
     def wake(self) -> None:
         """Serve what waits, unless that is being done."""
@@ -283,5 +290,3 @@ class Session:
         replies = self._around.delivery.replies(self.name, started, events) if started else []
         ended = [leases.release(self.name, run_id)] if isinstance(events[-1], RunFinished) else []
         await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *ended])
-        if replies and started:
-            self._around.delivery.wake(started.channel)

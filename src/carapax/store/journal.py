@@ -32,6 +32,20 @@ from carapax.store.subscription import Subscription, Watchers
 from carapax.store.transcripts import closing, parsed
 
 _PAGE = 500
+_PAGE_BYTES = 8 << 20
+# Sizes are summed up apart from the bodies, as only those of the page need be read then.
+_READ_PAGE = """
+    SELECT string_agg(body, ',') FROM (
+        SELECT body FROM events WHERE session = (SELECT number FROM sessions WHERE id = $1) AND seq > $2 AND seq <= (
+            SELECT max(seq) FROM (
+                SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                    SELECT seq, octet_length(body) AS size FROM events
+                    WHERE session = (SELECT number FROM sessions WHERE id = $1) AND seq > $2 AND seq <= $3
+                ) sizes
+            ) places WHERE before < $4
+        ) ORDER BY seq
+    ) page
+"""
 _END = 2**62
 
 
@@ -156,31 +170,35 @@ class Journal:
     async def read(
         self, session: str, after: int = 0, upto: int | None = None, limit: int | None = None
     ) -> list[Envelope]:
-        """The events with `after < seq <= upto`, in order, at most `limit`; none for an unknown session."""
+        """The events with `after < seq <= upto`, in order; none for an unknown session.
+
+        With a `limit` at most so many, and fewer where they are long: what is missing comes after the last one. There
+        are no more when there is none.
+        """
         end = min(upto if upto is not None else _END, after + limit if limit is not None else _END)
-        found = await self._read(session, after, end)
+        found = await self._read(session, after, end, whole=limit is None)
         return [Envelope(seq, session, one.at, one.event, one.run) for seq, one in enumerate(found, after + 1)]
 
-    async def _read(self, session: str, after: int, upto: int) -> list[Stored]:
+    async def _read(self, session: str, after: int, upto: int, *, whole: bool = True) -> list[Stored]:
         found: list[Stored] = []
         while after < upto:
-            page = await self._page(session, after, min(upto, after + _PAGE))
+            end = min(upto, after + _PAGE)
+            page, is_long = await self._page(session, after, end)
             found += page
-            after += _PAGE
-            if len(page) < _PAGE:
+            after += len(page)
+            if not page or (after < end and not (is_long and whole)):
                 break
         return found
 
-    async def _page(self, session: str, after: int, upto: int) -> list[Stored]:
-        """One row of text for all: an event costs no step of the database, and one decoder sees the page whole."""
-        ((bodies,),) = await self._database.fetch(
-            "SELECT string_agg(body, ',') FROM (SELECT body FROM events "
-            "WHERE session = (SELECT number FROM sessions WHERE id = $1) AND seq > $2 AND seq <= $3 ORDER BY seq) page",
-            session,
-            after,
-            upto,
-        )
-        return stored(str(bodies)) if bodies is not None else []
+    async def _page(self, session: str, after: int, upto: int) -> tuple[list[Stored], bool]:
+        """The next events, up to the first that makes them longer than `_PAGE_BYTES`, and whether it may be for that
+        that they are so few.
+
+        One row of text for all: an event costs no step of the database, and one decoder sees the page whole.
+        """
+        ((bodies,),) = await self._database.fetch(_READ_PAGE, session, after, upto, _PAGE_BYTES)
+        text = "" if bodies is None else str(bodies)
+        return stored(text), len(text) * 4 >= _PAGE_BYTES
 
     async def head(self, session: str) -> int:
         """The seq of the session's last event. Raises NotFound."""

@@ -89,19 +89,30 @@ class Subscription:
         self._session = session
         self._last = after
         self._past: deque[Envelope] = deque()
-        self._replaying = after is not None
+        self._head = 0
         self._live: deque[Envelope] = deque()
         self._limit = queue
         self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> "Subscription":
-        if self._session is not None and self._last is not None:
-            head = await self._history.head(self._session)
-            if not 0 <= self._last <= head:
-                raise InvalidRequest(f"session {self._session} has events 1 to {head}: cannot go on after {self._last}")
         self._watchers.add(self._session, self)
+        try:
+            await self._find_past()
+        except BaseException:
+            self._watchers.remove(self._session, self)
+            raise
         return self
+
+    async def _find_past(self) -> None:
+        """How far history is read: all that is kept later is offered."""
+        if self._session is None or self._last is None:
+            return
+        self._head = await self._history.head(self._session)
+        if not 0 <= self._last <= self._head:
+            raise InvalidRequest(
+                f"session {self._session} has events 1 to {self._head}: cannot go on after {self._last}"
+            )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,8 +134,8 @@ class Subscription:
 
     async def __anext__(self) -> Envelope:
         while True:
-            if self._replaying:
-                await self._replay()
+            if not self._past and self._last is not None and self._last < self._head:
+                await self._replay(self._last)
             if self._past:
                 return self._past.popleft()
             if self._lagged:
@@ -140,14 +151,11 @@ class Subscription:
                 self._waiter = asyncio.get_running_loop().create_future()
                 await self._waiter
 
-    async def _replay(self) -> None:
+    async def _replay(self, after: int) -> None:
         """Read the next page of the past, once the one before is used up."""
-        if self._past or self._session is None or self._last is None:
-            return
-        self._past.extend(await self._history.read(self._session, self._last, limit=_PAGE))
-        self._replaying = len(self._past) == _PAGE
-        if self._past:
-            self._last = self._past[-1].seq
+        assert self._session is not None
+        self._past.extend(await self._history.read(self._session, after, limit=_PAGE))
+        self._last = self._past[-1].seq
 
     def _is_new(self, envelope: Envelope) -> bool:
         """Whether it was not replayed: a kept one by its seq, a streamed one by the kept one before it."""
