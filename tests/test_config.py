@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from carapax.config import Home
+import pytest
+
+from carapax.config import Home, is_loopback
 
 
 def test_a_home_holds_its_configuration_and_its_data(tmp_path: Path) -> None:
@@ -23,3 +25,13 @@ def test_the_environment_names_the_home_when_no_option_does(tmp_path: Path) -> N
 
 def test_without_any_name_the_home_is_in_the_users_folder() -> None:
     assert Home.resolve(None, None, None, {"CARAPAX_HOME": ""}).config_dir == Path.home() / ".carapax"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10", "::1"])
+def test_this_machine_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "127.example.com", "0.0.0.0", "::", "10.0.0.1", "localhost.example.com"])
+def test_all_else_is_not_loopback(host: str) -> None:
+    assert not is_loopback(host)

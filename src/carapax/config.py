@@ -4,6 +4,7 @@ Every field has its meaning in the docstring of its type, one `name: meaning` li
 home and the reference page are generated from them.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,14 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 0
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, without port and brackets, is this machine and nobody else can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""What every key of the configuration means, read from the types; and the complete commented file of a new home."""
+"""What every key of a table means, read from its type; and the complete commented file of a new home."""
 
 import json
 import re

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from carapax import extensions
-from carapax.config import Config, Home
+from carapax.config import Config, Home, is_loopback
 from carapax.configdoc import explain, named_table_type, table_type, toml
 from carapax.errors import ConfigError, StoreError, Unavailable
 
@@ -104,10 +104,6 @@ def free_port(host: str = "127.0.0.1") -> int:
 def warnings(config: Config) -> list[str]:
     """What is allowed but not safe, one sentence each, with the remedy."""
     return list(_warnings(config))
-
-
-def is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _warnings(config: Config) -> Iterator[str]:

@@ -11,7 +11,7 @@ from aiohttp.web import BaseRequest
 from carapax.api.operation import Operation, covers
 from carapax.api.services import LOCAL as LOCAL_CALLER
 from carapax.api.services import Caller
-from carapax.config import GatewayConfig
+from carapax.config import GatewayConfig, is_loopback
 from carapax.errors import ConfigError, Forbidden, Unauthorized
 from carapax.gateway.limits import Rate
 from carapax.redaction import Secret
@@ -141,13 +141,6 @@ def address(request: BaseRequest) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return peer if parsed.is_loopback else str(ipaddress.IPv6Network((parsed, 64), strict=False))
-
-
-def is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
 
 
 def _shown(request: BaseRequest) -> str:

@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 page, made from the table of operations."""
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -10,12 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from carapax.api.operation import Operation
+from carapax.configdoc import keys
 from carapax.gateway.errors import Problem
 from carapax.gateway.responses import PROBLEM_JSON
 from carapax.version import __version__
 
 _REF = "#/components/schemas/{name}"
-_FIELD_LINE = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 _ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503, 507)
 _STREAMS = {"session.events": ("text/event-stream",), "session.export": ("application/x-ndjson",)}
 Schema = dict[str, Any]
@@ -128,7 +127,6 @@ def _resolve(schema: Schema, components: Schema) -> Schema:
 
 def _describe_fields(kind: type[Struct], schema: Schema) -> None:
     """Give each property the line of the type's docstring that tells of it."""
-    properties = schema.get("properties", {})
-    for name, meaning in _FIELD_LINE.findall(inspect.cleandoc(kind.__doc__ or "")):
-        if name in properties:
-            properties[name]["description"] = meaning.strip()
+    for key in keys(kind):
+        if key.meaning:
+            schema["properties"][key.name]["description"] = key.meaning
