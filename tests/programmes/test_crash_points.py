@@ -1,8 +1,7 @@
 """R4: one conversation, killed once at each moment where it makes a difference, for each class of tools."""
 
 import asyncio
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +14,6 @@ from tests.programmes.invariants import violations
 from tests.programmes.planted import at_most_once_run_again
 from tests.programmes.simulated_gateway import Machine, Planted, peace
 from tests.programmes.world import TOOLS, World
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """What a dying gateway logs is no news here."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """R3: every write, sync and truncate under a conversation fails once; nothing acknowledged may be lost."""
 
 import asyncio
-import logging
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,14 +27,6 @@ from tests.programmes.world import World, WorldModel, WorldTool
 from tests.store.faulty_disk import FaultyDisk, faulty_disk
 
 SAID = ("m1 once", "m2 plain")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """A gateway on a failing disk has much to log."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @dataclass

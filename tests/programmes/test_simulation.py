@@ -1,7 +1,5 @@
 """R5: a whole gateway in deterministic simulation, killed again and again. Everything printed is for the record."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +9,6 @@ from tests.programmes.simulated_gateway import play
 
 SEEDS = 200
 SEEDS_FOR_A_BUG = 400
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """What a dying gateway logs is no news here."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.slow

@@ -3,8 +3,7 @@
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -13,12 +12,10 @@ import pytest
 from carapax.clock import SystemClock
 from carapax.errors import StoreError, StoreFull
 from carapax.events import SessionStarted, StateChanged
-from carapax.store.database import Database
 from carapax.store.journal import Journal
-from carapax.store.migrations import migrate
-from carapax.store.sqlite import open_database
 from tests.running import run
 from tests.store.faulty_disk import FaultyDisk, faulty_disk
+from tests.store.opened import opened_database
 
 APPENDS = 7
 
@@ -29,7 +26,7 @@ async def live(path: Path, vfs: str) -> tuple[list[int], list[str]]:
     acknowledged: list[int] = []
     errors: list[str] = []
     try:
-        async with opened(path, vfs=vfs) as database:
+        async with opened_database(path, vfs=vfs) as database:
             journal = Journal(database, SystemClock())
             await journal.append("s", SessionStarted("main", "test", ""))
             for number in range(APPENDS):
@@ -44,18 +41,8 @@ async def live(path: Path, vfs: str) -> tuple[list[int], list[str]]:
     return acknowledged, errors
 
 
-@asynccontextmanager
-async def opened(path: Path, vfs: str = "") -> AsyncIterator[Database]:
-    database = await open_database(path, vfs=vfs)
-    try:
-        await migrate(database)
-        yield database
-    finally:
-        await database.close()
-
-
 async def kept(path: Path) -> list[int]:
-    async with opened(path) as database:
+    async with opened_database(path) as database:
         events = await Journal(database, SystemClock()).read("s")
         assert [envelope.seq for envelope in events] == list(range(1, len(events) + 1))
         return [e.event.value[0] for e in events if isinstance(e.event, StateChanged)]
@@ -93,7 +80,7 @@ def test_no_single_failure_of_the_disk_loses_what_was_acknowledged(quick_disk: P
 def test_what_a_failed_sync_was_told_of_does_not_come_back_after_a_crash(tmp_path: Path) -> None:
     async def scenario(disk: FaultyDisk) -> list[int]:
         path = tmp_path / "a.db"
-        async with opened(path, disk.name) as database:
+        async with opened_database(path, disk.name) as database:
             journal = Journal(database, SystemClock())
             await journal.append("s", SessionStarted("main", "test", ""), StateChanged("value", [1]))
             syncs = itertools.count()
@@ -109,7 +96,7 @@ def test_what_a_failed_sync_was_told_of_does_not_come_back_after_a_crash(tmp_pat
 
 def test_the_store_works_again_when_a_full_disk_has_space(tmp_path: Path) -> None:
     async def scenario(disk: FaultyDisk) -> list[int]:
-        async with opened(tmp_path / "a.db", disk.name) as database:
+        async with opened_database(tmp_path / "a.db", disk.name) as database:
             journal = Journal(database, SystemClock())
             await journal.append("s", SessionStarted("main", "test", ""), StateChanged("value", [1]))
             disk.fails = lambda _, operation: apsw.FullError if operation == "write" else None
@@ -128,7 +115,7 @@ def test_the_store_works_again_when_a_full_disk_has_space(tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_file_system_without_space_refuses_and_recovers(small_disk: Path) -> None:
     async def scenario() -> list[int]:
-        async with opened(small_disk / "a.db") as database:
+        async with opened_database(small_disk / "a.db") as database:
             journal = Journal(database, SystemClock())
             await journal.append("s", SessionStarted("main", "test", ""), StateChanged("value", [1]))
             ballast = small_disk / "ballast"
