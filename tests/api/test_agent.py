@@ -27,7 +27,7 @@ def test_the_status_of_an_agent_names_its_model_sandbox_and_tools() -> None:
             assert (poet["name"], poet["sandbox"], poet["running"]) == ("poet", "bubblewrap", [])
             assert [tool["name"] for tool in poet["tools"]] == ["read_file"]
             assert (await gateway.rpc("agent.status"))["name"] == "main"
-            with pytest.raises(RuntimeError, match="known: main, poet"):
+            with pytest.raises(RuntimeError, match="there are: main, poet"):
                 await gateway.rpc("agent.status", agent="none")
 
     run(main())

@@ -6,7 +6,6 @@ from carapax.api.fields import Name
 from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.errors import NotFound
 from carapax.sessions.sessions import AgentStatus
 
 
@@ -50,13 +49,4 @@ async def list_(services: Services, params: Nothing) -> Agents:
 @operation("agent.status", scope="read", path="/api/agents/{agent}", raises=(404,))
 async def status(services: Services, params: Named) -> AgentStatus:
     """Tell an agent's model and why it was chosen, its sandbox, its tools, and which sessions it works in."""
-    return find(services, params.agent)
-
-
-def find(services: Services, name: str) -> AgentStatus:
-    """The agent of that name, or the default for "". Raises NotFound naming those there are."""
-    agents = services.sessions.agents()
-    for agent in agents:
-        if name in (agent.name, ""):
-            return agent
-    raise NotFound(f"there is no agent {name!r}", f"known: {', '.join(agent.name for agent in agents)}")
+    return services.sessions.status(params.agent)

@@ -48,8 +48,8 @@ async def health(services: Services, params: Nothing) -> Health:
 @operation("status", scope="read", path="/status")
 async def status(services: Services, params: Nothing) -> Status:
     """Tell version, uptime, memory, and what is running."""
-    running = sorted({session for agent in services.sessions.agents() for session in agent.running})
-    return Status(__version__, services.clock.now() - services.started_at, _memory(), running)
+    uptime_s = services.clock.now() - services.started_at
+    return Status(__version__, uptime_s, _memory(), sorted(services.sessions.running()))
 
 
 def _memory() -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from carapax.api.agent import Named, find
+from carapax.api.agent import Named
 from carapax.api.fields import Identifier, Name
 from carapax.api.operation import operation
 from carapax.api.services import Services
@@ -49,7 +49,7 @@ class Executed(Struct, frozen=True):
 @operation("tools.list", scope="read", path="/api/tools", raises=(404,))
 async def list_(services: Services, params: Named) -> Tools:
     """List what an agent can do."""
-    return Tools(find(services, params.agent).tools)
+    return Tools(services.sessions.status(params.agent).tools)
 
 
 @operation("tools.execute", scope="write", method="POST", path="/api/tools/{tool}", raises=(404, 409, 503))

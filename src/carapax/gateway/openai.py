@@ -13,7 +13,6 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from carapax.api.agent import find
 from carapax.api.reply import Answering, follow
 from carapax.api.services import Services
 from carapax.errors import CarapaxError, InvalidRequest, NotFound
@@ -112,7 +111,7 @@ async def respond_models(services: Services) -> web.Response:
 async def respond_completion(request: web.BaseRequest, services: Services) -> web.StreamResponse:
     """Ask an agent and answer with what it says, as it says it or as a whole. A caller that leaves stops the run."""
     asked = _read(await read_json(request, services.config.limits))
-    agent = find(services, _agent_name(asked.model)).name
+    agent = services.sessions.agent(_agent_name(asked.model)).name
     session = request.headers.get(SESSION_HEADER, "")
     receipt = await services.sessions.submit(_inbound(request, services, asked, agent), session=session, agent=agent)
     answering = Answering(receipt.message)

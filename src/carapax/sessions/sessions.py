@@ -156,9 +156,11 @@ class Sessions:
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""
-        return [self._status(agent) for agent in self._agents.values()]
+        return [self.status(name) for name in self._agents]
 
-    def _status(self, agent: Agent) -> AgentStatus:
+    def status(self, name: str = "") -> AgentStatus:
+        """An agent as it is now, by its name, or the default. Raises NotFound."""
+        agent = self.agent(name)
         model, reason = self._around.prepare.models.describe(agent.config.model)
         return AgentStatus(
             agent.name,
@@ -199,9 +201,8 @@ class Sessions:
         name, events = self._start(agent, inbound.channel, inbound.conversation, model)
         live = self._admit(Session(name, self.agent(agent), self._around))
         message = self._received(inbound)
-        title = StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS])
         try:
-            envelopes = await self._around.journal.append(name, *events, message, title)
+            envelopes = await self._around.journal.append(name, *events, message, _title(inbound))
         except Duplicate as duplicate:
             return duplicate.receipt
         return Receipt(live.name, message.id, envelopes[len(events)].seq)
@@ -215,7 +216,7 @@ class Sessions:
         message = self._received(inbound)
         more: list[Kept] = [StateChanged("model", model)] if model and model != transcript.state.get("model") else []
         if "title" not in transcript.state:
-            more.append(StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS]))
+            more.append(_title(inbound))
         try:
             envelopes = await self._around.journal.append(live.name, message, *more)
         except Duplicate as duplicate:
@@ -256,3 +257,8 @@ class Sessions:
         if len(self._recent) > RECENT_SESSIONS:
             self._recent.popitem(last=False)
         return live
+
+
+def _title(inbound: Inbound) -> StateChanged:
+    """A session is called by the first line of its first message until somebody names it."""
+    return StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS])
