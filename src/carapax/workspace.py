@@ -35,9 +35,19 @@ class Workspace:
     """
 
     def __init__(self, root: Path, *, seen_as: str = "", owner: tuple[int, int] | None = None) -> None:
-        self._root = root
+        self.root = root
         self._seen_as = seen_as
         self._owner = owner
+
+    def make(self) -> None:
+        """Make the root where it is missing, for its owner alone. Raises Unavailable."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if self._owner is not None:
+                os.chown(self.root, *self._owner)
+            self.root.chmod(0o700)
+        except OSError as error:
+            raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
 
     async def read_file(self, path: str, max_bytes: int) -> bytes:
         """Raises NotFound; InvalidRequest for what is no regular file, or has more than `max_bytes`; Forbidden."""
@@ -141,7 +151,7 @@ class Workspace:
     def _opened(self, path: str) -> Iterator[int]:
         """The root, open; what the system says against `path` becomes an error of ours."""
         try:
-            with _descriptor(os.open(self._root, _FOLDER)) as root:
+            with _descriptor(os.open(self.root, _FOLDER)) as root:
                 yield root
         except OSError as error:
             raise _told(error, path) from error

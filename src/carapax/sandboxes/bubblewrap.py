@@ -18,7 +18,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
-from carapax.contracts import Entry, Execution
+from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.errors import Unavailable
 from carapax.process import Limits, limited, run_process
@@ -59,21 +59,23 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
 
 
-class Bubblewrap:
-    """A Sandbox. Opening it starts one command, and raises Unavailable with the remedy when that does not work."""
+class Bubblewrap(Workspace):
+    """A Sandbox: a workspace, and commands in it.
+
+    Opening it starts one command, and raises Unavailable with the remedy when that does not work.
+    """
 
     def __init__(self, config: Config, workspace: Path) -> None:
         self._config = config
-        self._root = workspace.absolute()
         self._as_root = os.geteuid() == 0
         owner = (config.uid, config.uid) if self._as_root else None
-        self._files = Workspace(self._root, seen_as=_HOME, owner=owner)
+        super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner)
         self._bwrap = ""
         self._group: ControlGroup | None = None
 
     async def __aenter__(self) -> "Bubblewrap":
         self._bwrap = _find_bwrap()
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self.make)
         limits = self._config.limits
         self._group = ControlGroup.make(f"{id(self):x}", memory_bytes=limits.memory_bytes, processes=limits.processes)
         said = await self._tried()
@@ -119,15 +121,6 @@ class Bubblewrap:
                 execution = structs.replace(execution, killed="memory")
         return _signalled(execution)
 
-    async def read_file(self, path: str, max_bytes: int) -> bytes:
-        return await self._files.read_file(path, max_bytes)
-
-    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
-        await self._files.write_file(path, data, append=append)
-
-    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
-        return await self._files.list_files(path, recursive=recursive, max_entries=max_entries)
-
     async def _tried(self) -> str:
         """What stands against running commands; empty when nothing does."""
         probe = await self.exec(["true"], timeout_s=10, max_output=2000)
@@ -142,21 +135,12 @@ class Bubblewrap:
                 return
             await asyncio.sleep(0.01)
 
-    def _prepare(self) -> None:
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            if self._as_root:
-                os.chown(self._root, self._config.uid, self._config.uid)
-            self._root.chmod(0o700)
-        except OSError as error:
-            raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
-
     def _launcher(self) -> list[str]:
         """What comes before bwrap: nothing, or for root the change to an ordinary user."""
         if not self._as_root:
             return []
         private = ["unshare", "--mount", "--propagation", "private", "--"]
-        return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self._root), _MOUNT_POINT, str(self._config.uid)]
+        return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self.root), _MOUNT_POINT, str(self._config.uid)]
 
     def _options(self, settings: dict[str, int]) -> Iterator[str]:
         """bwrap's options. A filter of system calls would join them here, by `--seccomp`."""
@@ -179,7 +163,7 @@ class Bubblewrap:
         yield from ("--proc", "/proc", "--dev", "/dev")
         for name in ("/tmp", "/dev/shm"):
             yield from ("--perms", "1777", "--size", str(self._config.tmp_bytes), "--tmpfs", name)
-        yield from ("--bind", _MOUNT_POINT if self._as_root else str(self._root), _HOME, "--chdir", _HOME)
+        yield from ("--bind", _MOUNT_POINT if self._as_root else str(self.root), _HOME, "--chdir", _HOME)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/")
 
 

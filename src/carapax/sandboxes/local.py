@@ -18,8 +18,7 @@ from types import TracebackType
 
 from msgspec import Struct
 
-from carapax.contracts import Entry, Execution
-from carapax.errors import Unavailable
+from carapax.contracts import Execution
 from carapax.process import Limits, limited, run_process
 from carapax.workspace import Workspace
 
@@ -37,21 +36,16 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
 
 
-class Local:
-    """A Sandbox that does not confine."""
+class Local(Workspace):
+    """A Sandbox that does not confine: a workspace, and commands in it."""
 
     def __init__(self, config: Config, workspace: Path) -> None:
         self._config = config
-        self._root = workspace.absolute()
-        self._files = Workspace(self._root, seen_as=str(self._root))
+        super().__init__(workspace.absolute(), seen_as=str(workspace.absolute()))
         self._started = 0
 
     async def __aenter__(self) -> "Local":
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            self._root.chmod(0o700)
-        except OSError as error:
-            raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
+        await asyncio.to_thread(self.make)
         return self
 
     async def __aexit__(
@@ -69,10 +63,10 @@ class Local:
     ) -> Execution:
         self._started += 1
         mark = f"{os.getpid()}-{id(self)}-{self._started}"
-        environment = {"PATH": _PATH, "HOME": str(self._root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
+        environment = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
         return await run_process(
             [*_dying_with_gateway(), *limited(self._config.limits, command, own_processes=False)],
-            folder=self._root,
+            folder=self.root,
             environment=environment,
             kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
             timeout_s=timeout_s,
@@ -80,15 +74,6 @@ class Local:
             output_bytes=self._config.limits.output_bytes,
             progress=progress,
         )
-
-    async def read_file(self, path: str, max_bytes: int) -> bytes:
-        return await self._files.read_file(path, max_bytes)
-
-    async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
-        await self._files.write_file(path, data, append=append)
-
-    async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
-        return await self._files.list_files(path, recursive=recursive, max_entries=max_entries)
 
 
 EXTENSION = Local
