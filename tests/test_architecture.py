@@ -27,6 +27,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "mana
 
 # Modules whose behaviour is tested through the front door of what uses them, and where.
 TESTED_ELSEWHERE = {
+    "beneath.py": "test_workspace.py",
     "errors.py": "gateway/test_rpc.py",
     "events.py": "store/test_journal.py",
     "messages.py": "store/test_journal.py",

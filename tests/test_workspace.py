@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import carapax.workspace
+import carapax.beneath
 from carapax.contracts import Entry
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound
 from carapax.workspace import Workspace
@@ -29,9 +29,9 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 @pytest.fixture(params=["openat2", "walking"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with a canary beside it, opened in both ways there are."""
-    if request.param == "openat2" and not carapax.workspace._fast:
+    if request.param == "openat2" and not carapax.beneath._fast:
         pytest.skip("this system has no openat2")
-    monkeypatch.setattr(carapax.workspace, "_fast", request.param == "openat2")
+    monkeypatch.setattr(carapax.beneath, "_fast", request.param == "openat2")
     (tmp_path / "canary").write_bytes(CANARY)
     (tmp_path / "root").mkdir()
     return tmp_path / "root"
@@ -339,7 +339,7 @@ PARTS = st.sampled_from(["a", "b", "f", "up", "down", "loop", "abs", "..", ".", 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(path=st.lists(PARTS, min_size=1, max_size=6).map("/".join))
 def test_both_ways_to_open_agree(tmp_path: Path, path: str) -> None:
-    if not carapax.workspace._fast:
+    if not carapax.beneath._fast:
         pytest.skip("this system has no openat2")
     if not (tmp_path / "a").exists():
         (tmp_path / "a" / "b").mkdir(parents=True)
@@ -353,7 +353,7 @@ def test_both_ways_to_open_agree(tmp_path: Path, path: str) -> None:
 
     def outcome(fast: bool) -> object:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(carapax.workspace, "_fast", fast)
+            patch.setattr(carapax.beneath, "_fast", fast)
             try:
                 return run(Workspace(tmp_path).read_file(path, 100))
             except CarapaxError as error:

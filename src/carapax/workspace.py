@@ -2,27 +2,24 @@
 
 import asyncio
 import contextlib
-import ctypes
 import errno
 import heapq
 import os
 import posixpath
 import secrets
 import stat
-import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from carapax.beneath import FOLDER, MAX_LINKS, descriptor, link_at, open_beneath
 from carapax.contracts import Entry
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
 
 MAX_DEPTH = 100
-_MAX_LINKS = 40
 _CHUNK = 1 << 18
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -68,7 +65,10 @@ class Workspace:
         return await asyncio.to_thread(self._list, path, recursive, max_entries)
 
     def _read(self, path: str, max_bytes: int) -> bytes:
-        with self._opened(path) as root, _descriptor(_open(root, self._name(path), os.O_RDONLY | _NO_WAIT)) as file:
+        with (
+            self._opened(path) as root,
+            descriptor(open_beneath(root, self._name(path), os.O_RDONLY | _NO_WAIT)) as file,
+        ):
             size = _regular(file, path).st_size
             if size > max_bytes:
                 raise InvalidRequest(f"{path} has {size} bytes, more than the {max_bytes} that can be read at once")
@@ -79,8 +79,8 @@ class Workspace:
             name = self._name(path)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_WAIT
             with (
-                _descriptor(self._folder(root, posixpath.dirname(name))),
-                _descriptor(_open(root, name, flags, 0o644)) as file,
+                descriptor(self._folder(root, posixpath.dirname(name))),
+                descriptor(open_beneath(root, name, flags, 0o644)) as file,
             ):
                 status = _regular(file, path)
                 if self._owner is not None and status.st_uid != self._owner[0]:
@@ -90,10 +90,10 @@ class Workspace:
     def _replace(self, path: str, data: bytes) -> None:
         with self._opened(path) as root:
             name = self._name(path)
-            for _ in range(_MAX_LINKS):
+            for _ in range(MAX_LINKS):
                 folder, leaf = posixpath.split(name)
-                with _descriptor(self._folder(root, folder)) as parent:
-                    link = _link_at(parent, leaf)
+                with descriptor(self._folder(root, folder)) as parent:
+                    link = link_at(parent, leaf)
                     if link is None:
                         self._replace_at(parent, leaf, path, data)
                         return
@@ -107,7 +107,7 @@ class Workspace:
             raise InvalidRequest(f"{path!r} is the name of a folder, not of a file")
         mode = _mode_at(parent, leaf, path)
         temporary = f".carapax-{secrets.token_hex(8)}.tmp"
-        with _descriptor(os.open(temporary, _NEW_FILE, 0o600, dir_fd=parent)) as file:
+        with descriptor(os.open(temporary, _NEW_FILE, 0o600, dir_fd=parent)) as file:
             try:
                 _write_all(file, data)
                 if self._owner is not None:
@@ -125,20 +125,20 @@ class Workspace:
         if name.count("/") > MAX_DEPTH:
             raise InvalidRequest(f"the path has more than {MAX_DEPTH} folders")
         try:
-            return _open(root, name or ".", _FOLDER)
+            return open_beneath(root, name or ".", FOLDER)
         except FileNotFoundError:
             above, leaf = posixpath.split(name)
-            with _descriptor(self._folder(root, above)) as parent, contextlib.suppress(FileExistsError):
+            with descriptor(self._folder(root, above)) as parent, contextlib.suppress(FileExistsError):
                 os.mkdir(leaf, 0o755, dir_fd=parent)
                 if self._owner is not None:
                     os.chown(leaf, *self._owner, dir_fd=parent, follow_symlinks=False)
-            return _open(root, name, _FOLDER)
+            return open_beneath(root, name, FOLDER)
 
     def _list(self, path: str, recursive: bool, max_entries: int) -> list[Entry]:
         found: list[Entry] = []
         with self._opened(path) as root:
             name = posixpath.normpath(self._name(path)).lstrip("/")
-            with _descriptor(_open(root, self._name(path), _FOLDER)) as folder:
+            with descriptor(open_beneath(root, self._name(path), FOLDER)) as folder:
                 waiting = deque(_entries(folder, name, max_entries))
             while waiting and len(found) < max_entries:
                 entry = waiting.popleft()
@@ -151,7 +151,7 @@ class Workspace:
     def _opened(self, path: str) -> Iterator[int]:
         """The root, open; what the system says against `path` becomes an error of ours."""
         try:
-            with _descriptor(os.open(self.root, _FOLDER)) as root:
+            with descriptor(os.open(self.root, FOLDER)) as root:
                 yield root
         except OSError as error:
             raise _told(error, path) from error
@@ -191,14 +191,6 @@ def _told(error: OSError, path: str) -> CarapaxError:
             return Unavailable(f"{path!r}: {error.strerror}", "look at the disk of the workspace")
 
 
-@contextmanager
-def _descriptor(descriptor: int) -> Iterator[int]:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _regular(file: int, path: str) -> os.stat_result:
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
@@ -222,15 +214,6 @@ def _write_all(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _link_at(parent: int, leaf: str) -> str | None:
-    try:
-        return os.readlink(leaf, dir_fd=parent)
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT):
-            return None
-        raise
-
-
 def _mode_at(parent: int, leaf: str, path: str) -> int:
     """The permissions of the file that is about to be replaced, without set-id bits; else those of a new one."""
     try:
@@ -252,7 +235,7 @@ def _entries(folder: int, name: str, limit: int) -> list[Entry]:
 def _entries_below(root: int, name: str, limit: int) -> list[Entry]:
     """Entries of a folder found before; nothing if it went away or cannot be read."""
     try:
-        with _descriptor(_open(root, name, _FOLDER | os.O_NOFOLLOW)) as folder:
+        with descriptor(open_beneath(root, name, FOLDER | os.O_NOFOLLOW)) as folder:
             return _entries(folder, name, limit)
     except OSError:
         return []
@@ -270,81 +253,3 @@ def _entry(entry: os.DirEntry[str], prefix: str) -> Entry:
         elif stat.S_ISLNK(status.st_mode):
             kind = "link"
     return Entry(prefix + os.fsencode(entry.name).decode(errors="replace"), kind, size)
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-_OPENAT2 = 437
-_RESOLVE = 0x08 | 0x02  # RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, openat2(2)
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _open_fast(root: int, path: str, flags: int, mode: int) -> int:
-    how = _OpenHow(flags, mode, _RESOLVE)
-    name = ctypes.c_char_p(os.fsencode(path))
-    for _ in range(128):
-        opened: int = _libc.syscall(_OPENAT2, root, name, ctypes.byref(how), ctypes.sizeof(how))
-        if opened >= 0:
-            return opened
-        if ctypes.get_errno() != errno.EAGAIN:  # something was renamed meanwhile
-            break
-    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
-def _has_openat2() -> bool:
-    if sys.platform != "linux":
-        return False
-    try:
-        with _descriptor(os.open("/", _FOLDER)) as root:
-            os.close(_open_fast(root, ".", _FOLDER, 0))
-    except OSError:
-        return False
-    return True
-
-
-_fast = _has_openat2()
-
-
-def _open(root: int, path: str, flags: int, mode: int = 0) -> int:
-    """Open beneath `root`. OSError with EXDEV for what leads outside."""
-    return (_open_fast if _fast else _open_walking)(root, path, flags, mode)
-
-
-def _open_walking(root: int, path: str, flags: int, mode: int) -> int:
-    """The same without openat2: step by step, where no step follows a link and `..` is a step back."""
-    flags |= _folder_asked(path)
-    steps, links = deque(_steps(path)), 0
-    with contextlib.ExitStack() as opened:
-        trail = [root]
-        while steps:
-            step = steps.popleft()
-            if step == "..":
-                if len(trail) == 1:
-                    raise OSError(errno.EXDEV, "outside")
-                trail.pop()
-            elif link := None if flags & os.O_NOFOLLOW and not steps else _link_at(trail[-1], step):
-                links += 1
-                if links > _MAX_LINKS:
-                    raise OSError(errno.ELOOP, "too many links")
-                if link.startswith("/"):
-                    raise OSError(errno.EXDEV, "absolute link")
-                flags |= 0 if steps else _folder_asked(link)
-                steps.extendleft(reversed(_steps(link)))
-            elif steps:
-                trail.append(opened.enter_context(_descriptor(os.open(step, _STEP, dir_fd=trail[-1]))))
-            else:
-                return os.open(step, flags | os.O_NOFOLLOW, mode, dir_fd=trail[-1])
-        return os.open(".", flags & ~os.O_CREAT, dir_fd=trail[-1])
-
-
-def _steps(path: str) -> list[str]:
-    return [step for step in path.split("/") if step not in ("", ".")]
-
-
-def _folder_asked(path: str) -> int:
-    return os.O_DIRECTORY if path.endswith(("/", "/.")) else 0
-
-
-_STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
