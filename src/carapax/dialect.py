@@ -196,6 +196,12 @@ def unreadable(origin: Origin, body: bytes | str) -> ModelUnavailable:
     return unavailable(origin, f"the server sent {what}", "check that the base_url is that of a model API")
 
 
+def no_answer(origin: Origin, body: bytes | str) -> ModelError:
+    """The exception for a body that could not be read as an answer: the error that it holds, or `unreadable`."""
+    error = read_error(body)
+    return refusal(origin, error) if error else unreadable(origin, body)
+
+
 def read_error(body: bytes | str) -> VendorError | None:
     """The error object of a body; None when there is none."""
     try:

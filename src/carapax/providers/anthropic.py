@@ -25,7 +25,7 @@ from carapax.dialect import (
     fitting_name,
     is_stream,
     json_text,
-    read_error,
+    no_answer,
     refusal,
     storable,
     tokens,
@@ -300,8 +300,7 @@ class Decoder:
         try:
             said = _event.decode(event.data)
         except BROKEN_JSON:
-            error = read_error(event.data)
-            raise refusal(self._origin, error) if error else unreadable(self._origin, event.data) from None
+            raise no_answer(self._origin, event.data) from None
         if said.type == "error" or said.error:
             raise refusal(self._origin, as_error(said.error) or VendorError(event.data))
         if said.type == "content_block_delta" and said.delta:
@@ -418,8 +417,7 @@ def decode(body: bytes, origin: Origin) -> AssistantMessage:
     try:
         message = _message.decode(body)
     except BROKEN_JSON:
-        error = read_error(body)
-        raise refusal(origin, error) if error else unreadable(origin, body) from None
+        raise no_answer(origin, body) from None
     if error := as_error(message.error):
         raise refusal(origin, error)
     if message.content is None:

@@ -24,6 +24,7 @@ from carapax.dialect import (
     fitting_name,
     is_stream,
     json_text,
+    no_answer,
     read_error,
     refusal,
     storable,
@@ -286,8 +287,7 @@ class Decoder:
         try:
             completion = _completion.decode(data)
         except BROKEN_JSON:
-            error = read_error(data)
-            raise refusal(self._origin, error) if error else unreadable(self._origin, data) from None
+            raise no_answer(self._origin, data) from None
         groq = completion.x_groq or _Groq()
         if error := as_error(completion.error or groq.error):
             raise refusal(self._origin, error)
