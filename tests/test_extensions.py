@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from carapax.configfile import check_extensions, parse
 from carapax.errors import ConfigError
 from carapax.extensions import configure, export, find, names
 
@@ -40,3 +41,19 @@ def test_any_module_may_be_an_extension(tmp_path: Path, monkeypatch: pytest.Monk
         export("tool", "pack.hollow", find("tool", "pack.hollow"))
     for name in [name for name in sys.modules if name.startswith("pack")]:
         del sys.modules[name]
+
+
+def test_the_documented_tool_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mycompany").mkdir()
+    (tmp_path / "mycompany" / "weather.py").write_text(page.split("```python\n")[1].split("```")[0])
+    settings = page.split("```toml\n")[1].split("```")[0]
+    config = parse(settings)
+    check_extensions(config)
+    [name] = config.extra_tools
+    module = find("tool", name)
+    assert export("tool", name, module).parameters["required"] == ["city"]
+    assert configure("tool", name, module, config.tools[name]).days == 3
+    for imported in ("mycompany", "mycompany.weather"):
+        sys.modules.pop(imported, None)
