@@ -7,9 +7,11 @@ import pytest
 from aiohttp import WSMsgType
 
 from carapax.config import Config, LimitsConfig
+from carapax.contracts import ToolContext
 from carapax.events import TextDelta
 from carapax.testing import Pause
 from carapax.testing.gateway import GatewayClient, gateway_client
+from carapax.tool import tool
 from tests.gateway.raw import RawConnection, connect, eventually, statuses
 from tests.running import run
 
@@ -334,6 +336,34 @@ def test_the_work_of_a_peer_that_leaves_is_dropped() -> None:
             return await wait_for_answer(gateway, session)
 
     assert run(main())
+
+
+def test_a_gateway_stops_while_the_work_of_a_peer_that_left_still_ends() -> None:
+    begun, cancelled, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @tool(effects=("read",), rerun="pure")
+    async def linger(context: ToolContext) -> str:
+        """Take a while, and a while to be stopped."""
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await ended.wait()
+        return ""
+
+    async def main() -> int:
+        async with gateway_client(tools=[linger]) as gateway:
+            async with upgraded(gateway) as connection:
+                connection.send(frame(request("tools.execute", tool="linger")))
+                await begun.wait()
+            await cancelled.wait()
+            gateway.gateway.held.drop_all()
+            ended.set()
+            await eventually(lambda: len(gateway.gateway.held) == 0)
+            return len(gateway.gateway.held)
+
+    assert run(main()) == 0
 
 
 async def wait_for_answer(gateway: GatewayClient, session: str) -> bool:

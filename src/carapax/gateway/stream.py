@@ -50,10 +50,12 @@ class Socket:
         self._group = asyncio.TaskGroup()
         self._answers: set[asyncio.Task[None]] = set()
         self._watched: dict[str, asyncio.Task[None]] = {}
+        self._dropped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def serve(self) -> None:
         """Answer until either side closes."""
         async with self._group:
+            self._start(self._close_when_dropped())
             try:
                 await self._receive()
             finally:
@@ -61,10 +63,9 @@ class Socket:
                     task.cancel()
 
     def drop(self, why: str) -> None:
-        """Close from outside: the credential has ended, or the gateway stops."""
-        if not self._ws.closed:
-            code = WSCloseCode.GOING_AWAY if why == STOPPING else WSCloseCode.POLICY_VIOLATION
-            self._start(self._close(code, why))
+        """Close from outside, unless it closes already: the credential has ended, or the gateway stops."""
+        if not self._dropped.done():
+            self._dropped.set_result(why)
 
     async def watch(self, session: str, after: int | None) -> None:
         if session not in self._watched and len(self._watched) >= SUBSCRIPTIONS:
@@ -120,6 +121,10 @@ class Socket:
             return
         except CarapaxError as error:
             await self._close(WSCloseCode.INTERNAL_ERROR, error.message)
+
+    async def _close_when_dropped(self) -> None:
+        why = await self._dropped
+        await self._close(WSCloseCode.GOING_AWAY if why == STOPPING else WSCloseCode.POLICY_VIOLATION, why)
 
     async def _close(self, code: int, reason: str) -> None:
         """Say why, without waiting for a peer that does not read."""
