@@ -1,8 +1,6 @@
 """The one record: everything that happens in a session, in order, kept for ever."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from itertools import takewhile
 from typing import cast
 
@@ -57,8 +55,8 @@ class Duplicate(Conflict):
         self.receipt = receipt
 
 
-class _Foreseen(Exception):
-    """An event could not be kept with the seq that was foretold."""
+class _Overtaken(Exception):
+    """Another event has the seq that was foretold."""
 
 
 class Journal:
@@ -69,7 +67,8 @@ class Journal:
         self._clock = clock
         self._queue = queue
         self._watchers = Watchers()
-        self._appending: Counter[str] = Counter()
+        self._appending: set[str] = set()
+        """Sessions that are most likely being appended to, so that their next seq is better not foretold."""
 
     async def append(
         self, session: str, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()
@@ -84,16 +83,18 @@ class Journal:
         """
         at = round(self._clock.now(), 6)
         stored = [Stored(at, event, run) for event in events]
-        foretold = 0 if session in self._appending else self._watchers.head(session)
-        if foretold:
-            with suppress(_Foreseen):
-                return await self._append(session, stored, fence, also, foretold)
+        head = 0 if session in self._appending else self._watchers.head(session)
+        if head:
+            try:
+                return await self._append(session, stored, fence, also, head)
+            except _Overtaken:
+                pass
         return await self._append(session, stored, fence, also, 0)
 
     async def _append(
         self, session: str, stored: list[Stored], fence: str, also: Sequence[Statement], head: int
     ) -> tuple[Envelope, ...]:
-        """Append after `head`, which raises _Foreseen when that is not the last event any more, or, with 0, after
+        """Append after `head`, which raises _Overtaken when that is not the last event any more, or, with 0, after
         whatever is the last."""
         statements: list[Statement] = []
         places = [_write(statements, session, one, fence, head and head + nth) for nth, one in enumerate(stored, 1)]
@@ -107,19 +108,17 @@ class Journal:
                 told.append(Envelope(seq, session, one.at, one.event, one.run))
             self._watchers.publish(session, told)
 
-        self._appending[session] += 1
+        self._appending.add(session)
         try:
             await self._database.transact(statements, publish)
         except Unexpected as error:
             if error.index >= own:
                 raise Unexpected(error.index - own, error.rows) from error
             if head:
-                raise _Foreseen from error
+                raise _Overtaken from error
             raise await self._refusal(session, [one.event for one in stored], fence) from error
         finally:
-            self._appending[session] -= 1
-            if not self._appending[session]:
-                del self._appending[session]
+            self._appending.discard(session)
         return tuple(told)
 
     async def _refusal(self, session: str, events: Sequence[Kept], fence: str) -> Conflict | NotFound:

@@ -15,7 +15,8 @@ from carapax.store.database import Committed, Row, Statement, Value
 from carapax.store.writer import Outcome, Writer, translated
 
 _READERS = 2
-GROUP = 32
+_SMALLEST_GROUP = 8
+_CALLER_S = 7e-6  # what a caller takes to go on and come back
 _MANY_STATEMENTS = 1_000
 _REST_S = 0.02
 _Future = asyncio.Future[list[list[Row]]]
@@ -121,7 +122,8 @@ class SQLite:
             self._untold = None
 
     def _take(self, writer: Writer) -> list[_Job]:
-        """Wait for transactions and take half of a crowd: while one half is synced, the callers of the other go on.
+        """Wait for transactions, and take of a crowd as many as can go on while a group is synced: then neither the
+        disk nor the callers wait for each other.
 
         None when the database is being closed.
         """
@@ -131,7 +133,7 @@ class SQLite:
                 self._left = self._wait(writer)
         while not self._jobs.empty():
             self._left += self._jobs.get()
-        size = max(GROUP, len(self._left) // 2)
+        size = max(_SMALLEST_GROUP, int(writer.sync_s / _CALLER_S))
         jobs, self._left = self._left[:size], self._left[size:]
         return jobs
 

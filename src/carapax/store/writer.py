@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
+from time import perf_counter
 
 import apsw
 
@@ -34,6 +35,8 @@ class Writer:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.sync_s = 0.0
+        """How long a commit waits for the disk, by the last ones."""
         self._broken = False
         self._log_pages = 0
         self._log_file_pages = 0
@@ -69,7 +72,9 @@ class Writer:
                 self._cursor.execute("ROLLBACK")
                 outcomes = self._run(group, savepoints=True)
             meanwhile()
+            began = perf_counter()
             self._cursor.execute("COMMIT")
+            self.sync_s += (perf_counter() - began - self.sync_s) / 8
             return outcomes
         except StoreError as error:
             return [type(error)(error.message, error.hint) for _ in group]
