@@ -23,7 +23,7 @@ from carapax.events import Event
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "carapax"
-FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "manager", "base", "misc", "lib", "tools_"}
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "manager", "base", "misc", "lib"}
 
 # Modules whose behaviour is tested through the front door of what uses them, and where.
 TESTED_ELSEWHERE = {
