@@ -29,20 +29,34 @@ import asyncio, sys
 import aiohttp, uvloop
 from aiohttp import web
 
+JSON = {"Content-Type": "application/json"}
+
 async def relay(request):
     body = await request.read()
     answer = web.StreamResponse()
-    async with request.app["http"].post(sys.argv[1], data=body, headers={"Content-Type": "application/json"}) as got:
+    async with request.app["http"].post(sys.argv[1], data=body, headers=JSON) as got:
         await answer.prepare(request)
         async for chunk in got.content.iter_any():
             await answer.write(chunk)
     await answer.write_eof()
     return answer
 
+async def socket(request):
+    ws = web.WebSocketResponse(compress=False)
+    await ws.prepare(request)
+    async for message in ws:
+        async with request.app["http"].post(sys.argv[1], data=message.data, headers=JSON) as got:
+            async for chunk in got.content.iter_any():
+                for event in chunk.decode().split("\\n\\n"):
+                    if event:
+                        await ws.send_str(event)
+        await ws.send_str("done")
+    return ws
+
 async def main():
     app = web.Application()
-    app["http"] = aiohttp.ClientSession()
-    app.add_routes([web.post("/v1/chat/completions", relay)])
+    app["http"] = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    app.add_routes([web.post("/v1/chat/completions", relay), web.get("/ws", socket)])
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -93,7 +107,7 @@ async def model_server(*arguments: str) -> AsyncGenerator[Process, None]:
 
 @asynccontextmanager
 async def relay(model_url: str) -> AsyncGenerator[Process, None]:
-    """A server that passes a request on and its answer back, and does nothing else."""
+    """A server that passes a request on and its answer back, over HTTP or, event by event, a WebSocket, and no more."""
     target = f"{model_url.rstrip('/')}/chat/completions"
     async with _started(sys.executable, "-c", _RELAY, target, marker="", home=Path()) as process:
         yield process

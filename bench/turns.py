@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import uvloop
 
-from bench.processes import gateway, model_server, relay
+from bench.processes import Process, gateway, model_server, relay
 from bench.table import Row, at_least, at_most
 from tests.fakes.model_server import Answer, ModelServer
 
@@ -20,6 +20,7 @@ _TURNS = 300
 _SESSIONS = 64
 _STREAMS = 500
 _WORDS = 200
+_REST_S = 0.5
 
 
 class Talk:
@@ -70,6 +71,26 @@ async def talks(url: str, count: int) -> AsyncGenerator[list[Talk], None]:
         yield opened
 
 
+class BareTalk:
+    """One WebSocket to the bare relay."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def turn(self, text: str) -> None:
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": text}]}
+        await self._socket.send_str(msgspec.json.encode(body).decode())
+        while (await self._socket.receive()).data != "done":
+            pass
+
+
+@asynccontextmanager
+async def bare_talks(url: str, count: int) -> AsyncGenerator[list[BareTalk], None]:
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        yield [BareTalk(await stack.enter_async_context(http.ws_connect(f"{url}/ws"))) for _ in range(count)]
+
+
 async def _overhead() -> list[Row]:
     """One session, then 64 at once, with a model that answers at once."""
     async with model_server("--text", "ok") as model, gateway(model.url) as door, relay(model.url) as floor:
@@ -111,23 +132,33 @@ async def _bare(url: str, count: int) -> list[float]:
     return took
 
 
-async def _relayed(*, delay: float, streams: int) -> float:
-    """Microseconds of the gateway's processor for each further token of a stream."""
-    short = await _cost_of_turn(1, delay, streams)
-    long = await _cost_of_turn(_WORDS, delay, streams)
-    return (long - short) / (_WORDS - 1) * 1e6
+async def _relayed(name: str, limit: float, *, delay: float, streams: int) -> Row:
+    """Microseconds of the gateway's processor for each further token of a stream, and of a bare relay's."""
+    ours, floor = [], []
+    for words in (1, _WORDS):
+        async with model_server("--words", str(words), "--word-delay", str(delay)) as model:
+            async with gateway(model.url) as door, talks(door.url, streams) as many:
+                ours.append(await _cost_of_turn(door, many, 1 if delay else 100))
+            async with relay(model.url) as bare, bare_talks(bare.url, streams) as many:
+                floor.append(await _cost_of_turn(bare, many, 1 if delay else 100))
+    per_token = [(long - short) / (_WORDS - 1) * 1e6 for short, long in (ours, floor)]
+    return Row(
+        name,
+        per_token[0],
+        "µs of CPU",
+        f"at most {limit:g} µs of CPU",
+        per_token[0] <= limit,
+        per_token[1],
+        "bare relay",
+    )
 
 
-async def _cost_of_turn(words: int, delay: float, streams: int) -> float:
-    async with model_server("--words", str(words), "--word-delay", str(delay)) as model, gateway(model.url) as door:
-        async with talks(door.url, streams) as many:
-            await asyncio.gather(*(talk.turn("hello") for talk in many))
-            rounds = 1 if delay else 10
-            before = door.cpu_s()
-            for _ in range(rounds):
-                await asyncio.gather(*(talk.turn("hello") for talk in many))
-            spent = door.cpu_s() - before
-        return spent / (rounds * streams)
+async def _cost_of_turn(server: Process, many: Sequence[Talk | BareTalk], rounds: int) -> float:
+    await asyncio.gather(*(talk.turn("hello") for talk in many))
+    before = server.cpu_s()
+    for _ in range(rounds):
+        await asyncio.gather(*(talk.turn("hello") for talk in many))
+    return (server.cpu_s() - before) / (rounds * len(many))
 
 
 async def _many() -> list[Row]:
@@ -155,7 +186,8 @@ async def _disk() -> Row:
         async with talks(door.url, 1) as (talk,):
             before = _size(door.home)
             await _turns(talk, 500)
-        return at_most("disk a trivial turn takes, after 500", (_size(door.home) - before) / 500 / 1024, "KB", 4)
+            await asyncio.sleep(_REST_S)
+        return at_most("disk of a turn, after 500 and a rest", (_size(door.home) - before) / 500 / 1024, "KB", 4)
 
 
 def _size(folder: Path) -> int:
@@ -186,8 +218,8 @@ async def _bad_news() -> Row:
 async def _all() -> list[Row]:
     return [
         *await _overhead(),
-        at_most("a token relayed at full speed", await _relayed(delay=0, streams=1), "µs of CPU", 20),
-        at_most("a token relayed every 20 ms", await _relayed(delay=0.02, streams=8), "µs of CPU", 60),
+        await _relayed("a token relayed at full speed", 20, delay=0, streams=1),
+        await _relayed("a token relayed every 20 ms, 60 streams", 60, delay=0.02, streams=60),
         *await _many(),
         await _disk(),
         await _prompt(),
