@@ -7,16 +7,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from carapax.config import Positive
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
 
 Progress = Callable[[str], None]
 Kill = Callable[[asyncio.subprocess.Process], None]
-Positive = Annotated[int, Meta(gt=0)]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
 _CHUNK = 65_536
 _GRACE_S = 5.0
