@@ -74,3 +74,10 @@ def test_a_trimmed_conversation_fits_and_is_well_formed(messages: list[Message])
             assert isinstance(trimmed[index - 1], AssistantMessage)
     assert not trimmed or not isinstance(trimmed[0], AssistantMessage)
     assert bool(trimmed) == bool(messages)
+
+
+def test_of_a_very_long_conversation_as_much_stays_whole_as_may() -> None:
+    transcript = fold(conversation(5000, words=25))
+    compacted = run(compact(transcript, ScriptedProvider(["a fact", "a summary"]), "model", 128_000))
+    transcript.apply(Envelope(transcript.seq + 1, "s", 0.0, compacted, "r"))
+    assert 0.95 * 32_000 < estimate(transcript.messages[1:]) <= 32_000

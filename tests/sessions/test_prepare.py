@@ -1,6 +1,15 @@
+import logging
 from pathlib import Path
 
-from carapax.config import AgentConfig
+import pytest
+
+from carapax.app import open_app
+from carapax.config import AgentConfig, Config, Home
+from carapax.contracts import Provider
+from carapax.events import RunFinished
+from carapax.messages import Inbound, Sender
+from carapax.testing import ScriptedProvider
+from carapax.testing.models import OneProvider
 from tests.running import run
 from tests.sessions.opened import opened
 
@@ -26,3 +35,23 @@ def test_the_model_gets_what_its_agent_is_configured_with(tmp_path: Path) -> Non
             assert request.max_output_tokens == 77
 
     run(scenario())
+
+
+def test_a_run_that_cannot_be_built_for_a_reason_nobody_expected_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Faulty(OneProvider):
+        async def open(self, model: str) -> tuple[Provider, str]:
+            raise AttributeError(model)
+
+    async def scenario() -> None:
+        models = Faulty(ScriptedProvider([]))
+        config = Config(agents={"main": AgentConfig(sandbox="bubblewrap")})
+        async with open_app(config, Home(tmp_path, tmp_path / "data"), environ={}, models=models) as services:
+            receipt = await services.sessions.submit(Inbound("test", "", Sender("ann"), "hello"))
+            async with services.journal.subscribe(receipt.session, 0) as envelopes:
+                finished = await anext(one.event async for one in envelopes if isinstance(one.event, RunFinished))
+            assert (finished.reason, "AttributeError" in finished.detail) == ("failed", True)
+
+    with caplog.at_level(logging.CRITICAL):
+        run(scenario())

@@ -504,3 +504,20 @@ def test_long_events_are_read_in_pages_that_fit_into_memory(tmp_path: Path) -> N
                 assert [await anext(envelopes) for _ in kept] == list(kept)
 
     run(scenario())
+
+
+def test_what_is_nested_so_deep_that_it_could_not_be_read_again_is_refused(tmp_path: Path) -> None:
+    def nested(depth: int) -> StateChanged:
+        value: object = "{[" * 1000
+        for _ in range(depth):
+            value = [value]
+        return StateChanged("deep", value)
+
+    async def scenario() -> None:
+        async with opened_journal(tmp_path / "x.db") as journal:
+            await journal.append("s", STARTED, nested(500))
+            with pytest.raises(InvalidRequest, match="a StateChanged is nested too deep"):
+                await journal.append("s", nested(900))
+            assert (await journal.read("s"))[-1].event == nested(500)
+
+    run(scenario())

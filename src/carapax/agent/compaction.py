@@ -39,12 +39,9 @@ def trim(messages: list[Message], context_tokens: int) -> list[Message]:
     """The last groups that fit, as they are; an oversized last group with its longest results shortened."""
     limit = int(context_tokens * TRIM_TO)
     starts = [index for index, message in enumerate(messages) if not isinstance(message, ToolResult)]
-    for start in starts:
-        if estimate(messages[start:]) <= limit or start == starts[-1]:
-            kept = messages[start:]
-            break
-    else:
+    if not starts:
         return list(messages)
+    kept = messages[_first_that_fits(messages, starts, limit) :]
     share = max(500, int(limit * CHARACTERS_PER_TOKEN / max(1, len(kept))))
     if estimate(kept) > limit:
         kept = [_shorten(message, share) for message in kept]
@@ -56,10 +53,18 @@ def trim(messages: list[Message], context_tokens: int) -> list[Message]:
 def _cut(transcript: Transcript, keep_tokens: int) -> int | None:
     """The index that parts what is summarised from what is kept: the last group and what fits before it."""
     starts = [index for index in transcript.groups() if index > 0]
-    for start in starts:
-        if estimate(transcript.messages[start:]) <= keep_tokens:
-            return start
-    return starts[-1] if starts else None
+    return _first_that_fits(transcript.messages, starts, keep_tokens) if starts else None
+
+
+def _first_that_fits(messages: list[Message], starts: list[int], tokens: int) -> int:
+    """The first of these indices from which on the messages have at most so many tokens, or the last of them."""
+    first, size, end = starts[-1], 0, len(messages)
+    for start in reversed(starts):
+        size += estimate(messages[start:end]) + 1
+        if size > tokens:
+            break
+        first, end = start, start
+    return first
 
 
 async def _ask(provider: Provider, model: str, task: str, text: str) -> str:

@@ -79,7 +79,7 @@ class Prepare:
         if not agent.configured:
             raise NotFound(f"there is no agent {agent.name!r} any more", "configure it again, or start a new session")
         config = agent.config
-        provider, model = await self.models.open(transcript.state.get("model") or config.model)
+        provider, model = await self.models.open(str(transcript.state.get("model") or config.model))
         limits = Limits(
             config.max_iterations,
             config.max_seconds,

@@ -256,7 +256,7 @@ class Session:
         with self._under_way() as run_id:
             try:
                 await self._keep(start, run=run_id, also=[self._claim(run_id)])
-                await self._drive(transcript, run_id)
+                await self._around.supervise(f"run {run_id}", self._drive(transcript, run_id))
             except asyncio.CancelledError:
                 if not self._was_cancelled():
                     raise
@@ -276,7 +276,7 @@ class Session:
         run = await around.prepare.run(
             self.agent, self.name, run_id, transcript, record, show, lambda: self._steering(transcript)
         )
-        await around.supervise(f"run {run_id}", run_agent(run))
+        await run_agent(run)
 
     async def _finish(self, transcript: Transcript, run_id: str, finished: RunFinished) -> None:
         """End a run from outside, after what it had begun to keep is kept."""

@@ -76,6 +76,8 @@ class Stored(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 _CHANGING = {MessageReceived, RunStarted, Steered, StateChanged, RunFinished, SessionEnded}
+# How deep data may be nested depends on how deep the calls are that read it; these levels are left to them.
+_SPARE_DEPTH = 300
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Stored]).decode
 
@@ -91,11 +93,18 @@ def stored(bodies: str) -> list[Stored]:
 
 
 def _body(event: Stored) -> str:
+    """Raises InvalidRequest for what could not be written, or could not be read again."""
+    kind = type(event.event).__name__
     try:
-        return str(_encode(event), "utf-8")
+        body = _encode(event)
+        if body.count(b"{") + body.count(b"[") > _SPARE_DEPTH:
+            msgspec.json.decode(b"[" * _SPARE_DEPTH + body + b"]" * _SPARE_DEPTH)
     except UnicodeError as error:
-        what = f"a {type(event.event).__name__} holds half a character (a lone surrogate)"
+        what = f"a {kind} holds half a character (a lone surrogate)"
         raise InvalidRequest(what, "send text that is valid Unicode") from error
+    except RecursionError as error:
+        raise InvalidRequest(f"a {kind} is nested too deep", "send flatter data") from error
+    return str(body, "utf-8")
 
 
 def kept(session: str, event: Stored, fence: str, seq: int = 0) -> Statement:
