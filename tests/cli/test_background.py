@@ -40,3 +40,48 @@ def test_what_cannot_be_opened_raises_where_it_was_asked_for() -> None:
 
     with pytest.raises(Unavailable, match="not today"), Background(opening()):
         pass
+
+
+def test_an_interruption_ends_whatever_is_waited_for_and_the_block_closes_all_the_same() -> None:
+    interruptions = [False, True]
+    closed: list[str] = []
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[str, None]:
+        yield ""
+        closed.append("closed")
+
+    background = Background(opening(), lambda: bool(interruptions) and interruptions.pop())
+    with pytest.raises(KeyboardInterrupt), background:
+        background.run(asyncio.sleep(60))
+    assert closed == ["closed"]
+
+
+def test_opening_and_closing_can_be_interrupted() -> None:
+    open_now, close_now = threading.Event(), threading.Event()
+    close_now.set()
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[str, None]:
+        await asyncio.to_thread(open_now.wait)
+        yield ""
+        await asyncio.to_thread(close_now.wait)
+
+    with pytest.raises(KeyboardInterrupt), Background(opening(), lambda: True):
+        pass
+    open_now.set()
+    close_now.clear()
+    interrupted = threading.Event()
+    with pytest.raises(KeyboardInterrupt), Background(opening(), interrupted.is_set):
+        interrupted.set()
+    close_now.set()
+
+
+def test_what_closing_raises_is_raised_where_the_block_ends() -> None:
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[str, None]:
+        yield ""
+        raise Unavailable("not at the end")
+
+    with pytest.raises(Unavailable, match="not at the end"), Background(opening()):
+        pass

@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import termios
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from carapax.cli.rpc import Running
 from carapax.cli.serving import Serving
 from carapax.config import Home
 
@@ -29,9 +32,9 @@ def _own_terminal() -> None:
 class Terminal:
     """`carapax chat` on a pseudo-terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "carapax", "chat"]
+        command = [sys.executable, "-m", "carapax", "chat", *arguments]
         self.process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=_own_terminal
         )
@@ -107,3 +110,30 @@ def test_ctrl_c_twice_leaves(terminal: Terminal) -> None:
         terminal.type("\x03")  # again and again: readline misses one that comes just before it begins to wait
         terminal.wait(0.2)
     assert terminal.process.returncode == 0
+
+
+@pytest.fixture
+def mute_gateway(home: Home) -> Iterator[None]:
+    """A gateway that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        home.run_file.parent.mkdir(parents=True)
+        running = Running(f"http://127.0.0.1:{listening.getsockname()[1]}", os.getpid(), "token")
+        home.run_file.write_bytes(msgspec.json.encode(running))
+        yield
+
+
+@pytest.mark.usefixtures("mute_gateway")
+@pytest.mark.parametrize("typed", ["", "hello\n", "/sessions\n", "/stop\n"])
+def test_ctrl_c_leaves_whatever_is_waited_for(typed: str) -> None:
+    terminal = Terminal(*([] if typed else ["--session", "any"]))
+    try:
+        if typed:
+            terminal.until("> ")
+            terminal.type(typed)
+        deadline = time.monotonic() + WAIT_S
+        while terminal.process.poll() is None and time.monotonic() < deadline:
+            terminal.type("\x03")
+            terminal.wait(0.5)
+        assert terminal.process.returncode is not None
+    finally:
+        terminal.close()

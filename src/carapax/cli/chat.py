@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import AsyncGenerator
-from concurrent.futures import wait
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import click
@@ -15,7 +14,6 @@ from carapax.cli.conversation import Conversation, converse
 from carapax.cli.group import home, takes_home
 from carapax.cli.keyboard import Interrupts, Keyboard
 from carapax.cli.printer import Printer
-from carapax.cli.record import open_record
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import serve
 from carapax.cli.terminal import clean, one_line, time_of, write
@@ -24,7 +22,6 @@ from carapax.configfile import first_start, load
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
 
-_GLANCE_S = 0.1
 _HELP = """\
 /new       start another session
 /sessions  list the last sessions; `carapax chat --session ID` goes on with one
@@ -46,8 +43,9 @@ def command(message: str | None, session: str, agent: str, model: str, as_json: 
     """
     if message == "-":
         message = sys.stdin.read()
-    background = Background(_open(home(), session, agent, model))
-    with Interrupts() as interrupts, background as conversation:
+    interrupts = Interrupts()
+    background = Background(_open(home(), session, agent, model), interrupts.take)
+    with interrupts, background as conversation:
         chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         if message is not None:
             sys.exit(0 if chat.say(message) else 1)
@@ -74,13 +72,13 @@ class Chat:
     def run(self, home: Home) -> None:
         keyboard = Keyboard(home.data_dir / "history", self._interrupts)
         if self._conversation.session:
-            title = self._background.start(self._conversation.title()).result()
+            title = self._background.run(self._conversation.title())
             keyboard.note(f"session {self._conversation.session} {one_line(title)}")
         keyboard.note("/help lists what else can be done here")
         for line in keyboard.lines():
             try:
                 if line.startswith("/"):
-                    if not self._obey(line, home):
+                    if not self._obey(line):
                         return
                 else:
                     self.say(line)
@@ -90,15 +88,12 @@ class Chat:
     def say(self, text: str) -> bool:
         """Ctrl-C stops the run; once more leaves."""
         saying = self._background.start(self._conversation.say(text, self._show))
-        stopping = False
-        while not saying.done():
-            wait([saying], timeout=_GLANCE_S)
-            if self._interrupts.take():
-                if stopping:
-                    raise KeyboardInterrupt
-                stopping = True
-                self._background.start(self._conversation.cancel())
-        return saying.result().finish == "done"
+        try:
+            reply = self._background.wait(saying)
+        except KeyboardInterrupt:
+            self._background.start(self._conversation.cancel())
+            reply = self._background.wait(saying)
+        return reply.finish == "done"
 
     def _show(self, envelope: Envelope) -> None:
         if self._as_json:
@@ -106,7 +101,7 @@ class Chat:
         else:
             self._printer.show(envelope)
 
-    def _obey(self, line: str, home: Home) -> bool:
+    def _obey(self, line: str) -> bool:
         """Do what a line that begins with / says; false to leave."""
         match line.split()[0]:
             case "/quit" | "/exit":
@@ -114,9 +109,9 @@ class Chat:
             case "/new":
                 self._conversation.session = ""
             case "/stop":
-                self._background.start(self._conversation.cancel()).result()
+                self._background.run(self._conversation.cancel())
             case "/sessions":
-                for info in open_record(home).sessions(10):
+                for info in self._background.run(self._conversation.sessions(10)):
                     click.echo(f"{info.id}  {time_of(info.updated_at)}  {one_line(info.title or info.agent, 60)}")
             case "/help":
                 click.echo(_HELP)

@@ -18,6 +18,7 @@ T = TypeVar("T")
 _TRIES = 8
 _FIRST_PAUSE_S = 0.1
 _CONNECT_TIMEOUT_S = 10.0
+_FAREWELL = aiohttp.ClientWSTimeout(ws_close=1.0)
 
 
 class _Message(Struct):
@@ -107,7 +108,9 @@ class Client:
     async def _open(self) -> None:
         headers = {"Authorization": f"Bearer {self._running.token}"}
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            self._socket = await self._http.ws_connect(self._running.url + "/ws", headers=headers, max_msg_size=0)
+            self._socket = await self._http.ws_connect(
+                self._running.url + "/ws", headers=headers, max_msg_size=0, timeout=_FAREWELL
+            )
         if self._watched is not None:
             session, after = self._watched
             await self._ask(self._socket, "session.subscribe", {"session": session, "after": after}, dict[str, Any])

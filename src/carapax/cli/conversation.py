@@ -23,6 +23,10 @@ class Sent(Struct):
     seq: int
 
 
+class Listed(Struct):
+    sessions: list[SessionInfo]
+
+
 class Conversation:
     """Says things and shows what comes of it. `session` is "" until the first message of a new one."""
 
@@ -63,6 +67,10 @@ class Conversation:
     async def title(self) -> str:
         """Raises CarapaxError for a session that does not exist."""
         return (await self._client.call("session.get", {"session": self.session}, SessionInfo)).title
+
+    async def sessions(self, limit: int) -> list[SessionInfo]:
+        """The last ones of the home."""
+        return (await self._client.call("session.list", {"limit": limit}, Listed)).sessions
 
     async def _watch(self) -> None:
         if not self.session:
