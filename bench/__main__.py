@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from bench.table import Row, append, heading, render
 
 
 def main(names: list[str]) -> int:
+    # What is started here keeps its compiled modules, as an installed program does.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = list(measure(names))
     print(f"\n{heading()}\n\n{render(rows)}")
     if not names:
