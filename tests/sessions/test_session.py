@@ -221,9 +221,9 @@ def test_a_run_that_waits_to_go_on_does_not_in_a_session_that_has_ended(tmp_path
             await journal.append(session, RunFinished("interrupted"), run=started.run, fence=started.run)
             await journal.append(session, SessionEnded("enough"))
         async with opened(tmp_path, ["late"]) as gateway:
-            for _ in range(20):
-                await gateway.journal.head(session)
-                assert gateway.sessions.running() == ()
+            closed = RunFinished("cancelled", "the session was ended")
+            await gateway.until(session, lambda envelope: envelope.event == closed)
             assert gateway.provider.requests == []
+            assert await gateway.journal.unfinished() == []
 
     run(scenario())

@@ -204,12 +204,13 @@ class Session:
             transcript = await self.transcript()
             if transcript.run is not None:
                 await self._settle(transcript, transcript.run)
-            elif transcript.ended:
-                return False
             elif transcript.interrupted is not None:
                 resumed, run = transcript.interrupted
-                await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
-            elif transcript.waiting:
+                if transcript.ended:
+                    await self._give_up(transcript, resumed)
+                else:
+                    await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
+            elif transcript.waiting and not transcript.ended:
                 model, messages = self._model(transcript), self._next(transcript)
                 await self._run(transcript, RunStarted(self.agent.name, model, messages))
             else:
@@ -231,6 +232,14 @@ class Session:
             finished = RunFinished("interrupted", "the gateway was stopped during this run; it goes on")
         run_id = transcript.run_id
         await self._record(transcript, run_id, (*unknown, finished))
+
+    async def _give_up(self, transcript: Transcript, run_id: str) -> None:
+        """Close an interrupted run whose session was ended before it went on."""
+        try:
+            await self._around.database.transact([self._claim(run_id)])
+        except Unexpected as error:
+            raise LeaseLost(f"another gateway runs session {self.name}") from error
+        await self._record(transcript, run_id, (RunFinished("cancelled", "the session was ended"),))
 
     def _model(self, transcript: Transcript) -> str:
         chosen = str(transcript.state.get("model") or self.agent.config.model)
