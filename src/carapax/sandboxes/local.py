@@ -45,7 +45,7 @@ class Local(Workspace):
         self._started = 0
 
     async def __aenter__(self) -> "Local":
-        await asyncio.to_thread(self.make)
+        self.make()
         return self
 
     async def __aexit__(
