@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 
-from carapax.agent.context import CHARACTERS_PER_TOKEN, Transcript, estimate
+from carapax.agent.context import CHARACTERS_PER_TOKEN, Transcript, estimate, groups
 from carapax.contracts import Provider
 from carapax.errors import ModelError
 from carapax.events import HistoryCompacted
@@ -38,7 +38,7 @@ async def compact(transcript: Transcript, provider: Provider, model: str, contex
 def trim(messages: list[Message], context_tokens: int) -> list[Message]:
     """The last groups that fit, as they are; an oversized last group with its longest results shortened."""
     limit = int(context_tokens * TRIM_TO)
-    starts = [index for index, message in enumerate(messages) if not isinstance(message, ToolResult)]
+    starts = groups(messages)
     if not starts:
         return list(messages)
     kept = messages[_first_that_fits(messages, starts, limit) :]
@@ -52,7 +52,7 @@ def trim(messages: list[Message], context_tokens: int) -> list[Message]:
 
 def _cut(transcript: Transcript, keep_tokens: int) -> int | None:
     """The index that parts what is summarised from what is kept: the last group and what fits before it."""
-    starts = [index for index in transcript.groups() if index > 0]
+    starts = [index for index in groups(transcript.messages) if index > 0]
     return _first_that_fits(transcript.messages, starts, keep_tokens) if starts else None
 
 

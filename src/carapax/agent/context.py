@@ -81,10 +81,6 @@ class Transcript:
                 return counted if counted > whole / 2 else whole
         return whole
 
-    def groups(self) -> list[int]:
-        """Where a group begins: at each user message, and at each assistant message, whose results belong to it."""
-        return [index for index, message in enumerate(self.messages) if not isinstance(message, ToolResult)]
-
     def seq_before(self, index: int) -> int:
         """The `seq` that `HistoryCompacted.upto` needs to leave `messages[index:]` whole."""
         return self._seqs[index] - 1
@@ -192,6 +188,11 @@ def recap(facts: tuple[str, ...], summary: str) -> str:
         "[Earlier part of this conversation, shortened. It is a record, not a request.]\n"
         f"Facts:\n{lines or '- none'}\n\nSummary:\n{summary}"
     )
+
+
+def groups(messages: Iterable[Message]) -> list[int]:
+    """Where a group begins: at each user message, and at each assistant message, whose results belong to it."""
+    return [index for index, message in enumerate(messages) if not isinstance(message, ToolResult)]
 
 
 def estimate(messages: Iterable[Message]) -> int:

@@ -31,7 +31,6 @@ _ADD = _KEEP + "RETURNING seq"
 _NEXT = "INSERT INTO events (session, seq, body) SELECT s.number, $3, $2 FROM sessions s WHERE s.id = $1 "
 _NEXT_OPEN = _NEXT + "AND s.ended = 0"
 _NEXT_FENCED = _NEXT + "AND (SELECT l.run FROM leases l WHERE l.session = $1) = $4"
-_PLACE = "INSERT INTO events (session, seq, body) SELECT s.number, $2, $3 FROM sessions s WHERE s.id = $1"
 _COPY = (
     "INSERT INTO events (session, seq, body) SELECT n.number, e.seq, e.body FROM sessions n, events e "
     "WHERE n.id = $2 AND e.session = (SELECT s.number FROM sessions s WHERE s.id = $1) AND e.seq > 1 AND e.seq <= $3"
@@ -42,7 +41,7 @@ _RECEIPT = (
 )
 SESSION_COLUMNS = (
     "s.id, s.agent, s.channel, s.conversation, s.created_at, s.updated_at, "
-    "coalesce((SELECT max(e.seq) FROM events e WHERE e.session = s.number), 0) AS seq, s.title, s.model, "
+    f"{_HEAD} AS seq, s.title, s.model, "
     "CASE WHEN s.ended = 1 THEN 'ended' WHEN s.run <> '' THEN 'running' ELSE 'idle' END AS state, "
     "s.run, s.forked_from, s.forked_at"
 )
@@ -130,7 +129,7 @@ def added(session: str, event: Stored) -> Statement:
 
 def placed(session: str, seq: int, event: Stored) -> Statement:
     """Keep an event of a known place."""
-    return Statement(_PLACE, (session, seq, _body(event)), 1)
+    return Statement(_NEXT, (session, _body(event), seq), 1)
 
 
 def copy(session: str, new: str, upto: int) -> Statement:
