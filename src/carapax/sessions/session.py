@@ -111,11 +111,11 @@ class Session:
             self._around.spawn(f"session {self.name}", self._serve())
 
     def cancel(self) -> bool:
-        """End the run under way as cancelled. Returns whether there was one."""
-        if self._driving is None or self._cancelling:
+        """End the run under way, or about to begin, as cancelled. Returns whether there was one."""
+        if self._cancelling or not (self._serving or self._driving):
             return False
         self._cancelling = True
-        return self._driving.cancel()
+        return self._driving.cancel() if self._driving else True
 
     def drop(self) -> None:
         """Stop without a trace, as when the lease is lost: whoever holds it goes on."""
@@ -162,6 +162,8 @@ class Session:
     def _under_way(self) -> Iterator[str]:
         """The id of a new run, which can be cancelled and keeps its lease for as long as the block runs."""
         self.run_id, self._driving = self._around.clock.new_id(), asyncio.current_task()
+        if self._cancelling and self._driving:
+            self._driving.cancel()
         try:
             yield self.run_id
         finally:
@@ -196,7 +198,7 @@ class Session:
                     await asyncio.sleep(wait)
                     wait = min(LONGEST_WAIT_S, wait * 2)
         finally:
-            self._serving = False
+            self._serving = self._cancelling = False
 
     async def _serve_one(self) -> bool:
         """Do the next thing there is to do; False when there is none."""
@@ -230,8 +232,7 @@ class Session:
             finished = RunFinished("cancelled", "the gateway was stopped before this was done")
         else:
             finished = RunFinished("interrupted", "the gateway was stopped during this run; it goes on")
-        run_id = transcript.run_id
-        await self._record(transcript, run_id, (*unknown, finished))
+        await self._record(transcript, transcript.run_id, (*unknown, finished))
 
     async def _give_up(self, transcript: Transcript, run_id: str) -> None:
         """Close an interrupted run whose session was ended before it went on."""
