@@ -99,6 +99,20 @@ def test_a_run_is_cancelled_and_the_next_message_goes_on(tmp_path: Path) -> None
     run(scenario())
 
 
+def test_a_run_that_is_about_to_begin_is_cancelled_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, ["too late", "fresh"]) as gateway:
+            session = await gateway.say("oh no")
+            assert await gateway.sessions.cancel(session)
+            ended = await gateway.finished(session)
+            assert ended.event == RunFinished("cancelled", "stopped on request")
+            assert gateway.provider.requests == []
+            await gateway.say("again", session)
+            assert (await gateway.finished(session, ended.seq)).event == RunFinished("done")
+
+    run(scenario())
+
+
 def test_a_call_that_was_running_when_it_was_cancelled_has_an_unknown_outcome(tmp_path: Path) -> None:
     async def scenario() -> None:
         started = asyncio.Event()
