@@ -130,6 +130,7 @@ def test_ctrl_c_leaves_whatever_is_waited_for(typed: str) -> None:
         if typed:
             terminal.until("> ")
             terminal.type(typed)
+            terminal.until("\n")
         deadline = time.monotonic() + WAIT_S
         while terminal.process.poll() is None and time.monotonic() < deadline:
             terminal.type("\x03")
