@@ -57,7 +57,12 @@ class Surroundings:
 
 
 class Session:
-    """A conversation with one agent. Messages that arrive wait in its journal until a run takes them."""
+    """A conversation with one agent. Messages that arrive wait in its journal until a run takes them.
+
+    One task serves it while there is something to do (`_serving`). Whatever runs, a run or a person's tool, holds
+    `_turn`; from its first event to its last it is `_driving`, which is the task that `cancel` cancels, and
+    `_cancelling` tells that cancellation from the gateway's own end.
+    """
 
     def __init__(self, name: str, agent: Agent, around: Surroundings) -> None:
         self.name = name
