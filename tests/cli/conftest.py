@@ -40,7 +40,7 @@ def gateway(home: Home) -> Iterator[Serving]:
 def run(home: Home) -> Run:
     """Run a command on the home and return what became of it."""
 
-    def run_command(*arguments: str, typed: str | None = None) -> Result:
+    def run_command(*arguments: str, typed: str | bytes | None = None) -> Result:
         return CliRunner().invoke(carapax, list(arguments), input=typed, catch_exceptions=False)
 
     return run_command

@@ -63,6 +63,13 @@ def test_a_message_may_come_from_standard_input(run: Run, gateway: Serving) -> N
     assert "run `COMMAND`" in run("chat", "-m", "-", typed="help").stdout
 
 
+def test_bytes_that_are_no_text_are_replaced_wherever_they_come_from(run: Run, gateway: Serving) -> None:
+    run("chat", "-m", "-", typed=b"caf\xe9")
+    run("chat", "-m", "caf\udce9")
+    run("chat", typed=b"caf\xe9\n")
+    assert run("sessions", "list").output.count("caf\ufffd") == 3
+
+
 def test_lines_are_messages_of_one_session(run: Run, gateway: Serving) -> None:
     done = run("chat", typed="my dog is Rex\n\nwhat did I say\n/nothing\n/sessions\n/new\nhelp\n/quit\nnot said\n")
     assert done.exit_code == 0

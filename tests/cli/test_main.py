@@ -1,7 +1,9 @@
 """The entry point."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from carapax.version import __version__
 
@@ -20,3 +22,11 @@ def test_the_version_is_told_without_importing_what_it_does_not_need() -> None:
 def test_the_package_can_be_run() -> None:
     done = subprocess.run([sys.executable, "-m", "carapax", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"carapax {__version__}\n"
+
+
+def test_closed_streams_are_stood_in_for(tmp_path: Path) -> None:
+    close = "import os, sys; [os.close(n) for n in (0, 1, 2)]; sys.stdin = sys.stdout = sys.stderr = None"
+    code = f"{close}; sys.argv = ['carapax', 'chat', '-m', 'help']; from carapax.cli.main import main; main()"
+    home = {"CARAPAX_HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
+    said = subprocess.run([sys.executable, "-c", code], env=home, check=False, timeout=60)
+    assert said.returncode == 0

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from io import TextIOWrapper
 
 import click
 import msgspec
@@ -16,7 +17,7 @@ from carapax.cli.keyboard import Interrupts, Keyboard
 from carapax.cli.printer import Printer
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import serve
-from carapax.cli.terminal import clean, one_line, time_of, write
+from carapax.cli.terminal import clean, one_line, time_of, whole, write
 from carapax.config import Home
 from carapax.configfile import first_start, load
 from carapax.errors import CarapaxError
@@ -41,6 +42,8 @@ def command(message: str | None, session: str, agent: str, model: str, as_json: 
 
     Where no gateway runs on the home, one is started for as long as the conversation lasts.
     """
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
     if message == "-":
         message = sys.stdin.read()
     interrupts = Interrupts()
@@ -87,7 +90,7 @@ class Chat:
 
     def say(self, text: str) -> bool:
         """Ctrl-C stops the run; once more leaves."""
-        saying = self._background.start(self._conversation.say(text, self._show))
+        saying = self._background.start(self._conversation.say(whole(text), self._show))
         try:
             reply = self._background.wait(saying)
         except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """The `carapax` command. Asked for the version, it imports nothing else."""
 
+import os
 import sys
 
 from carapax.version import __version__
@@ -9,6 +10,18 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"carapax {__version__}")
         return
+    _open_streams()
     from carapax.cli.group import carapax
 
     carapax(prog_name="carapax")
+
+
+def _open_streams() -> None:
+    """Have standard input, output and error, if only of nothing: the next file to be opened would take the number of
+    one that is closed, and be taken for it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")

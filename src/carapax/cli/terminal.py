@@ -25,6 +25,12 @@ def one_line(text: str, width: int = 100) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
+def whole(text: str) -> str:
+    """What was typed, piped or given as an argument; bytes that were no UTF-8, which Python keeps as half characters,
+    are replaced."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def dim(text: str, stream_is_terminal: bool) -> str:
     """The text in a weaker colour where there are colours."""
     plain = not stream_is_terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
