@@ -1,5 +1,6 @@
 """Reading `carapax.toml`, saying what is wrong with it, and writing it for a new home."""
 
+import os
 import socket
 import stat
 import tomllib
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carapax.config import AgentConfig, Config, GatewayConfig, Home, ProviderConfig
-from carapax.configfile import check_extensions, first_start, free_port, load, parse, warnings
+from carapax.configfile import first_start, free_port, load, parse, warnings
 from carapax.errors import ConfigError, StoreError
 
 
@@ -104,6 +105,27 @@ def test_a_folder_in_place_of_the_file_is_refused_by_name(tmp_path: Path) -> Non
         load(home_at(tmp_path))
 
 
+def test_what_is_no_file_is_refused_by_name_and_not_waited_for(tmp_path: Path) -> None:
+    file = home_at(tmp_path).config_file
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match=r"carapax\.toml cannot be read: it is no file"):
+        load(home_at(tmp_path))
+    file.unlink()
+    file.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"carapax\.toml cannot be read: it is no file"):
+        load(home_at(tmp_path))
+
+
+@pytest.mark.parametrize("text", [f"a = {'[' * 5000}{']' * 5000}", f"a = {'9' * 5000}", f"{'a.' * 5000}b = 1"])
+def test_what_no_reader_of_toml_takes_is_a_clear_error(text: str) -> None:
+    assert len(problems(text)) == 1
+
+
+def test_ten_thousand_wrong_keys_are_told_in_a_moment() -> None:
+    text = "".join(f"key_{number} = 1\n" for number in range(10_000))
+    assert [line.split(": ")[0] for line in problems(text)][-1] == "carapax.toml:10000"
+
+
 def test_the_first_start_writes_a_private_file_with_a_port_and_keeps_it(tmp_path: Path) -> None:
     home = home_at(tmp_path / "new" / "home")
     assert first_start(home)
@@ -151,16 +173,6 @@ def test_what_is_not_safe_is_warned_about() -> None:
     assert [
         begin for begin, warning in zip(begins, warnings(config), strict=True) if warning.startswith(begin)
     ] == begins
-
-
-def test_sections_of_extensions_that_nothing_has_are_refused() -> None:
-    config = Config(tools={"shel": {}}, agents={"main": AgentConfig(sandbox="dokcer")})
-    with pytest.raises(ConfigError) as caught:
-        check_extensions(config)
-    assert [line.split(" (")[0] for line in caught.value.message.split("\n")] == [
-        "there is no tool 'shel'",
-        "there is no sandbox 'dokcer'",
-    ]
 
 
 def test_the_written_file_is_toml_that_says_nothing_but_the_port(tmp_path: Path) -> None:

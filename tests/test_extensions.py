@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from carapax.configfile import check_extensions, parse
+from carapax.configcheck import look
+from carapax.configfile import parse
 from carapax.errors import ConfigError
 from carapax.extensions import configure, export, find, names
 
@@ -49,8 +50,7 @@ def test_the_documented_tool_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "mycompany").mkdir()
     (tmp_path / "mycompany" / "weather.py").write_text(page.split("```python\n")[1].split("```")[0])
     settings = page.split("```toml\n")[1].split("```")[0]
-    config = parse(settings)
-    check_extensions(config)
+    config = parse(settings, look=look)
     [name] = config.extra_tools
     module = find("tool", name)
     assert export("tool", name, module).parameters["required"] == ["city"]

@@ -7,20 +7,20 @@ import random
 import re
 import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
-from carapax import extensions
 from carapax.config import Config, Home, is_loopback
 from carapax.configdoc import explain, named_table_type, table_type, toml
 from carapax.errors import ConfigError, StoreError, Unavailable
 
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_OF_EXTENSIONS = ("channels", "tools", "sandboxes")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKELY_SECRET = re.compile(
     r"\b(sk|pk|rk|xoxb|xoxp|ghp|gho|glpat|AIza|AKIA|hf|gsk|cpx)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{20,}"
@@ -28,26 +28,32 @@ _LIKELY_SECRET = re.compile(
 )
 
 Route = tuple[str, ...]
+"""Where something stands: the keys that lead to it."""
+
+Look = Callable[[Config], Iterator[tuple[Route, str]]]
+"""Looks for more that is wrong, given what of the configuration fits its types."""
 
 
-def load(home: Home) -> Config:
+def load(home: Home, look: Look | None = None) -> Config:
     """The configuration of a home; the defaults when there is no file yet.
 
     Raises ConfigError with everything that does not fit, one problem a line, each with its place and a remedy.
     """
     file = home.config_file
     try:
+        if not file.is_file() and (file.exists() or file.is_symlink()):
+            raise ConfigError(f"{file} cannot be read: it is no file", "move it away")
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        return Config()
+        text = ""
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 text at byte {error.start}") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    return parse(text, str(file))
+    return parse(text, str(file), look)
 
 
-def parse(text: str, name: str = "carapax.toml") -> Config:
+def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Config:
     """The configuration written in `text`; `name` is what errors call it. Raises ConfigError."""
     try:
         table = tomllib.loads(text)
@@ -55,20 +61,35 @@ def parse(text: str, name: str = "carapax.toml") -> Config:
         at = re.search(r" \(at line (\d+), column \d+\)", str(error))
         place = f"{name}:{at[1]}" if at else name
         raise ConfigError(f"{place}: not TOML: {str(error).removesuffix(at[0] if at else '')}") from error
-    problems = [_place(text, name, path) + problem for path, problem in _problems(Config, table, ())]
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return msgspec.convert(table, Config)
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise ConfigError(f"{name}: not TOML that can be read: {error}") from error
+    found = list(problems(Config, table))
+    for path, _ in found:
+        _remove(table, path)
+    config = msgspec.convert(table, Config)
+    found += look(config) if look else ()
+    if found:
+        lines = _lines(text)
+        raise ConfigError("\n".join(_place(name, lines.get(path, 0), path) + problem for path, problem in found))
+    return config
 
 
-def check_extensions(config: Config) -> None:
-    """Check the sections of channels, tools, sandboxes and the names agents use, by importing the modules they name.
-
-    Raises ConfigError with everything that does not fit, one problem a line.
-    """
-    problems = list(_extension_problems(config))
-    if problems:
-        raise ConfigError("\n".join(problems))
+def problems(kind: type[Struct], table: dict[str, Any], path: Route = ()) -> Iterator[tuple[Route, str]]:
+    """What does not fit a table of this type, which stands at `path`."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, value in table.items():
+        here = (*path, name)
+        if name not in fields:
+            yield here, "unknown key" + _suggestion(name, list(fields))
+        elif inner := table_type(fields[name].type):
+            yield from _table_problems(inner, value, here)
+        elif inner := named_table_type(fields[name].type):
+            yield from _named_problems(inner, value, here)
+        else:
+            yield from _value_problems(fields[name].type, value, here)
+    for name, field in fields.items():
+        if field.required and name not in table:
+            yield path, f"the key {name!r} is missing"
 
 
 def first_start(home: Home) -> bool:
@@ -136,26 +157,15 @@ def _secrets(value: object, path: Route) -> Iterator[Route]:
         yield path
 
 
-def _problems(kind: type[Struct], table: dict[str, Any], path: Route) -> Iterator[tuple[Route, str]]:
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    for name, value in table.items():
-        here = (*path, name)
-        if name not in fields:
-            yield here, "unknown key" + _suggestion(name, list(fields))
-        elif inner := table_type(fields[name].type):
-            yield from _table_problems(inner, value, here)
-        elif inner := named_table_type(fields[name].type):
-            yield from _named_problems(inner, value, here)
-        else:
-            yield from _value_problems(fields[name].type, value, here)
-    for name, field in fields.items():
-        if field.required and name not in table:
-            yield path, f"the key {name!r} is missing"
+def _remove(table: dict[str, Any], path: Route) -> None:
+    for step in path[:-1]:
+        table = table.get(step, {})
+    table.pop(path[-1], None)
 
 
 def _table_problems(kind: type[Struct], value: object, path: Route) -> Iterator[tuple[Route, str]]:
     if isinstance(value, dict):
-        yield from _problems(kind, value, path)
+        yield from problems(kind, value, path)
     else:
         yield path, "expected a table"
 
@@ -181,7 +191,7 @@ def _value_problems(annotation: Any, value: object, path: Route) -> Iterator[tup
     except msgspec.ValidationError as error:
         yield path, _expected(annotation, error)
         return
-    if problem := _sense(path[-1], value):
+    if problem := _sense(path, value):
         yield path, problem
 
 
@@ -192,12 +202,15 @@ def _expected(annotation: Any, error: msgspec.ValidationError) -> str:
     return message[:1].lower() + message[1:] + (f" at {inner.strip('`')}" if inner else "")
 
 
-def _sense(name: str, value: object) -> str:
+def _sense(path: Route, value: object) -> str:
     """What is wrong with a value of the right type, or nothing."""
     if not isinstance(value, str):
         return ""
     if "\0" in value:
         return "has a null character"
+    if path[0] in _OF_EXTENSIONS:
+        return ""  # what their keys mean, extensions know
+    name = path[-1]
     if name == "key_env" and value and not _VARIABLE.fullmatch(value):
         return "expected the name of an environment variable; the key itself does not belong in this file"
     if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
@@ -209,40 +222,12 @@ def _sense(name: str, value: object) -> str:
     return ""
 
 
-def _extension_problems(config: Config) -> Iterator[str]:
-    sections: list[tuple[extensions.Kind, str, dict[str, Any]]] = [
-        *(("channel", name, section) for name, section in config.channels.items()),
-        *(("tool", name, section) for name, section in config.tools.items()),
-        *(("tool", name, config.tools.get(name, {})) for name in config.extra_tools),
-        *(("sandbox", name, section) for name, section in config.sandboxes.items()),
-        *(("sandbox", agent.sandbox, config.sandboxes.get(agent.sandbox, {})) for agent in config.agents.values()),
-        *(("provider", row.dialect, {}) for row in config.providers.values() if row.dialect),
-    ]
-    seen: set[str] = set()
-    for kind, name, section in sections:
-        problem = _extension_problem(kind, name, section)
-        if problem and problem not in seen:
-            seen.add(problem)
-            yield problem
-
-
-def _extension_problem(kind: extensions.Kind, name: str, section: dict[str, Any]) -> str:
-    try:
-        module = extensions.find(kind, name)
-        if kind != "provider":
-            extensions.configure(kind, name, module, section)
-    except ConfigError as error:
-        return str(error)
-    return ""
-
-
 def _suggestion(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
 
 
-def _place(text: str, name: str, path: Route) -> str:
-    line = _line(text, path)
+def _place(name: str, line: int, path: Route) -> str:
     return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: "
 
 
@@ -250,8 +235,9 @@ def _dotted(path: Route) -> str:
     return ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in path)
 
 
-def _line(text: str, path: Route) -> int:
-    """The number of the line that sets the key or opens the table at `path`; 0 when it cannot be told."""
+def _lines(text: str) -> dict[Route, int]:
+    """The number of the line that sets the key or opens the table at each path, as far as it can be told."""
+    found: dict[Route, int] = {}
     table: Route = ()
     for number, line in enumerate(text.splitlines(), 1):
         here = table
@@ -259,9 +245,9 @@ def _line(text: str, path: Route) -> int:
             here = table = _split(header[1])
         elif key := re.match(r"""\s*([\w.\-"' ]+?)\s*=""", line):
             here = (*table, *_split(key[1]))
-        if here[: len(path)] == path:
-            return number
-    return 0
+        for length in range(1, len(here) + 1):
+            found.setdefault(here[:length], number)
+    return found
 
 
 def _split(dotted: str) -> Route:

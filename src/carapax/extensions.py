@@ -31,6 +31,8 @@ def find(kind: Kind, name: str) -> ModuleType:
     """Import the module of an extension. Raises ConfigError for a name that nothing has."""
     path = name if "." in name else f"carapax.{_FOLDERS[kind]}.{name}"
     try:
+        if not all(part.isidentifier() for part in path.split(".")):
+            raise ModuleNotFoundError(name=path)
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name is None or not (path == error.name or path.startswith(error.name + ".")):

@@ -19,7 +19,8 @@ from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import serve
 from carapax.cli.terminal import clean, one_line, time_of, whole, write
 from carapax.config import Home
-from carapax.configfile import first_start, load
+from carapax.configcheck import check
+from carapax.configfile import first_start
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
 
@@ -132,7 +133,7 @@ async def _open(home: Home, session: str, agent: str, model: str) -> AsyncGenera
             first_start(home)
             click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
             logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-            config = load(home)
+            config = check(home)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
             running = (await stack.enter_async_context(serve(home, config))).running
         yield await stack.enter_async_context(converse(running, session, agent, model))

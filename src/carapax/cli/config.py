@@ -6,8 +6,9 @@ import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.configcheck import check as check_configuration
 from carapax.configdoc import toml, toml_key
-from carapax.configfile import check_extensions, load, warnings
+from carapax.configfile import load, warnings
 
 
 @click.group()
@@ -20,8 +21,7 @@ def command() -> None:
 @takes_home
 def check() -> None:
     """Say what is wrong with carapax.toml, and what is allowed but not safe. Exits with 2 when it cannot be used."""
-    config = load(home())
-    check_extensions(config)
+    config = check_configuration(home())
     for warning in warnings(config):
         click.echo(f"warning: {warning}")
     click.echo(f"{_named(home().config_file)}: can be used")

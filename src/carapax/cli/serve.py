@@ -15,7 +15,8 @@ from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import Serving, serve
 from carapax.cli.terminal import clean, one_line
 from carapax.config import Config, Home
-from carapax.configfile import check_extensions, first_start, load, warnings
+from carapax.configcheck import check
+from carapax.configfile import first_start, warnings
 from carapax.errors import StoreLocked
 from carapax.version import __version__
 
@@ -29,8 +30,7 @@ def command(port: int | None, host: str | None, open_page: bool) -> None:
     """Start the gateway, until Ctrl-C or SIGTERM."""
     place = home()
     is_new = first_start(place)
-    config = load(place)
-    check_extensions(config)
+    config = check(place)
     gateway = config.gateway
     gateway = replace(gateway, port=gateway.port if port is None else port, host=host or gateway.host)
     config = replace(config, gateway=gateway)

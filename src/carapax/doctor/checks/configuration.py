@@ -1,6 +1,7 @@
 """Whether carapax.toml can be used, and is safe."""
 
-from carapax.configfile import check_extensions, load, warnings
+from carapax.configcheck import check as check_configuration
+from carapax.configfile import warnings
 from carapax.doctor.finding import Finding, Patient
 from carapax.errors import ConfigError
 
@@ -10,8 +11,7 @@ NAME = "configuration"
 async def check(patient: Patient) -> list[Finding]:
     file = patient.home.config_file
     try:
-        config = load(patient.home)
-        check_extensions(config)
+        config = check_configuration(patient.home)
     except ConfigError as error:
         return [Finding(NAME, "fail", line, error.hint or f"correct {file}") for line in error.message.split("\n")]
     found = [Finding(NAME, "warn", warning, f"correct {file}") for warning in warnings(config)]

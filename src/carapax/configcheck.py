@@ -1,0 +1,71 @@
+"""Checks a configuration in what only extensions, the catalogue of vendors and the way out know as well."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from carapax import extensions
+from carapax.catalogue import resolve
+from carapax.config import Config, EgressConfig, Home
+from carapax.configfile import Route, load, problems
+from carapax.egress import PublicEgress
+from carapax.errors import ConfigError
+
+_TABLES: tuple[tuple[str, extensions.Kind], ...] = (
+    ("channels", "channel"),
+    ("tools", "tool"),
+    ("sandboxes", "sandbox"),
+)
+
+
+def check(home: Home) -> Config:
+    """The configuration of a home, which can be used. Imports what it names.
+
+    Raises ConfigError with everything that does not fit, one problem a line, each with its place and a remedy.
+    """
+    return load(home, look)
+
+
+def look(config: Config) -> Iterator[tuple[Route, str]]:
+    """What does not fit though its types do, and where it stands."""
+    for table, kind in _TABLES:
+        for name, section in getattr(config, table).items():
+            yield from _section(kind, name, section, (table, name))
+    for name in config.extra_tools:
+        if name not in config.tools:
+            yield from _section("tool", name, {}, ("extra_tools",))
+    for name, agent in config.agents.items():
+        if agent.sandbox not in config.sandboxes:
+            yield from _section("sandbox", agent.sandbox, {}, ("agents", name, "sandbox"))
+        yield from _model(agent.model, config, ("agents", name, "model"))
+    for name in config.providers:
+        yield from _provider(name, config, ("providers", name))
+    for entry in config.egress.allow:
+        try:
+            PublicEgress(EgressConfig(allow=(entry,)))
+        except ConfigError as error:
+            yield ("egress", "allow"), error.message.removeprefix("egress: ")
+
+
+def _section(kind: extensions.Kind, name: str, section: dict[str, Any], path: Route) -> Iterator[tuple[Route, str]]:
+    try:
+        module = extensions.find(kind, name)
+        found = list(problems(module.Config, section, path)) if hasattr(module, "Config") else []
+        if not found:
+            extensions.configure(kind, name, module, section)
+    except ConfigError as error:
+        yield path, str(error)
+    else:
+        yield from found
+
+
+def _model(model: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
+    provider = model.partition("/")[0]
+    if model != "auto" and provider not in config.providers:
+        yield from _provider(provider, config, path)
+
+
+def _provider(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
+    try:
+        extensions.find("provider", resolve(name, config.providers.get(name)).dialect)
+    except ConfigError as error:
+        yield path, str(error).removeprefix(f"[providers.{name}]").removeprefix(":").strip()

@@ -1,0 +1,69 @@
+"""What is wrong with a configuration beyond its types."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from carapax.config import Home
+from carapax.configcheck import check
+from carapax.errors import ConfigError
+
+
+def told(folder: Path, text: str) -> list[str]:
+    """What is said of a configuration, a line each, without the file's name and the hints."""
+    home = Home.resolve(folder, None, None, {})
+    home.config_file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        check(home)
+    lines = caught.value.message.split("\n")
+    return [line.removeprefix(str(home.config_file)).split(" (")[0].split("; ")[0] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\n[tools.shel]\n", ":2: tools.shel: there is no tool 'shel'"),
+        ('[agents.a]\nsandbox = "dokcer"\n', ":2: agents.a.sandbox: there is no sandbox 'dokcer'"),
+        ("[sandboxes.dokcer]\n", ":1: sandboxes.dokcer: there is no sandbox 'dokcer'"),
+        ("[channels.irc]\n", ":1: channels.irc: there is no channel 'irc'"),
+        ('extra_tools = ["..", "os"]\n', ":1: extra_tools: there is no tool '..'"),
+        ("[tools.shell]\ntimeout = 3\n", ":2: tools.shell.timeout: unknown key"),
+        ("[tools.shell]\ntimeout_s = 0\n", ":2: tools.shell.timeout_s: expected `float` > 0.0"),
+        (
+            "[sandboxes.bubblewrap.limits]\nprocesses = true\n",
+            ":2: sandboxes.bubblewrap.limits.processes: expected `int`, got `bool`",
+        ),
+        ('[agents.a]\nmodel = "nobody/x"\n', ":2: agents.a.model: there is no provider 'nobody'"),
+        ('[providers.p]\nvendor = "nobody"\n', ":1: providers.p: there is no vendor 'nobody'"),
+        ("[providers.p]\n", ":1: providers.p: does not say where its server is"),
+        (
+            '[providers.p]\nbase_url = "http://x"\ndialect = "latin"\n',
+            ":1: providers.p: there is no provider 'latin'",
+        ),
+        ('[egress]\nallow = ["a", "*"]\n', ":2: egress.allow: '*' is neither a name nor a network"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    assert told(tmp_path, text)[0] == expected
+
+
+def test_wrong_types_hide_nothing_else_that_is_wrong(tmp_path: Path) -> None:
+    text = '[log]\nlevel = 3\n[agents.a]\ntools = 1\nsandbox = "dokcer"\n[tools.shell]\ntimeout = 3\n'
+    assert [line.split(": ")[1] for line in told(tmp_path, text)] == [
+        "log.level",
+        "agents.a.tools",
+        "tools.shell.timeout",
+        "agents.a.sandbox",
+    ]
+
+
+def test_a_key_of_an_extension_means_what_the_extension_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "ownmade").mkdir()
+    (tmp_path / "ownmade" / "car.py").write_text("import msgspec\nclass Config(msgspec.Struct):\n    model: str = ''\n")
+    home = Home.resolve(tmp_path, None, None, {})
+    home.config_file.write_text('[channels."ownmade.car"]\nmodel = "T"\n')
+    assert check(home).channels == {"ownmade.car": {"model": "T"}}
+    for name in ("ownmade", "ownmade.car"):
+        sys.modules.pop(name, None)
