@@ -6,7 +6,6 @@ import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
-from carapax.configcheck import check as check_configuration
 from carapax.configdoc import toml, toml_key
 from carapax.configfile import load, warnings
 
@@ -21,7 +20,9 @@ def command() -> None:
 @takes_home
 def check() -> None:
     """Say what is wrong with carapax.toml, and what is allowed but not safe. Exits with 2 when it cannot be used."""
-    config = check_configuration(home())
+    from carapax.configcheck import check as check_all  # noqa: PLC0415 - the other commands need no extensions
+
+    config = check_all(home())
     for warning in warnings(config):
         click.echo(f"warning: {warning}")
     click.echo(f"{_named(home().config_file)}: can be used")
