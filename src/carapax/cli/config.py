@@ -20,7 +20,7 @@ def command() -> None:
 @takes_home
 def check() -> None:
     """Say what is wrong with carapax.toml, and what is allowed but not safe. Exits with 2 when it cannot be used."""
-    from carapax.configcheck import check as check_all  # noqa: PLC0415 - the other commands need no extensions
+    from carapax.configcheck import check as check_all
 
     config = check_all(home())
     for warning in warnings(config):
