@@ -1,3 +1,6 @@
+import asyncio
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 
 from carapax.dialect import (
     Origin,
+    StreamReader,
     VendorError,
     arguments_object,
     endpoint,
@@ -22,9 +26,14 @@ from carapax.errors import (
     ModelRejected,
     ModelUnauthorized,
     ModelUnavailable,
+    Unavailable,
 )
-from carapax.messages import ToolCall
+from carapax.events import Delta, TextDelta
+from carapax.http import Http
+from carapax.messages import AssistantMessage, ToolCall
 from carapax.redaction import Secret
+from carapax.sse import ServerSentEvent
+from tests.running import run
 
 NOW = 1_800_000_000.0
 ORIGIN = Origin("vendor", "model-1", key=Secret("sk-verysecretkey12345"))
@@ -128,6 +137,7 @@ def test_other_refusals_are_no_overflow(message: str) -> None:
         ({"retry_after": "soon"}, None),
         ({"retry_after": "-5"}, None),
         ({"retry_after": "9" * 400}, None),
+        ({"retry_after": "Wed, 21 Oct 9999 07:28:00 GMT"}, None),
         ({}, None),
     ],
 )
@@ -220,3 +230,41 @@ def test_names_and_ids_fit_what_vendors_take(name: str) -> None:
 
 def test_an_id_that_fits_stays() -> None:
     assert fitting_id("call_1", r"[a-z_0-9]+") == "call_1"
+
+
+class _Countless:
+    """A decoder that makes something of every event and never ends."""
+
+    done = False
+
+    def feed(self, event: ServerSentEvent) -> list[Delta]:
+        return [TextDelta(event.data)]
+
+    def finish(self) -> AssistantMessage:
+        return AssistantMessage()
+
+
+def test_an_answer_without_end_is_given_up() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"data: more\n\n")
+                await writer.drain()
+        writer.close()
+
+    async def main() -> int:
+        came = 0
+        async with (
+            await asyncio.start_server(endless, "127.0.0.1") as server,
+            Http() as http,
+            http.request("GET", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/") as response,
+        ):
+            reader = StreamReader(response, _Countless(), max_bytes=1200)
+            with pytest.raises(Unavailable, match="on and on"):
+                while (deltas := await reader.deltas()) is not None:
+                    came += len(deltas)
+        return came
+
+    assert run(main()) <= 100

@@ -29,6 +29,8 @@ from carapax.sse import ServerSentEvent, SseParser
 
 BROKEN_JSON = (ValueError, RecursionError)
 _LONGEST_MESSAGE = 400
+_LONGEST_ANSWER = 128 << 20  # ten times what the longest answers of today take as a stream
+_LONGEST_WAIT_S = 1e9
 _MOST_TOKENS = 2**53
 _UNAUTHORIZED_CODES = re.compile(r"insufficient_quota|invalid_api_key|billing|credit_balance|exceeded_current_quota")
 _UNAUTHORIZED_WORDS = re.compile(
@@ -129,10 +131,11 @@ def is_stream(response: Response, asked: bool) -> bool:
 
 
 class StreamReader:
-    """Reads a streamed answer through a decoder."""
+    """Reads a streamed answer of at most `max_bytes` through a decoder; reading raises Unavailable for a longer one."""
 
-    def __init__(self, response: Response, decoder: StreamDecoder) -> None:
+    def __init__(self, response: Response, decoder: StreamDecoder, max_bytes: int = _LONGEST_ANSWER) -> None:
         self._response = response
+        self._left = max_bytes
         self._decoder = decoder
         self._parser = SseParser()
         self._ended = False
@@ -142,6 +145,9 @@ class StreamReader:
         if self._ended:
             return None
         chunk = b"" if self._decoder.done else await self._response.chunk()
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise Unavailable("the answer goes on and on")
         if chunk:
             events = self._parser.feed(chunk)
         else:
@@ -313,9 +319,10 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        wait_s = max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):
         return None
+    return wait_s if wait_s < _LONGEST_WAIT_S else None
 
 
 def _plain(body: bytes) -> str:
