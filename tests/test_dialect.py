@@ -241,7 +241,7 @@ class _Countless:
         return [TextDelta(event.data)]
 
     def finish(self) -> AssistantMessage:
-        return AssistantMessage()
+        return AssistantMessage(())
 
 
 def test_an_answer_without_end_is_given_up() -> None:
