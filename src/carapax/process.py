@@ -65,6 +65,14 @@ def limited(limits: Limits, command: Sequence[str], *, own_processes: bool = Tru
     return ["/bin/sh", "-c", script, "sh", *command]
 
 
+def keep_inherited() -> None:
+    """Pass on to commands no descriptor that the gateway was started with: each would lead out of a sandbox."""
+    for entry in Path("/dev/fd").iterdir():
+        if int(entry.name) > 2:
+            with contextlib.suppress(OSError):  # that of the listing is closed by now
+                os.set_inheritable(int(entry.name), False)
+
+
 async def run_process(
     command: Sequence[str],
     *,

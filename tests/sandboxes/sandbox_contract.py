@@ -1,6 +1,7 @@
 """What every sandbox keeps to. Each implementation runs this suite: it subclasses it and opens itself."""
 
 import asyncio
+import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -133,6 +134,15 @@ class SandboxContract(FilesContract):
     def test_a_command_says_what_it_says_and_how_it_ended(self, tmp_path: Path) -> None:
         ended = self.executed(tmp_path, "sh", "-c", "echo out; echo err >&2; exit 3")
         assert ended == Execution(3, "out\nerr\n")
+
+    def test_a_command_gets_no_descriptor_that_the_gateway_was_started_with(self, tmp_path: Path) -> None:
+        with (tmp_path / "inherited").open("w") as file:
+            os.dup2(file.fileno(), 199, inheritable=True)
+            try:
+                ended = self.executed(tmp_path / "workspace", "ls", "/proc/self/fd/199")
+            finally:
+                os.close(199)
+        assert (ended.exit_code != 0, "No such file" in ended.output) == (True, True)
 
     def test_a_signal_is_a_negative_exit_code(self, tmp_path: Path) -> None:
         assert self.executed(tmp_path, "sh", "-c", "kill -9 $$") == Execution(-9, "")

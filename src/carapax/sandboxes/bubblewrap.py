@@ -21,7 +21,7 @@ from msgspec import Meta, Struct, structs
 from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.errors import Unavailable
-from carapax.process import Limits, limited, run_process
+from carapax.process import Limits, keep_inherited, limited, run_process
 from carapax.workspace import Workspace
 
 _HOME = "/workspace"
@@ -75,6 +75,7 @@ class Bubblewrap(Workspace):
 
     async def __aenter__(self) -> "Bubblewrap":
         self._bwrap = _find_bwrap()
+        keep_inherited()
         await asyncio.to_thread(self.make)
         limits = self._config.limits
         self._group = ControlGroup.make(f"{id(self):x}", memory_bytes=limits.memory_bytes, processes=limits.processes)

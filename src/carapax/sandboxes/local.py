@@ -19,7 +19,7 @@ from types import TracebackType
 from msgspec import Struct
 
 from carapax.contracts import Execution
-from carapax.process import Limits, limited, run_process
+from carapax.process import Limits, keep_inherited, limited, run_process
 from carapax.workspace import Workspace
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -45,6 +45,7 @@ class Local(Workspace):
         self._started = 0
 
     async def __aenter__(self) -> "Local":
+        keep_inherited()
         self.make()
         return self
 
