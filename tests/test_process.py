@@ -61,8 +61,7 @@ def test_more_output_than_is_bearable_ends_the_command() -> None:
     assert (ended.exit_code, ended.killed, ended.truncated) == (-9, "output", True)
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_nothing_stays_open_when_many_commands_run_and_are_cancelled(times: int) -> None:
+def test_nothing_stays_open_when_many_commands_run_and_are_cancelled() -> None:
     async def one(seconds: float) -> None:
         command = ["/bin/sleep", str(seconds)]
         await run_process(command, environment={}, kill=kill, timeout_s=5, max_output=9, output_bytes=9)
@@ -73,9 +72,8 @@ def test_nothing_stays_open_when_many_commands_run_and_are_cancelled(times: int)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(seconds)) for seconds in (0, 4949) * 16]
             for task in tasks:
-                for _ in range(times):
-                    await asyncio.sleep(0)
-                    task.cancel()
+                await asyncio.sleep(0)
+                task.cancel()
         return before, len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, not paths)
 
     before, after = run(scene())
