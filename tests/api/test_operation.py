@@ -44,6 +44,12 @@ def test_what_does_not_fit_is_refused(given: dict[str, object] | list[object]) -
         WORK.bind(given)
 
 
+@pytest.mark.parametrize("text", ["", " \n", "red \x1b[31m", "nul \x00"])
+def test_text_that_cannot_be_said_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"Expected text that is not empty and has no control characters - at"):
+        OPERATIONS["session.message"].bind({"text": text})
+
+
 @pytest.mark.parametrize(
     ("held", "needed", "enough"),
     [

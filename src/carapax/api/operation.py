@@ -4,6 +4,7 @@ JSON-RPC, REST, OpenAPI and the WebSocket are encodings of this one table.
 """
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, TypeVar, get_type_hints
@@ -17,6 +18,7 @@ from carapax.errors import InvalidRequest
 Scope = Literal["read", "write", "admin"]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+_REGEX = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R", bound=Struct)
 
@@ -57,7 +59,8 @@ class Operation:
             return msgspec.convert(whole, self.params, strict=strict)
         except msgspec.ValidationError as error:
             known = ", ".join(self.params.__struct_fields__) or "none"
-            raise InvalidRequest(f"{self.name}: {error}", f"parameters: {known}") from error
+            said = _REGEX.sub("Expected text that is not empty and has no control characters", str(error))
+            raise InvalidRequest(f"{self.name}: {said}", f"parameters: {known}") from error
 
 
 OPERATIONS: dict[str, Operation] = {}

@@ -247,9 +247,11 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
         yield gateway
     finally:
         watching.cancel()
-        gateway.held.drop_all()
-        await runner.cleanup()
-        await asyncio.wait([watching])
+        try:
+            gateway.held.drop_all()
+        finally:
+            await runner.cleanup()
+            await asyncio.wait([watching])
 
 
 def _allow_files(wanted: int) -> None:
