@@ -66,6 +66,8 @@ def _commands(home: Path) -> Iterator[Row]:
         ("carapax config show", 12, ["config", "show", "--home", str(home)]),
         ("carapax sessions list", 12, ["sessions", "list", "--home", str(home)]),
         ("carapax token list", 12, ["token", "list", "--home", str(home)]),
+        ("carapax config check", 12, ["config", "check", "--home", str(home)]),
+        ("carapax doctor", 12, ["doctor", "--home", str(home)]),
     ]
     floor = [sys.executable, "-c", "pass"]
     times = _interleaved([floor, *([_CARAPAX, *arguments] for _, _, arguments in commands)])
