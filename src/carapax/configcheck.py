@@ -7,7 +7,6 @@ from carapax import extensions
 from carapax.catalogue import resolve
 from carapax.config import Config, EgressConfig, Home
 from carapax.configfile import Route, load, problems
-from carapax.egress import PublicEgress
 from carapax.errors import ConfigError
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
@@ -39,7 +38,14 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _model(agent.model, config, ("agents", name, "model"))
     for name in config.providers:
         yield from _provider(name, config, ("providers", name))
-    for entry in config.egress.allow:
+    if config.egress.allow:
+        yield from _egress(config.egress)
+
+
+def _egress(egress: EgressConfig) -> Iterator[tuple[Route, str]]:
+    from carapax.egress import PublicEgress  # noqa: PLC0415 - heavy, and most configurations name no address
+
+    for entry in egress.allow:
         try:
             PublicEgress(EgressConfig(allow=(entry,)))
         except ConfigError as error:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from carapax.agent.models import Models, Retrying, open_models, parse_model
-from carapax.catalogue import Detected
 from carapax.config import ProviderConfig
+from carapax.detection import Detected
 from carapax.errors import (
     ConfigError,
     ModelBusy,

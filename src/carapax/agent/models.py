@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from carapax.catalogue import Detected, detect, first_for_talk, open_provider, resolve, vendors
+from carapax.catalogue import open_provider, resolve, vendors
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
 from carapax.contracts import Provider
+from carapax.detection import Detected, detect, first_for_talk
 from carapax.errors import ModelBusy, ModelRejected, ModelUnavailable
 from carapax.events import Delta, StreamReset
 from carapax.http import Http

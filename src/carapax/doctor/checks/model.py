@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
-from carapax.catalogue import detect, open_provider
+from carapax.catalogue import open_provider
 from carapax.clock import SystemClock
 from carapax.config import Config
+from carapax.detection import detect
 from carapax.doctor.finding import Finding, Patient, failed
 from carapax.errors import CarapaxError
 from carapax.http import Http

@@ -1,0 +1,83 @@
+"""Which provider is used when nobody chose: what is configured, whose key is there, or which server answers."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from carapax.catalogue import resolve, vendors
+from carapax.config import ProviderConfig
+from carapax.dialect import endpoint
+from carapax.errors import Unavailable
+from carapax.http import Http
+
+_PROBE_S = 0.3
+_OTHER_MODELS = re.compile(r"embed|rerank|whisper|tts|bge-", re.I)
+
+
+class Detected(Struct, frozen=True):
+    """What is used when nobody chose: a provider, its model, and a sentence that says why."""
+
+    provider: str
+    model: str
+    reason: str
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+async def detect(
+    sections: Mapping[str, ProviderConfig],
+    environ: Mapping[str, str],
+    http: Http,
+    *,
+    local: Mapping[str, str] | None = None,
+) -> Detected:
+    """Choose a provider: the first that is configured and has its key, else the first vendor whose key is in the
+    environment, else the first local server that answers with a model, else the offline demo.
+
+    `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that cannot be used.
+    """
+    for name, section in sections.items():
+        vendor = resolve(name, section)
+        if vendor.local or not vendor.key_env or environ.get(vendor.key_env, "").strip():
+            return Detected(name, vendor.default_model, f"[providers.{name}] is configured")
+    for name, vendor in vendors().items():
+        if vendor.key_env and not vendor.local and environ.get(vendor.key_env, "").strip():
+            return Detected(name, vendor.default_model, f"{vendor.key_env} is set")
+    if local is None:
+        local = {name: vendor.base_url for name, vendor in vendors().items() if vendor.local}
+    async with asyncio.TaskGroup() as group:
+        probes = {name: group.create_task(_first_model(base_url, http)) for name, base_url in local.items()}
+    for name, probe in probes.items():
+        if model := probe.result():
+            return Detected(name, model, f"{name} answers at {local[name]}")
+    reason = "no key of a vendor is in the environment and no local model server answers"
+    return Detected("demo", vendors()["demo"].default_model, reason)
+
+
+async def _first_model(base_url: str, http: Http) -> str:
+    """The first model for conversation that a server has; empty when there is none, or no such server."""
+    try:
+        async with (
+            asyncio.timeout(_PROBE_S),
+            http.request("GET", endpoint(base_url, "/models"), connect_timeout_s=_PROBE_S) as response,
+        ):
+            if response.status != 200:
+                return ""
+            models = msgspec.json.decode(await response.read(1 << 20), type=_Models).data
+    except (Unavailable, TimeoutError, msgspec.DecodeError):
+        return ""
+    return first_for_talk(model.id for model in models)
+
+
+def first_for_talk(names: Iterable[str]) -> str:
+    """The first model that is not one for embeddings or speech, going by its name; empty when there is none."""
+    return next((name for name in names if not _OTHER_MODELS.search(name)), "")
