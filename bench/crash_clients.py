@@ -14,8 +14,9 @@ from typing import Any
 import aiohttp
 
 from carapax.messages import Receipt
+from tests.fakes.answer import Answer, Call
 from tests.fakes.chat_platform import Platform, Said, Sent
-from tests.fakes.model_server import Answer, Call, Received
+from tests.fakes.model_server import Received
 
 PATIENCE_S = 3.0
 ASKED = re.compile(r"\b(m\d+) (talk|act)\b")

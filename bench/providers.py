@@ -13,12 +13,15 @@ import uvloop
 
 from bench.table import Row
 from carapax.clock import SystemClock
-from carapax.dialect import Origin, StreamDecoder
 from carapax.http import Http
 from carapax.messages import ModelRequest, UserMessage
+from carapax.models.refusal import Origin
+from carapax.models.server import Server, StreamDecoder
+from carapax.models.sse import SseParser
 from carapax.providers import anthropic, openai_chat
-from carapax.sse import SseParser
-from tests.fakes.model_server import Answer, chat_events, messages_events
+from tests.fakes.answer import Answer
+from tests.fakes.wires.anthropic import messages_events
+from tests.fakes.wires.openai_chat import chat_events
 
 _TOKENS = 200
 _TURNS = 300
@@ -84,8 +87,8 @@ async def _over_the_wire() -> tuple[Row, Row]:
     request = ModelRequest("m", (UserMessage("hi"),))
     with _model_server() as url:
         async with Http() as http, aiohttp.ClientSession() as session:
-            config = openai_chat.Config(url)
-            provider = openai_chat.OpenAIChat(config, http, "bench", SystemClock())
+            config = openai_chat.Config()
+            provider = openai_chat.OpenAIChat(config, Server("bench", http, SystemClock(), url))
             body = msgspec.json.encode(openai_chat.encode(request, config))
 
             async def ours() -> None:

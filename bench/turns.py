@@ -14,7 +14,8 @@ import uvloop
 
 from bench.processes import Process, gateway, model_server, relay
 from bench.table import Row, at_least, at_most
-from tests.fakes.model_server import Answer, ModelServer
+from tests.fakes.answer import Answer
+from tests.fakes.model_server import ModelServer
 
 _TURNS = 300
 _SESSIONS = 64

@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     "errors.py": "gateway/test_rpc.py",
     "events.py": "store/test_journal.py",
     "messages.py": "store/test_journal.py",
+    "models/credential.py": "models/test_opening.py",
     "contracts.py": "sandboxes/test_bubblewrap.py",
     "store/connection.py": "store/test_sqlite.py",
     "store/database.py": "store/test_sqlite.py",

@@ -11,7 +11,8 @@ import pytest
 
 from carapax.errors import Unavailable
 from carapax.http import Http
-from tests.fakes.model_server import Answer, ModelServer
+from tests.fakes.answer import Answer
+from tests.fakes.model_server import ModelServer
 from tests.running import run
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

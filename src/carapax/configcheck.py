@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from carapax import extensions
-from carapax.catalogue import resolve
 from carapax.config import Config, EgressConfig, Home
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
+from carapax.models.catalogue import resolve
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from carapax.clock import Clock
 from carapax.events import Delta, Rerun, StreamReset
-from carapax.messages import AssistantMessage, Inbound, ModelInfo, ModelRequest, Outbound, Receipt, ToolSpec
+from carapax.messages import AssistantMessage, Inbound, ModelInfo, ModelRequest, Outbound, Receipt, ToolSpec, Usage
+from carapax.redaction import Secret
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message"]
 C = TypeVar("C")
@@ -40,6 +41,81 @@ class Provider(Protocol):
     async def models(self) -> list[ModelInfo]:
         """The models that can be asked for now. Raises a ModelError."""
         ...
+
+
+class Spender(Struct, frozen=True):
+    """For whom a model is asked."""
+
+    agent: str
+    session: str
+    run: str
+
+
+class Spend(Struct, frozen=True):
+    """One call of a model, as it is counted: `cost` is in nanodollars (a billion to the dollar). `estimated` when the
+    vendor did not count, `priced` when the model's price is known."""
+
+    provider: str
+    model: str
+    usage: Usage
+    cost: int
+    estimated: bool = False
+    priced: bool = True
+
+
+class Ledger(Protocol):
+    """Who may spend how much, and what was spent. Amounts are in nanodollars."""
+
+    async def reserve(self, spender: Spender, provider: str, model: str, amount: int) -> str:
+        """Set aside what a call may cost at most, and return the reservation's id. Raises OverBudget, which says which
+        budget has how much left and when it begins anew; nothing is set aside then."""
+        ...
+
+    async def settle(self, reservation: str, spend: Spend | None) -> None:
+        """Count what the call really took, in place of what was set aside; None for a call that never reached the
+        vendor."""
+        ...
+
+
+class Embeddings(Struct, frozen=True):
+    """One vector for each text, in their order, all of the same length."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str
+    usage: Usage = Usage()
+
+
+class Embedder(Protocol):
+    """A vendor of embeddings."""
+
+    @property
+    def name(self) -> str:
+        """The name that the provider has in the configuration."""
+        ...
+
+    async def embed(
+        self, texts: Sequence[str], model: str, *, purpose: Literal["query", "document"], dimensions: int | None = None
+    ) -> Embeddings:
+        """The embeddings of texts, of which there may be any number: more than the vendor takes at once are asked for
+        in turn. `purpose` says whether they look for others or are to be found. Raises a ModelError."""
+        ...
+
+
+class SecretStore(Protocol):
+    """Keeps secrets by name, on disk never in the clear. A name is letters, digits and `.:_/-`."""
+
+    async def get(self, name: str) -> Secret | None: ...
+
+    async def set(self, name: str, secret: Secret) -> None:
+        """Keep it, in place of one of that name; on disk when this returns. Raises Unavailable when it cannot be
+        written, Broken when the store was tampered with."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Whether there was one."""
+        ...
+
+    async def names(self) -> list[str]: ...
 
 
 Submit = Callable[[Inbound], Awaitable[Receipt]]

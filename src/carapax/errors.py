@@ -20,7 +20,8 @@ CarapaxError                 what is told to a person: a message and, where ther
     ├── ModelUnauthorized    the key is missing, refused or out of credit
     ├── ModelBusy            429: may pass after `retry_after_s`
     ├── ModelUnavailable     network, 5xx, stall, garbage: may pass
-    └── ContextOverflow      the request is too long for the model
+    ├── ContextOverflow      the request is too long for the model
+    └── OverBudget           the call could cost more than a budget has left
 """
 
 
@@ -134,4 +135,8 @@ class ModelUnavailable(ModelError):
 
 
 class ContextOverflow(ModelError):
+    pass
+
+
+class OverBudget(ModelError):
     pass

@@ -17,6 +17,17 @@ class Sender(Struct, frozen=True, omit_defaults=True):
     trust: Trust = "owner"
 
 
+class Attachment(Struct, frozen=True, omit_defaults=True):
+    """A file that came with a message: its name and media type as it was declared, and the SHA-256 of its bytes in hex,
+    under which they are kept. `data` holds the bytes only on the way in and on the way to a model."""
+
+    name: str
+    media_type: str
+    digest: str
+    size: int
+    data: bytes = b""
+
+
 class Inbound(Struct, frozen=True, omit_defaults=True):
     """A message on its way in, whatever the door: the browser, the terminal, REST, a chat app.
 
@@ -30,6 +41,7 @@ class Inbound(Struct, frozen=True, omit_defaults=True):
     text: str
     reply_to: str | None = None
     dedupe_key: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Outbound(Struct, frozen=True, omit_defaults=True):
@@ -87,19 +99,21 @@ Part = Text | Thinking | ToolCall
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens. `input` counts all of the prompt, of which `cache_read` and `cache_write` are parts; `output` counts
-    all that was generated, of which `reasoning` is a part."""
+    """Tokens. `input` counts all of the prompt, of which `cache_read`, `cache_write` and `tool` (what tools at the
+    vendor's gave to the model) are parts; `output` counts all that was generated, of which `reasoning` is a part."""
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    tool: int = 0
 
 
 class UserMessage(Struct, frozen=True, tag="user", tag_field="role", omit_defaults=True):
     text: str
     sender: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="role", omit_defaults=True):

@@ -5,7 +5,6 @@ import pytest
 
 from carapax.agent.models import Models, Retrying, open_models, parse_model
 from carapax.config import ProviderConfig
-from carapax.detection import Detected
 from carapax.errors import (
     ConfigError,
     ModelBusy,
@@ -17,9 +16,10 @@ from carapax.errors import (
 from carapax.events import StreamReset, TextDelta
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelRequest, UserMessage
+from carapax.models.detection import Detected
 from carapax.testing import Answer, FakeClock, ScriptedProvider
 from carapax.testing.simulation import simulate
-from tests.fakes.model_server import Answer as ServerAnswer
+from tests.fakes.answer import Answer as ServerAnswer
 from tests.fakes.model_server import ModelServer
 from tests.running import run
 

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -17,73 +18,22 @@ import uvloop
 from aiohttp import web
 from msgspec import Struct
 
-_json = msgspec.json.Encoder()
+from tests.fakes.answer import Answer, Call, Wire, json_bytes
+from tests.fakes.wires import anthropic, openai_chat
 
-
-class Call(Struct, frozen=True):
-    """A tool call to make; `arguments` is JSON text."""
-
-    name: str
-    arguments: str = "{}"
-    id: str = ""
-
-
-class Answer(Struct, frozen=True):
-    """What the server says to one request, and how it goes wrong.
-
-    Text, thinking and arguments are streamed in pieces: words, unless `pieces` says into how many. `status` and `body`
-    replace the answer; `error` is put inside a 200. Faults count events of the stream: after `cut_after` the connection
-    breaks, after `stall_after` nothing more comes, after `end_after` the stream ends as if it were whole. `dribble`
-    sends single bytes, `twice` every event two times, and without `farewell` the last event ([DONE], message_stop) is
-    missing.
-    """
-
-    text: str = ""
-    thinking: str = ""
-    calls: tuple[Call, ...] = ()
-    input: int = 10
-    output: int = 5
-    stop: str = ""
-    pieces: int = 0
-    delay_s: float = 0
-    chunk_delay_s: float = 0
-    status: int = 200
-    headers: dict[str, str] = {}
-    body: str = ""
-    content_type: str = "application/json"
-    error: str = ""
-    cut_after: int | None = None
-    stall_after: int | None = None
-    end_after: int | None = None
-    dribble: bool = False
-    twice: bool = False
-    farewell: bool = True
-    usage: bool = True
+WIRES = (openai_chat.WIRE, anthropic.WIRE)
 
 
 class Received(Struct, frozen=True):
-    """A request as it came; header names in lower case. `peer` is unlike for each connection."""
+    """A request as it came; header names in lower case. `peer` is unlike for each connection, `last_text` the text of
+    the last message, and `answers_a_tool` says whether that gives results of tools."""
 
     path: str
     peer: str
     headers: dict[str, str]
     body: dict[str, Any]
-
-    @property
-    def last_text(self) -> str:
-        """The text of the last message, in either dialect."""
-        content = self.body["messages"][-1].get("content") or ""
-        if isinstance(content, str):
-            return content
-        return "".join(block.get("text") or _text(block.get("content")) for block in content)
-
-    @property
-    def answers_a_tool(self) -> bool:
-        """Whether the last message gives results of tools."""
-        last = self.body["messages"][-1]
-        content = last.get("content")
-        blocks = content if isinstance(content, list) else []
-        return last["role"] == "tool" or any(block.get("type") == "tool_result" for block in blocks)
+    last_text: str = ""
+    answers_a_tool: bool = False
 
 
 Script = Iterable[Answer] | Callable[[Received], Answer]
@@ -124,8 +74,8 @@ class ModelServer:
         self._keep_requests = True
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/{path:.*}models", self._list)
-        app.router.add_post("/{path:.*}chat/completions", self._chat)
-        app.router.add_post("/{path:.*}messages", self._messages)
+        for wire in WIRES:
+            app.router.add_post(f"/{{path:{wire.path}}}", partial(self._answer, wire))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
 
     async def __aenter__(self) -> "ModelServer":
@@ -151,34 +101,23 @@ class ModelServer:
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": self._models})
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._answer(request, chat_body, chat_events)
-
-    async def _messages(self, request: web.Request) -> web.StreamResponse:
-        return await self._answer(request, messages_body, messages_events)
-
-    async def _answer(
-        self,
-        request: web.Request,
-        whole: Callable[[Answer, str], bytes],
-        events: Callable[[Answer, str], Iterator[bytes]],
-    ) -> web.StreamResponse:
+    async def _answer(self, wire: Wire, request: web.Request) -> web.StreamResponse:
         body = msgspec.json.decode(await request.read())
         headers = {name.lower(): value for name, value in request.headers.items()}
-        received = Received(
-            request.path, str(request.transport and request.transport.get_extra_info("peername")), headers, body
-        )
+        peer = str(request.transport and request.transport.get_extra_info("peername"))
+        received = Received(request.path_qs, peer, headers, body, *wire.last(body))
         if self._keep_requests:
             self.requests.append(received)
         answer = self._find(received)
+        model = wire.model(request.path_qs, body)
         self.open += 1
         self._idle.clear()
         try:
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
-            if answer.status != 200 or answer.body or answer.error or not body.get("stream"):
-                return _plain(answer, whole(answer, body["model"]))
-            return await _stream(request, answer, events(answer, body["model"]))
+            if answer.status != 200 or answer.body or answer.error or not wire.streamed(request.path_qs, body):
+                return _plain(answer, wire, model)
+            return await _stream(request, answer, wire, model)
         finally:
             self.open -= 1
             if not self.open:
@@ -190,17 +129,19 @@ def _in_turn(answers: Iterable[Answer]) -> Callable[[Received], Answer]:
     return lambda received: next(rest, Answer(status=400, body='{"error":{"message":"the script has no answer left"}}'))
 
 
-def _plain(answer: Answer, body: bytes) -> web.Response:
+def _plain(answer: Answer, wire: Wire, model: str) -> web.Response:
     if answer.body:
         body = answer.body.encode()
     elif answer.error or answer.status != 200:
-        said = answer.error or "the fake model was told to fail"
-        body = _json.encode({"type": "error", "error": {"message": said, "type": "fake_error"}})
+        body = json_bytes(wire.failure(answer.error or "the fake model was told to fail"))
+    else:
+        body = wire.whole(answer, model)
     return web.Response(status=answer.status, headers=answer.headers, body=body, content_type=answer.content_type)
 
 
-async def _stream(request: web.Request, answer: Answer, events: Iterator[bytes]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **answer.headers})
+async def _stream(request: web.Request, answer: Answer, wire: Wire, model: str) -> web.StreamResponse:
+    events = wire.events(answer, model)
+    response = web.StreamResponse(headers={"Content-Type": wire.content_type, **answer.headers})
     await response.prepare(request)
     if _is_plain(answer):
         await response.write(b"".join(events))
@@ -232,132 +173,6 @@ async def _faulty(request: web.Request, answer: Answer, events: Iterator[bytes])
         yield event
         if answer.twice:
             yield event
-
-
-def _split(text: str, pieces: int) -> list[str]:
-    if not pieces:
-        return re.findall(r"\S+\s*|\s+", text)
-    size = max(1, -(-len(text) // pieces))
-    return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-def _text(content: object) -> str:
-    if isinstance(content, list):
-        return "".join(block.get("text", "") for block in content)
-    return content if isinstance(content, str) else ""
-
-
-def _identified(answer: Answer) -> list[Call]:
-    return [Call(call.name, call.arguments, call.id or f"call_{at}") for at, call in enumerate(answer.calls)]
-
-
-def _chat_usage(answer: Answer) -> dict[str, Any]:
-    total = answer.input + answer.output
-    return {"prompt_tokens": answer.input, "completion_tokens": answer.output, "total_tokens": total}
-
-
-def chat_body(answer: Answer, model: str) -> bytes:
-    """The answer as a chat.completion object."""
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
-    if answer.thinking:
-        message["reasoning_content"] = answer.thinking
-    if answer.calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in _identified(answer)
-        ]
-    choice = {"index": 0, "message": message, "finish_reason": _chat_stop(answer)}
-    body = {"id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": model, "choices": [choice]}
-    return _json.encode({**body, "usage": _chat_usage(answer)})
-
-
-def _chat_stop(answer: Answer) -> str:
-    return answer.stop or ("tool_calls" if answer.calls else "stop")
-
-
-def chat_events(answer: Answer, model: str) -> Iterator[bytes]:
-    """The answer as chat.completion.chunk events."""
-    head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 0, "model": model}
-
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return b"data: %b\n\n" % _json.encode(
-            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-        )
-
-    yield chunk({"role": "assistant", "content": ""})
-    for word in _split(answer.thinking, answer.pieces):
-        yield chunk({"reasoning_content": word})
-    for word in _split(answer.text, answer.pieces):
-        yield chunk({"content": word})
-    for index, call in enumerate(_identified(answer)):
-        first = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
-        yield chunk({"tool_calls": [first]})
-        for piece in _split(call.arguments, answer.pieces):
-            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield chunk({}, _chat_stop(answer))
-    if answer.usage:
-        yield b"data: %b\n\n" % _json.encode({**head, "choices": [], "usage": _chat_usage(answer)})
-    if answer.farewell:
-        yield b"data: [DONE]\n\n"
-
-
-def _messages_stop(answer: Answer) -> str:
-    return answer.stop or ("tool_use" if answer.calls else "end_turn")
-
-
-def messages_body(answer: Answer, model: str) -> bytes:
-    """The answer as a message object."""
-    content: list[dict[str, Any]] = []
-    if answer.thinking:
-        content.append({"type": "thinking", "thinking": answer.thinking, "signature": "c2lnbmVk"})
-    if answer.text:
-        content.append({"type": "text", "text": answer.text})
-    for call in _identified(answer):
-        arguments = msgspec.json.decode(call.arguments)
-        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": arguments})
-    usage = {"input_tokens": answer.input, "output_tokens": answer.output}
-    return _json.encode(_message(model, content, _messages_stop(answer), usage))
-
-
-def _message(model: str, content: list[dict[str, Any]], stop: str | None, usage: dict[str, int]) -> dict[str, Any]:
-    head = {"id": "msg_fake", "type": "message", "role": "assistant", "model": model, "content": content}
-    return {**head, "stop_reason": stop, "stop_sequence": None, "usage": usage}
-
-
-def messages_events(answer: Answer, model: str) -> Iterator[bytes]:
-    """The answer as the events of a Messages stream."""
-
-    def event(kind: str, **fields: Any) -> bytes:
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), _json.encode({"type": kind, **fields}))
-
-    usage = {"input_tokens": answer.input, "output_tokens": 1}
-    yield event("message_start", message=_message(model, [], None, usage))
-    yield event("ping")
-    index = 0
-    for kind, field, text in (("thinking", "thinking", answer.thinking), ("text", "text", answer.text)):
-        if not text:
-            continue
-        yield event("content_block_start", index=index, content_block={"type": kind, field: ""})
-        for word in _split(text, answer.pieces):
-            yield event("content_block_delta", index=index, delta={"type": f"{kind}_delta", field: word})
-        if kind == "thinking":
-            signed = {"type": "signature_delta", "signature": "c2lnbmVk"}
-            yield event("content_block_delta", index=index, delta=signed)
-        yield event("content_block_stop", index=index)
-        index += 1
-    for call in _identified(answer):
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-        yield event("content_block_start", index=index, content_block=block)
-        for piece in _split(call.arguments, answer.pieces):
-            delta = {"type": "input_json_delta", "partial_json": piece}
-            yield event("content_block_delta", index=index, delta=delta)
-        yield event("content_block_stop", index=index)
-        index += 1
-    stopped = {"stop_reason": _messages_stop(answer), "stop_sequence": None}
-    usage = {"output_tokens": answer.output}
-    yield event("message_delta", delta=stopped, usage=usage)
-    if answer.farewell:
-        yield event("message_stop")
 
 
 async def _serve(port: int, text: str | None, words: int, word_delay_s: float) -> None:

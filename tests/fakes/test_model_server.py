@@ -6,7 +6,8 @@ from anthropic.types import TextBlock, ThinkingBlock, ToolUseBlock
 from openai import APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
-from tests.fakes.model_server import Answer, Call, ModelServer, converse
+from tests.fakes.answer import Answer, Call
+from tests.fakes.model_server import ModelServer, converse
 from tests.running import run
 
 FULL = Answer("Hello you", thinking="hm well", calls=(Call("look", '{"a": 1}'), Call("look", '{"b": 2}', "mine")))

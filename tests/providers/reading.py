@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from carapax.dialect import Origin, StreamDecoder
 from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
 from carapax.messages import AssistantMessage, Usage
-from carapax.sse import ServerSentEvent, SseParser
+from carapax.models.refusal import Origin
+from carapax.models.server import StreamDecoder
+from carapax.models.sse import ServerSentEvent, SseParser
 
 
 class Answer(Struct, frozen=True):

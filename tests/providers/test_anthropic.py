@@ -23,10 +23,13 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
+from carapax.models.credential import Fixed
+from carapax.models.server import Server
 from carapax.providers.anthropic import Anthropic, Config, Decoder, decode, encode
 from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
-from tests.fakes.model_server import Answer, Call, ModelServer
+from tests.fakes.answer import Answer, Call
+from tests.fakes.model_server import ModelServer
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -93,7 +96,7 @@ def test_parts_come_in_order_with_what_must_go_back() -> None:
         "model-2",
         "end_turn",
     )
-    assert encode(ModelRequest("m", (message,)), Config("http://x"))["messages"][0]["content"] == [
+    assert encode(ModelRequest("m", (message,)), Config())["messages"][0]["content"] == [
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         sealed,
         {"type": "text", "text": "a"},
@@ -137,7 +140,7 @@ def test_what_a_vendor_did_by_itself_is_kept_and_goes_back_unchanged() -> None:
         end("pause_turn"),
     )
     assert (message.text, message.stop_reason, message.tool_calls) == ("found", "paused", ())
-    assert encode(ModelRequest("m", (message,)), Config("http://x"))["messages"][0]["content"] == [
+    assert encode(ModelRequest("m", (message,)), Config())["messages"][0]["content"] == [
         {**use, "input": {"query": "x"}},
         result,
         {**summary, "content": "so far"},
@@ -222,7 +225,7 @@ def test_a_body_that_is_no_message_is_unavailable(body: bytes) -> None:
 
 
 def encoded(*messages: Message, effort: Effort = "off", config: Config | None = None, **fields: Any) -> dict[str, Any]:
-    return encode(ModelRequest("m", messages, effort=effort, **fields), config or Config("http://x", cache=False))
+    return encode(ModelRequest("m", messages, effort=effort, **fields), config or Config(cache=False))
 
 
 def test_a_request_carries_the_whole_conversation_with_roles_in_turn() -> None:
@@ -274,7 +277,7 @@ def test_a_request_carries_the_whole_conversation_with_roles_in_turn() -> None:
 
 def test_what_can_be_cached_is_marked_at_its_end() -> None:
     mark = {"type": "ephemeral"}
-    config = Config("http://x")
+    config = Config()
     body = encoded(UserMessage("hi"), UserMessage("you"), config=config, system="Be kind.", tools=(TOOL,))
     assert body["system"] == [{"type": "text", "text": "Be kind.", "cache_control": mark}]
     assert "cache_control" not in body["tools"][0]
@@ -290,7 +293,7 @@ def test_thinking_has_a_budget_on_top_of_the_answer() -> None:
 
 
 def test_models_that_decide_themselves_are_told_an_effort() -> None:
-    config = Config("http://x", adaptive_models=("m*",))
+    config = Config(adaptive_models=("m*",))
     body = encoded(UserMessage("hi"), effort="low", config=config, max_output_tokens=100)
     assert body["thinking"]["type"] == "adaptive"
     assert body["output_config"] == {"effort": "low"}
@@ -322,10 +325,14 @@ MESSAGE = AssistantMessage(
 )
 
 
+def reached(http: Http, server: ModelServer) -> Server:
+    return Server("fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5)
+
+
 @asynccontextmanager
 async def served(*answers: Answer, **settings: Any) -> AsyncIterator[tuple[Anthropic, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield Anthropic(Config(server.url, Secret(KEY), **settings), http, "fake", FakeClock()), server
+        yield Anthropic(Config(**settings), reached(http, server)), server
 
 
 async def ask(provider: Anthropic, *, stream: bool = True) -> list[Delta | AssistantMessage]:
@@ -390,7 +397,7 @@ def test_a_clumsy_but_whole_stream_is_an_answer(answer: Answer) -> None:
 )
 def test_a_server_that_misbehaves_is_told_by_what_it_did(answer: Answer, kind: type[ModelError], words: str) -> None:
     async def main() -> None:
-        async with served(answer, idle_timeout_s=0.2) as (provider, _):
+        async with served(answer) as (provider, _):
             with pytest.raises(ModelError, match=words) as raised:
                 await ask(provider)
             assert type(raised.value) is kind
@@ -402,7 +409,7 @@ def test_a_server_that_misbehaves_is_told_by_what_it_did(answer: Answer, kind: t
 def test_models_are_listed_with_their_size_where_it_is_told() -> None:
     async def main() -> list[ModelInfo]:
         async with ModelServer(models=["a", {"id": "b", "max_input_tokens": 1_000_000}]) as server, Http() as http:
-            return await Anthropic(Config(server.url), http, "fake", FakeClock()).models()
+            return await Anthropic(Config(), Server("fake", http, FakeClock(), server.url)).models()
 
     assert run(main()) == [ModelInfo("a", 200_000), ModelInfo("b", 1_000_000)]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carapax.dialect import failure
 from carapax.errors import ModelRejected
 from carapax.messages import AssistantMessage, ModelRequest, ToolResult, Usage, UserMessage
+from carapax.models.refusal import failure
 from carapax.providers.anthropic import Config, Decoder, decode, encode
 from tests.fakes.recordings import Exchange, conversations, present
 from tests.providers.reading import Answer, check_deltas, cut, fed, origin, written
@@ -27,7 +27,7 @@ STOPS = {
     "refusal": "filtered",
     "pause_turn": "paused",
 }
-CONFIG = Config("http://vendor", cache=False)
+CONFIG = Config(cache=False)
 
 
 def name_of(exchange: Exchange) -> str:

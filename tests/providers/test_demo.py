@@ -21,6 +21,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
+from carapax.models.server import Server
 from carapax.providers.demo import HELP, Config, Demo, respond
 from carapax.testing import FakeClock, ProviderContract
 from tests.running import run
@@ -140,14 +141,14 @@ def test_any_text_is_answered(said: str) -> None:
 def test_an_answer_is_counted_roughly() -> None:
     async def main() -> AssistantMessage:
         async with Http() as http:
-            demo = Demo(Config(), http, "demo", FakeClock())
+            demo = Demo(Config(), Server("demo", http, FakeClock()))
             said = [item async for item in demo.stream(request("run `date`", stream=False))]
             assert isinstance(said[-1], AssistantMessage)
             return said[-1]
 
     message = run(main())
     assert (message.stop_reason, message.usage) == ("tool_calls", Usage(input=3, output=5))
-    assert run(Demo(Config(), Http(), "demo", FakeClock()).models()) == [ModelInfo("demo")]
+    assert run(Demo(Config(), Server("demo", Http(), FakeClock())).models()) == [ModelInfo("demo")]
 
 
 class TestContract(ProviderContract):
@@ -155,7 +156,7 @@ class TestContract(ProviderContract):
         @asynccontextmanager
         async def opened() -> AsyncIterator[Provider]:
             async with Http() as http:
-                yield Demo(Config(delay_s=0.0001), http, "demo", FakeClock())
+                yield Demo(Config(delay_s=0.0001), Server("demo", http, FakeClock()))
 
         return opened()
 

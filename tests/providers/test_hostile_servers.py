@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carapax.dialect import Origin, StreamDecoder
 from carapax.errors import ModelError
 from carapax.messages import AssistantMessage, ModelRequest
+from carapax.models.refusal import Origin
+from carapax.models.server import StreamDecoder
 from carapax.providers import anthropic, openai_chat
-from tests.fakes.model_server import Answer, Call, chat_body, chat_events, messages_body, messages_events
+from tests.fakes.answer import Answer, Call
+from tests.fakes.wires.anthropic import messages_body, messages_events
+from tests.fakes.wires.openai_chat import chat_body, chat_events
 from tests.providers.reading import fed, origin
 
 ANSWER = Answer("Hello you", thinking="hm", calls=(Call("look", '{"a": 1}'), Call("look", "{}")))
@@ -70,10 +73,8 @@ def keep(message: AssistantMessage) -> None:
     assert msgspec.json.decode(msgspec.json.encode(message), type=AssistantMessage) == message
     request = ModelRequest("m", (message,))
     for accent in ({}, {"thinking_field": "reasoning_details"}, {"thinking_field": "chunks"}):
-        msgspec.json.encode(
-            openai_chat.encode(request, msgspec.convert({"base_url": "", **accent}, openai_chat.Config))
-        )
-    msgspec.json.encode(anthropic.encode(request, anthropic.Config("")))
+        msgspec.json.encode(openai_chat.encode(request, msgspec.convert(accent, openai_chat.Config)))
+    msgspec.json.encode(anthropic.encode(request, anthropic.Config()))
 
 
 @pytest.mark.parametrize(("decoder", "events"), STREAMS)

@@ -30,10 +30,13 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
+from carapax.models.credential import Fixed
+from carapax.models.server import Server
 from carapax.providers.openai_chat import Config, Decoder, OpenAIChat, decode, encode
 from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
-from tests.fakes.model_server import Answer, Call, ModelServer
+from tests.fakes.answer import Answer, Call
+from tests.fakes.model_server import ModelServer
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -325,7 +328,7 @@ def test_a_request_carries_the_whole_conversation() -> None:
         max_output_tokens=50,
         temperature=0.5,
     )
-    assert encode(request, Config("http://x")) == {
+    assert encode(request, Config()) == {
         "model": "m",
         "messages": [
             {"role": "system", "content": "Be kind."},
@@ -359,7 +362,7 @@ def test_accents_change_only_what_they_name() -> None:
     request = ModelRequest("m", (thought,), max_output_tokens=9, stream=True)
 
     def sent(effort: Effort = "off", **accent: Any) -> dict[str, Any]:
-        return encode(msgspec.structs.replace(request, effort=effort), Config("http://x", **accent))
+        return encode(msgspec.structs.replace(request, effort=effort), Config(**accent))
 
     plain = sent()
     assert plain["messages"] == [{"role": "assistant", "content": "a"}]
@@ -381,15 +384,19 @@ def test_accents_change_only_what_they_name() -> None:
 
 def test_ids_that_the_vendor_refuses_are_replaced_alike_in_call_and_result() -> None:
     messages = (AssistantMessage((ToolCall("toolu_01", "look", "{}"),)), ToolResult("toolu_01", "look", "it is"))
-    call, result = encode(ModelRequest("m", messages), Config("http://x", tool_id="[a-zA-Z0-9]{9}"))["messages"]
+    call, result = encode(ModelRequest("m", messages), Config(tool_id="[a-zA-Z0-9]{9}"))["messages"]
     assert call["tool_calls"][0]["id"] == result["tool_call_id"]
     assert len(result["tool_call_id"]) == 9
+
+
+def reached(http: Http, server: ModelServer) -> Server:
+    return Server("fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5)
 
 
 @asynccontextmanager
 async def served(*answers: Answer, **accent: Any) -> AsyncIterator[tuple[OpenAIChat, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield OpenAIChat(Config(server.url, Secret(KEY), **accent), http, "fake", FakeClock()), server
+        yield OpenAIChat(Config(**accent), reached(http, server)), server
 
 
 async def ask(provider: OpenAIChat, *, stream: bool = True) -> list[Delta | AssistantMessage]:
@@ -483,7 +490,7 @@ FAILURES = [
 @pytest.mark.parametrize(("answer", "kind", "words"), FAILURES)
 def test_a_server_that_misbehaves_is_told_by_what_it_did(answer: Answer, kind: type[ModelError], words: str) -> None:
     async def main() -> None:
-        async with served(answer, idle_timeout_s=0.2) as (provider, _):
+        async with served(answer) as (provider, _):
             with pytest.raises(ModelError, match=words) as raised:
                 await ask(provider)
             assert type(raised.value) is kind
@@ -537,7 +544,7 @@ def test_models_are_listed_with_their_size_where_it_is_told() -> None:
 
     async def main() -> list[ModelInfo]:
         async with ModelServer(models=told) as server, Http() as http:
-            return await OpenAIChat(Config(server.url), http, "fake", FakeClock()).models()
+            return await OpenAIChat(Config(), Server("fake", http, FakeClock(), server.url)).models()
 
     sizes = {"b": 5, "c": 6, "d": 7, "e": 8, "f": 9}
     assert run(main()) == [ModelInfo("a"), *(ModelInfo(name, size) for name, size in sizes.items())]

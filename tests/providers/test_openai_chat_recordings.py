@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carapax.catalogue import vendors
-from carapax.dialect import endpoint, failure
 from carapax.errors import ModelBusy, ModelError, ModelRejected, ModelUnavailable
 from carapax.messages import AssistantMessage, ModelRequest, ToolResult, Usage, UserMessage
+from carapax.models.catalogue import vendors
+from carapax.models.refusal import failure
+from carapax.models.server import endpoint
 from carapax.providers.openai_chat import Config, Decoder, decode, encode
 from tests.fakes.recordings import Exchange, conversations, present
 from tests.providers.reading import Answer, check_deltas, cut, fed, origin, written
@@ -190,7 +191,7 @@ def test_a_failure_is_told_by_its_kind_and_in_the_vendors_words(exchange: Exchan
 
 
 def config_of(exchange: Exchange) -> Config:
-    return msgspec.convert({"base_url": "http://vendor", **vendors()[exchange.family].accent}, Config)
+    return msgspec.convert(vendors()[exchange.family].accent, Config)
 
 
 FOLLOW_UPS = [
@@ -236,6 +237,6 @@ def test_results_of_tools_go_back_as_recorded() -> None:
         if message["role"] == "tool" and isinstance(message["content"], str)
     ]
     results = tuple(ToolResult(message["tool_call_id"], "tool", message["content"]) for message in recorded)
-    sent = encode(ModelRequest("model", results), Config("http://vendor", tool_id=".*"))["messages"]
+    sent = encode(ModelRequest("model", results), Config(tool_id=".*"))["messages"]
     assert sent == [{key: message[key] for key in ("role", "tool_call_id", "content")} for message in recorded]
     assert len(sent) > 50

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from carapax.messages import Inbound, Sender
 from carapax.sessions.intake import check_inbound
 
 
-def inbound(text: str = "hello", **fields: str) -> Inbound:
+def inbound(text: str = "hello", **fields: Any) -> Inbound:
     return Inbound("web", fields.pop("conversation", ""), Sender(fields.pop("sender", "ann")), text, **fields)
 
 

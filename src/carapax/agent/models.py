@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from carapax.catalogue import open_provider, resolve, vendors
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
 from carapax.contracts import Provider
-from carapax.detection import Detected, detect, first_for_talk
 from carapax.errors import ModelBusy, ModelRejected, ModelUnavailable
 from carapax.events import Delta, StreamReset
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelInfo, ModelRequest
+from carapax.models.catalogue import resolve, vendors
+from carapax.models.detection import Detected, detect, first_for_talk
+from carapax.models.opening import open_provider
 
 AUTO = ("", "auto")
 

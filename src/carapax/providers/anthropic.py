@@ -3,38 +3,14 @@
 The format: https://docs.anthropic.com/en/api/messages
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from carapax.clock import Clock
-from carapax.dialect import (
-    BROKEN_JSON,
-    Origin,
-    StreamReader,
-    VendorError,
-    arguments_object,
-    as_error,
-    ask,
-    endpoint,
-    fitting_id,
-    fitting_name,
-    is_stream,
-    json_text,
-    no_answer,
-    refusal,
-    storable,
-    tokens,
-    unavailable,
-    unreadable,
-)
-from carapax.draft import Call, Draft, Words
 from carapax.events import Delta
-from carapax.http import Http, Response
 from carapax.messages import (
     AssistantMessage,
     Effort,
@@ -49,8 +25,21 @@ from carapax.messages import (
     ToolSpec,
     Usage,
 )
-from carapax.redaction import Secret
-from carapax.sse import ServerSentEvent
+from carapax.models.credential import Credential
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
+from carapax.models.draft import Call, Draft, Words
+from carapax.models.refusal import (
+    BROKEN_JSON,
+    Origin,
+    VendorError,
+    as_error,
+    no_answer,
+    refusal,
+    unavailable,
+    unreadable,
+)
+from carapax.models.server import Sent, Server, Wire, own
+from carapax.models.sse import ServerSentEvent
 
 _VERSION = "2023-06-01"
 _TOOL_ID = r"[a-zA-Z0-9_-]{1,64}"
@@ -69,21 +58,11 @@ _STOPS: dict[str, StopReason] = {
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """A server that speaks the Messages API.
 
-    base_url: where it is, with or without the version path
-    key: the key it wants, if any
-    default_model: the model when none is named
-    connect_timeout_s: time to reach the server
-    idle_timeout_s: longest silence, also before the first word
     max_output_tokens: longest answer when the request does not say; thinking comes on top
     cache: whether to mark what the vendor should keep in its prompt cache
     adaptive_models: patterns of models that decide themselves how long to think; others get a budget
     """
 
-    base_url: str
-    key: Secret = Secret("")
-    default_model: str = ""
-    connect_timeout_s: float = 10
-    idle_timeout_s: float = 120
     max_output_tokens: int = 8_192
     cache: bool = True
     adaptive_models: tuple[str, ...] = ()
@@ -434,54 +413,30 @@ class _Models(Struct):
     data: list[_Model]
 
 
+def _authorize(credential: Credential, sent: Sent) -> Mapping[str, str]:
+    version = {"anthropic-version": _VERSION}
+    return {"x-api-key": credential.key.reveal(), **version} if credential.key else version
+
+
+_WIRE = Wire(_authorize)
+
+
 class Anthropic:
     """Anthropic, or a server that speaks its language."""
 
-    def __init__(self, config: Config, http: Http, name: str, clock: Clock) -> None:
-        self.name = name
-        self.default_model = config.default_model
+    def __init__(self, config: Config, server: Server) -> None:
+        self.name = server.name
         self._config = config
-        self._http = http
-        self._clock = clock
+        self._server = server
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
-        origin = Origin(self.name, request.model, self._clock.new_id(), self._config.key)
-        body = msgspec.json.encode(encode(request, self._config))
-        async with self._ask(origin, "/messages", body) as response:
-            if not is_stream(response, request.stream):
-                yield decode(await response.read(), origin)
-                return
-            decoder = Decoder(origin)
-            reader = StreamReader(response, decoder)
-            while (deltas := await reader.deltas()) is not None:
-                for delta in deltas:
-                    yield delta
-            yield decoder.finish()
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
+        mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
+        body = encode(mine, self._config)
+        return self._server.converse(_WIRE, request.model, "/messages", body, Decoder, decode, streamed=request.stream)
 
     async def models(self) -> list[ModelInfo]:
-        origin = Origin(self.name, self.default_model, key=self._config.key)
-        async with self._ask(origin, "/models", None) as response:
-            body = await response.read()
-        try:
-            models = msgspec.json.decode(body, type=_Models).data
-        except BROKEN_JSON:
-            raise unreadable(origin, body) from None
+        models = (await self._server.get(_WIRE, "/models", _Models)).data
         return [ModelInfo(model.id, model.max_input_tokens or _CONTEXT_TOKENS) for model in models]
-
-    def _ask(self, origin: Origin, path: str, body: bytes | None) -> AbstractAsyncContextManager[Response]:
-        headers = {"Content-Type": "application/json", "anthropic-version": _VERSION}
-        if self._config.key:
-            headers["x-api-key"] = self._config.key.reveal()
-        return ask(
-            self._http,
-            origin,
-            endpoint(self._config.base_url, path),
-            headers,
-            body,
-            now=self._clock.now(),
-            connect_timeout_s=self._config.connect_timeout_s,
-            idle_timeout_s=self._config.idle_timeout_s,
-        )
 
 
 EXTENSION = Anthropic

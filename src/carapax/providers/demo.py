@@ -11,9 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from carapax.clock import Clock
 from carapax.events import Delta, TextDelta, ToolArgumentsDelta
-from carapax.http import Http
 from carapax.messages import (
     AssistantMessage,
     Message,
@@ -26,6 +24,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
+from carapax.models.server import Server
 
 NOTES = "notes.md"
 HELP = """I am Carapax's built-in demo: a few fixed phrases, no language model, no network. I understand
@@ -220,12 +219,10 @@ def _tokens(text: str) -> int:
 class Demo:
     """The offline model as a provider; it never fails."""
 
-    default_model = "demo"
-
-    def __init__(self, config: Config, http: Http, name: str, clock: Clock) -> None:
-        self.name = name
+    def __init__(self, config: Config, server: Server) -> None:
+        self.name = server.name
         self._config = config
-        self._clock = clock
+        self._clock = server.clock
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         parts = respond(request, lambda: f"demo_{self._clock.new_id()}")
@@ -244,7 +241,7 @@ class Demo:
         )
 
     async def models(self) -> list[ModelInfo]:
-        return [ModelInfo(self.default_model)]
+        return [ModelInfo("demo")]
 
 
 def _words(part: Part) -> str:

@@ -4,37 +4,12 @@ The format: https://platform.openai.com/docs/api-reference/chat
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from carapax.clock import Clock
-from carapax.dialect import (
-    BROKEN_JSON,
-    Origin,
-    StreamReader,
-    VendorError,
-    arguments_object,
-    as_error,
-    ask,
-    endpoint,
-    fitting_id,
-    fitting_name,
-    is_stream,
-    json_text,
-    no_answer,
-    read_error,
-    refusal,
-    storable,
-    tokens,
-    unavailable,
-    unreadable,
-)
-from carapax.draft import Call, Draft, ThinkTags
 from carapax.events import Delta
-from carapax.http import Http, Response
 from carapax.messages import (
     AssistantMessage,
     Message,
@@ -48,9 +23,23 @@ from carapax.messages import (
     ToolSpec,
     Usage,
 )
-from carapax.redaction import Secret
-from carapax.sse import ServerSentEvent
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
+from carapax.models.draft import Call, Draft, ThinkTags
+from carapax.models.refusal import (
+    BROKEN_JSON,
+    Origin,
+    VendorError,
+    as_error,
+    no_answer,
+    read_error,
+    refusal,
+    unavailable,
+    unreadable,
+)
+from carapax.models.server import Server, Wire, own
+from carapax.models.sse import ServerSentEvent
 
+_WIRE = Wire()
 _STOPS: dict[str, StopReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -65,11 +54,6 @@ _FAILED_STOPS = frozenset({"error", "network_error", "insufficient_system_resour
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """A server that speaks Chat Completions, and its accent.
 
-    base_url: where it is, with or without the version path
-    key: the key it wants, if any
-    default_model: the model when none is named
-    connect_timeout_s: time to reach the server
-    idle_timeout_s: longest silence, also before the first word
     max_tokens_field: what it calls the longest answer
     stream_usage: whether it can be asked to count tokens of a streamed answer
     effort_field: how it is told to think: "reasoning_effort" as OpenAI, "reasoning" as OpenRouter, "thinking" as Z.ai
@@ -77,11 +61,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tool_id: the regular expression that ids of tool calls must match
     """
 
-    base_url: str
-    key: Secret = Secret("")
-    default_model: str = ""
-    connect_timeout_s: float = 10
-    idle_timeout_s: float = 120
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stream_usage: bool = True
     effort_field: Literal["", "reasoning_effort", "reasoning", "thinking"] = "reasoning_effort"
@@ -473,50 +452,20 @@ class _Models(Struct):
 class OpenAIChat:
     """A vendor or a local server that speaks Chat Completions."""
 
-    def __init__(self, config: Config, http: Http, name: str, clock: Clock) -> None:
-        self.name = name
-        self.default_model = config.default_model
+    def __init__(self, config: Config, server: Server) -> None:
+        self.name = server.name
         self._config = config
-        self._http = http
-        self._clock = clock
+        self._server = server
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
-        origin = Origin(self.name, request.model, self._clock.new_id(), self._config.key)
-        body = msgspec.json.encode(encode(request, self._config))
-        async with self._ask(origin, "/chat/completions", body) as response:
-            if not is_stream(response, request.stream):
-                yield decode(await response.read(), origin)
-                return
-            decoder = Decoder(origin)
-            reader = StreamReader(response, decoder)
-            while (deltas := await reader.deltas()) is not None:
-                for delta in deltas:
-                    yield delta
-            yield decoder.finish()
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
+        mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
+        body = encode(mine, self._config)
+        return self._server.converse(
+            _WIRE, request.model, "/chat/completions", body, Decoder, decode, streamed=request.stream
+        )
 
     async def models(self) -> list[ModelInfo]:
-        origin = Origin(self.name, self.default_model, key=self._config.key)
-        async with self._ask(origin, "/models", None) as response:
-            body = await response.read()
-        try:
-            return [model.read() for model in msgspec.json.decode(body, type=_Models).data]
-        except BROKEN_JSON:
-            raise unreadable(origin, body) from None
-
-    def _ask(self, origin: Origin, path: str, body: bytes | None) -> AbstractAsyncContextManager[Response]:
-        headers = {"Content-Type": "application/json"}
-        if self._config.key:
-            headers["Authorization"] = f"Bearer {self._config.key.reveal()}"
-        return ask(
-            self._http,
-            origin,
-            endpoint(self._config.base_url, path),
-            headers,
-            body,
-            now=self._clock.now(),
-            connect_timeout_s=self._config.connect_timeout_s,
-            idle_timeout_s=self._config.idle_timeout_s,
-        )
+        return [model.read() for model in (await self._server.get(_WIRE, "/models", _Models)).data]
 
 
 EXTENSION = OpenAIChat

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Mapping
 
-from carapax.catalogue import open_provider
 from carapax.clock import SystemClock
 from carapax.config import Config
-from carapax.detection import detect
 from carapax.doctor.finding import Finding, Patient, failed
 from carapax.errors import CarapaxError
 from carapax.http import Http
+from carapax.models.detection import detect
+from carapax.models.opening import open_provider
 
 NAME = "model"
 _TIMEOUT_S = 10.0

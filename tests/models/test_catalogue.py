@@ -2,22 +2,16 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from carapax.catalogue import open_provider, resolve, vendors
 from carapax.config import ProviderConfig
-from carapax.errors import ConfigError, ModelUnauthorized
+from carapax.errors import ConfigError
 from carapax.extensions import configure, find
-from carapax.http import Http
-from carapax.messages import AssistantMessage, ModelRequest, UserMessage
-from carapax.testing import FakeClock
-from tests.fakes.model_server import Answer, ModelServer
-from tests.running import run
+from carapax.models.catalogue import resolve, vendors
 
 
 def test_every_row_fits_the_dialect_it_names() -> None:
     for name, vendor in vendors().items():
         module = find("provider", vendor.dialect)
-        place = {"base_url": vendor.base_url} if vendor.base_url else {}
-        configure("provider", name, module, {**vendor.accent, **place})
+        configure("provider", name, module, vendor.accent)
         assert vendor.default_model or vendor.local, name
         assert vendor.key_env or name == "demo", name
 
@@ -79,31 +73,3 @@ def test_what_cannot_be_used_is_named(name: str, section: ProviderConfig | None,
     with pytest.raises(ConfigError) as raised:
         resolve(name, section)
     assert raised.match(words)
-
-
-def test_an_unknown_dialect_is_named() -> None:
-    with pytest.raises(ConfigError, match="there is no provider 'klingon'"):
-        open_provider("mine", ProviderConfig(base_url="http://x", dialect="klingon"), Http(), {}, FakeClock())
-
-
-@pytest.mark.parametrize(
-    "environ", [{}, {"OPENAI_API_KEY": " "}, {"OPENAI_API_KEY": "a\nb"}, {"OPENAI_API_KEY": "kéy"}]
-)
-def test_a_key_that_is_missing_or_impossible_is_asked_for_by_name(environ: dict[str, str]) -> None:
-    with pytest.raises(ModelUnauthorized, match="OPENAI_API_KEY"):
-        open_provider("openai", None, Http(), environ, FakeClock())
-
-
-def test_a_section_is_all_that_a_server_of_ones_own_needs() -> None:
-    async def main() -> None:
-        for dialect, header in (("openai_chat", "authorization"), ("anthropic", "x-api-key")):
-            async with ModelServer([Answer("hello")]) as server, Http() as http:
-                section = ProviderConfig(base_url=server.url, dialect=dialect, key_env="MY_KEY")
-                provider = open_provider("mine", section, http, {"MY_KEY": " secret\n"}, FakeClock())
-                request = ModelRequest("m", (UserMessage("hi"),), stream=False)
-                [message] = [item async for item in provider.stream(request)]
-                assert isinstance(message, AssistantMessage)
-                assert (message.provider, message.model, message.text) == ("mine", "m", "hello")
-                assert server.requests[0].headers[header] in ("Bearer secret", "secret")
-
-    run(main())

@@ -1,24 +1,17 @@
-"""The vendors of models that are known by name, and how one of them becomes a Provider."""
+"""The vendors of models that are known by name."""
 
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from carapax.clock import Clock
 from carapax.config import ProviderConfig
-from carapax.contracts import Provider
-from carapax.errors import ConfigError, ModelUnauthorized
-from carapax.extensions import configure, export, find
-from carapax.redaction import Secret
-
-if TYPE_CHECKING:  # the rows are also read by who asks no server, and the client is heavy
-    from carapax.http import Http
+from carapax.errors import ConfigError
 
 
 class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,40 +65,3 @@ def _unknown(name: str, what: str) -> ConfigError:
     close = get_close_matches(name, vendors(), n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(vendors())}; or set a base_url"
     return ConfigError(what, hint)
-
-
-def open_provider(
-    name: str, section: ProviderConfig | None, http: "Http", environ: Mapping[str, str], clock: Clock
-) -> Provider:
-    """The provider of this name, of the catalogue or of the configuration.
-
-    Raises ConfigError for what cannot be used, and ModelUnauthorized when its key is not in the environment.
-    """
-    vendor = resolve(name, section)
-    module = find("provider", vendor.dialect)
-    fields: dict[str, Any] = dict(vendor.accent)
-    if vendor.base_url:
-        told = section or ProviderConfig()
-        fields |= {
-            "base_url": vendor.base_url,
-            "key": _key(name, vendor, environ),
-            "default_model": vendor.default_model,
-            "connect_timeout_s": told.connect_timeout_s,
-            "idle_timeout_s": told.idle_timeout_s,
-        }
-    config = configure("provider", name, module, fields)
-    provider: Provider = export("provider", name, module)(config, http, name, clock)
-    return provider
-
-
-def _key(name: str, vendor: Vendor, environ: Mapping[str, str]) -> Secret:
-    key = environ.get(vendor.key_env, "").strip() if vendor.key_env else ""
-    if vendor.key_env and not key and not vendor.local:
-        raise ModelUnauthorized(f"there is no key for {name}", f"set {vendor.key_env} in the environment", vendor=name)
-    if not (key.isascii() and key.isprintable()):
-        raise ModelUnauthorized(
-            f"the key for {name} has characters that no key has",
-            f"check {vendor.key_env} in the environment",
-            vendor=name,
-        )
-    return Secret(key)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carapax.errors import Unavailable
-from carapax.sse import ServerSentEvent, SseParser
+from carapax.models.sse import ServerSentEvent, SseParser
 
 
 def parse(*chunks: bytes, max_event: int = 1000) -> list[ServerSentEvent]:

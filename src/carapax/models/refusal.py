@@ -1,43 +1,32 @@
-"""What every dialect of model APIs does alike: send a request, and tell apart why none was answered."""
+"""Why a model did not answer: what vendors say of it in their many spellings, told apart and made fit to be shown."""
 
-import json
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from hashlib import blake2b
-from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from carapax.errors import (
-    ContextOverflow,
-    ModelBusy,
-    ModelError,
-    ModelRejected,
-    ModelUnauthorized,
-    ModelUnavailable,
-    Unavailable,
-)
-from carapax.events import Delta
-from carapax.http import Http, Response
-from carapax.messages import AssistantMessage, ToolCall
+from carapax.errors import ContextOverflow, ModelBusy, ModelError, ModelRejected, ModelUnauthorized, ModelUnavailable
 from carapax.redaction import MASK, Secret
-from carapax.sse import ServerSentEvent, SseParser
 
 BROKEN_JSON = (ValueError, RecursionError)
+
 _LONGEST_MESSAGE = 400
-_LONGEST_ANSWER = 128 << 20  # ten times what the longest answers of today take as a stream
+
 _LONGEST_WAIT_S = 1e9
-_MOST_TOKENS = 2**53
+
 _UNAUTHORIZED_CODES = re.compile(r"insufficient_quota|invalid_api_key|billing|credit_balance|exceeded_current_quota")
+
 _UNAUTHORIZED_WORDS = re.compile(
     r"credit balance is too low|insufficient (balance|credits|quota)|exceeded your current quota", re.I
 )
+
 _BUSY_CODES = re.compile(r"overloaded|rate_limit|too_many_requests|engine_overloaded|capacity_exceeded")
+
 _OVERFLOW_CODES = re.compile(r"context_length|context_window|exceed_context_size|request_too_large|prompt_too_long")
+
 _OVERFLOW_WORDS = re.compile(
     r"(maximum|max|available|model's|exceeds?( the| its| model)?|of the) (context|prompt) (length|window|size)"
     r"|context (length|window|size|limit)( of only|.{0,40}(exceed|overflow|too (small|short)))"
@@ -48,6 +37,7 @@ _OVERFLOW_WORDS = re.compile(
     r"|tokens.{0,40}max_new_tokens.{0,20} must be|greater than the context length",
     re.I,
 )
+
 _KIND_STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -61,6 +51,7 @@ _KIND_STATUS = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
+
 _HINTS = {404: "check the model's name and the base_url", 405: "check the base_url"}
 
 
@@ -83,78 +74,6 @@ class VendorError(Struct, frozen=True):
     message: str = ""
     code: str = ""
     status: int = 0
-
-
-@asynccontextmanager
-async def ask(
-    http: Http,
-    origin: Origin,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    *,
-    now: float,
-    connect_timeout_s: float,
-    idle_timeout_s: float,
-) -> AsyncIterator[Response]:
-    """Send a request (GET without a body) and yield the answer if it is a 200. Raises a ModelError for all else, also
-    for what breaks while the answer is being read."""
-    try:
-        async with http.request(
-            "GET" if body is None else "POST",
-            url,
-            headers=headers,
-            body=body,
-            connect_timeout_s=connect_timeout_s,
-            idle_timeout_s=idle_timeout_s,
-        ) as response:
-            if response.status != 200:
-                raise failure(origin, response.status, response.headers, await response.read(), now)
-            yield response
-    except Unavailable as error:
-        raise unavailable(origin, error.message, error.hint) from error
-
-
-class StreamDecoder(Protocol):
-    """Turns the events of a stream into deltas; `done` when the vendor has said all."""
-
-    done: bool
-
-    def feed(self, event: ServerSentEvent) -> list[Delta]: ...
-
-    def finish(self) -> AssistantMessage: ...
-
-
-def is_stream(response: Response, asked: bool) -> bool:
-    """Whether to read an answer as a stream. Some servers cannot stream and some call their streams something else."""
-    return asked and response.content_type not in ("application/json", "text/html")
-
-
-class StreamReader:
-    """Reads a streamed answer of at most `max_bytes` through a decoder; reading raises Unavailable for a longer one."""
-
-    def __init__(self, response: Response, decoder: StreamDecoder, max_bytes: int = _LONGEST_ANSWER) -> None:
-        self._response = response
-        self._left = max_bytes
-        self._decoder = decoder
-        self._parser = SseParser()
-        self._ended = False
-
-    async def deltas(self) -> list[Delta] | None:
-        """What came next, which may be nothing yet; None when the answer has ended."""
-        if self._ended:
-            return None
-        chunk = b"" if self._decoder.done else await self._response.chunk()
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise Unavailable("the answer goes on and on")
-        if chunk:
-            events = self._parser.feed(chunk)
-        else:
-            self._ended = True
-            await self._response.finish()
-            events = self._parser.close()
-        return [delta for event in events for delta in self._decoder.feed(event)]
 
 
 def failure(origin: Origin, status: int, headers: Mapping[str, str], body: bytes, now: float) -> ModelError:
@@ -235,60 +154,6 @@ def as_error(found: object) -> VendorError | None:
     metadata = found.get("metadata")
     said = (found.get("message"), metadata.get("raw") if isinstance(metadata, dict) else None)
     return VendorError(": ".join(part for part in said if isinstance(part, str) and part), " ".join(words), status)
-
-
-def arguments_object(call: ToolCall) -> dict[str, Any]:
-    """The arguments of a call as an object, which is all that vendors take back; what a model wrote that is none is
-    kept as text in one."""
-    try:
-        arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-        msgspec.json.encode(arguments)
-    except (*BROKEN_JSON, OverflowError):
-        return {"invalid_json": call.arguments}
-    return arguments
-
-
-def json_text(value: object) -> str:
-    """Arguments that a vendor sent as a value, as the text that others send; numbers may be of any size."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def tokens(count: int | None) -> int:
-    """A count that a vendor gave, made fit to be kept."""
-    return min(max(count or 0, 0), _MOST_TOKENS)
-
-
-def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:
-    """The message, if a journal can keep it: a vendor's data may hold what JSON can but we cannot write, such as a
-    number of forty digits. Raises ModelUnavailable otherwise."""
-    try:
-        msgspec.json.encode(message)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise unavailable(origin, f"the answer holds what cannot be kept: {error}") from None
-    return message
-
-
-def fitting_id(name: str, pattern: str) -> str:
-    """The id of a tool call, or one made from it of nine letters and digits when the vendor would refuse it."""
-    if re.fullmatch(pattern, name):
-        return name
-    digest = int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=6).digest(), "big")
-    return "".join("0123456789abcdefghijklmnopqrstuv"[digest >> shift & 31] for shift in range(0, 45, 5))
-
-
-def fitting_name(name: str) -> str:
-    """The name of a tool that a model made up, as vendors take it back."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "unknown"
-
-
-def endpoint(base_url: str, path: str) -> str:
-    """The URL of an endpoint such as `/models`. A base URL may end with a slash, and may leave out the version: `/v1`
-    is added to one that names none."""
-    base = base_url.rstrip("/")
-    if base.endswith(path):
-        return base
-    versioned = re.search(r"//[^/]+/(?:.*/)?v\d+[a-z]*\d*(?:/|$)", base, re.I)
-    return base + path if versioned else f"{base}/v1{path}"
 
 
 def _classify(error: VendorError) -> tuple[type[ModelError], str]:

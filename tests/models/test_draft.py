@@ -1,9 +1,9 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carapax.draft import Draft, ThinkTags
 from carapax.events import TextDelta, ThinkingDelta, ToolArgumentsDelta
 from carapax.messages import Text, Thinking, ToolCall
+from carapax.models.draft import Draft, ThinkTags
 
 
 def split(*pieces: str) -> tuple[str, str]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import Struct
 
-from carapax.catalogue import resolve, vendors
 from carapax.config import ProviderConfig
-from carapax.dialect import endpoint
 from carapax.errors import Unavailable
 from carapax.http import Http
+from carapax.models.catalogue import resolve, vendors
+from carapax.models.server import endpoint
 
 _PROBE_S = 0.3
 _OTHER_MODELS = re.compile(r"embed|rerank|whisper|tts|bge-", re.I)

@@ -1,9 +1,9 @@
 import asyncio
 
-from carapax.catalogue import vendors
 from carapax.config import ProviderConfig
-from carapax.detection import Detected, detect, first_for_talk
 from carapax.http import Http
+from carapax.models.catalogue import vendors
+from carapax.models.detection import Detected, detect, first_for_talk
 from tests.fakes.model_server import ModelServer
 from tests.running import run
 

@@ -1,24 +1,8 @@
-import asyncio
-import contextlib
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.dialect import (
-    Origin,
-    StreamReader,
-    VendorError,
-    arguments_object,
-    endpoint,
-    failure,
-    fitting_id,
-    fitting_name,
-    read_error,
-    refusal,
-    unreadable,
-)
 from carapax.errors import (
     ContextOverflow,
     ModelBusy,
@@ -26,14 +10,9 @@ from carapax.errors import (
     ModelRejected,
     ModelUnauthorized,
     ModelUnavailable,
-    Unavailable,
 )
-from carapax.events import Delta, TextDelta
-from carapax.http import Http
-from carapax.messages import AssistantMessage, ToolCall
+from carapax.models.refusal import Origin, VendorError, failure, read_error, refusal, unreadable
 from carapax.redaction import Secret
-from carapax.sse import ServerSentEvent
-from tests.running import run
 
 NOW = 1_800_000_000.0
 ORIGIN = Origin("vendor", "model-1", key=Secret("sk-verysecretkey12345"))
@@ -191,80 +170,3 @@ def test_any_bytes_are_told_as_some_failure(body: bytes, status: int) -> None:
     error = fail(status, body)
     assert isinstance(error, ModelError)
     assert str(error).isprintable()
-
-
-@pytest.mark.parametrize(
-    ("base_url", "url"),
-    [
-        ("https://api.example", "https://api.example/v1/models"),
-        ("https://api.example/", "https://api.example/v1/models"),
-        ("https://api.example/v1", "https://api.example/v1/models"),
-        ("https://api.example/v1/", "https://api.example/v1/models"),
-        ("https://api.example/proxy/", "https://api.example/proxy/v1/models"),
-        ("https://api.example/api/paas/v4", "https://api.example/api/paas/v4/models"),
-        ("https://api.example/v1beta/openai/", "https://api.example/v1beta/openai/models"),
-        ("https://api.example/vendor/v3/openai", "https://api.example/vendor/v3/openai/models"),
-        ("https://v1.example", "https://v1.example/v1/models"),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/models"),
-        ("https://api.example/v1/models", "https://api.example/v1/models"),
-    ],
-)
-def test_only_what_is_missing_is_added_to_a_base_url(base_url: str, url: str) -> None:
-    assert endpoint(base_url, "/models") == url
-
-
-def test_arguments_that_are_no_object_go_back_inside_of_one() -> None:
-    assert arguments_object(ToolCall("1", "t", '{"a": 1}')) == {"a": 1}
-    assert arguments_object(ToolCall("1", "t", "")) == {}
-    for broken in ('{"a": ', "[1]", "null", "\ud800"):
-        assert arguments_object(ToolCall("1", "t", broken)) == {"invalid_json": broken}
-
-
-@given(st.text(max_size=80))
-def test_names_and_ids_fit_what_vendors_take(name: str) -> None:
-    assert fitting_id(name, r"[a-zA-Z0-9]{9}").isalnum()
-    assert len(fitting_id(name, r"[a-zA-Z0-9]{9}")) == 9
-    assert fitting_id(name, r"[a-zA-Z0-9]{9}") == fitting_id(name, r"[a-zA-Z0-9]{9}")
-    assert 1 <= len(fitting_name(name)) <= 64
-
-
-def test_an_id_that_fits_stays() -> None:
-    assert fitting_id("call_1", r"[a-z_0-9]+") == "call_1"
-
-
-class _Countless:
-    """A decoder that makes something of every event and never ends."""
-
-    done = False
-
-    def feed(self, event: ServerSentEvent) -> list[Delta]:
-        return [TextDelta(event.data)]
-
-    def finish(self) -> AssistantMessage:
-        return AssistantMessage(())
-
-
-def test_an_answer_without_end_is_given_up() -> None:
-    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while True:
-                writer.write(b"data: more\n\n")
-                await writer.drain()
-        writer.close()
-
-    async def main() -> int:
-        came = 0
-        async with (
-            await asyncio.start_server(endless, "127.0.0.1") as server,
-            Http() as http,
-            http.request("GET", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/") as response,
-        ):
-            reader = StreamReader(response, _Countless(), max_bytes=1200)
-            with pytest.raises(Unavailable, match="on and on"):
-                while (deltas := await reader.deltas()) is not None:
-                    came += len(deltas)
-        return came
-
-    assert run(main()) <= 100

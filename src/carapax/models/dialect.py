@@ -1,0 +1,57 @@
+"""What every dialect of model APIs does alike with what is said: ids, names, arguments, counts."""
+
+import json
+import re
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from carapax.messages import AssistantMessage, ToolCall
+from carapax.models.refusal import BROKEN_JSON, Origin, unavailable
+
+_MOST_TOKENS = 2**53
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """The arguments of a call as an object, which is all that vendors take back; what a model wrote that is none is
+    kept as text in one."""
+    try:
+        arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+        msgspec.json.encode(arguments)
+    except (*BROKEN_JSON, OverflowError):
+        return {"invalid_json": call.arguments}
+    return arguments
+
+
+def json_text(value: object) -> str:
+    """Arguments that a vendor sent as a value, as the text that others send; numbers may be of any size."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def tokens(count: int | None) -> int:
+    """A count that a vendor gave, made fit to be kept."""
+    return min(max(count or 0, 0), _MOST_TOKENS)
+
+
+def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:
+    """The message, if a journal can keep it: a vendor's data may hold what JSON can but we cannot write, such as a
+    number of forty digits. Raises ModelUnavailable otherwise."""
+    try:
+        msgspec.json.encode(message)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise unavailable(origin, f"the answer holds what cannot be kept: {error}") from None
+    return message
+
+
+def fitting_id(name: str, pattern: str) -> str:
+    """The id of a tool call, or one made from it of nine letters and digits when the vendor would refuse it."""
+    if re.fullmatch(pattern, name):
+        return name
+    digest = int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=6).digest(), "big")
+    return "".join("0123456789abcdefghijklmnopqrstuv"[digest >> shift & 31] for shift in range(0, 45, 5))
+
+
+def fitting_name(name: str) -> str:
+    """The name of a tool that a model made up, as vendors take it back."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "unknown"

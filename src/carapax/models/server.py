@@ -1,0 +1,227 @@
+"""A server of models: where it is, with what it is asked, and how its answers are read."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from carapax.clock import Clock
+from carapax.errors import Unavailable
+from carapax.events import Delta
+from carapax.http import Http, Response
+from carapax.messages import AssistantMessage, Message
+from carapax.models.credential import Credential, Credentials, Fixed
+from carapax.models.refusal import BROKEN_JSON, Origin, failure, no_answer, unavailable
+from carapax.models.sse import ServerSentEvent, SseParser
+
+T = TypeVar("T")
+
+_ENDPOINTS = re.compile(r"/(chat/completions|completions|messages|responses|embeddings|models|api/chat|v2/chat)$")
+
+_LONGEST_ANSWER = 128 << 20  # ten times what the longest answers of today take as a stream
+
+
+class StreamDecoder(Protocol):
+    """Turns the events of a stream into deltas; `done` when the vendor has said all."""
+
+    done: bool
+
+    def feed(self, event: ServerSentEvent) -> list[Delta]: ...
+
+    def finish(self) -> AssistantMessage: ...
+
+
+def is_stream(response: Response, asked: bool) -> bool:
+    """Whether to read an answer as a stream. Some servers cannot stream and some call their streams something else."""
+    return asked and response.content_type not in ("application/json", "text/html")
+
+
+class Framing(Protocol):
+    """Cuts the bytes of a streamed answer into events. Raises Unavailable for what is too long or damaged."""
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]: ...
+
+    def close(self) -> list[ServerSentEvent]: ...
+
+
+class StreamReader:
+    """Reads a streamed answer of at most `max_bytes` through a decoder; reading raises Unavailable for a longer one."""
+
+    def __init__(
+        self, response: Response, decoder: StreamDecoder, framing: Framing, max_bytes: int = _LONGEST_ANSWER
+    ) -> None:
+        self._response = response
+        self._left = max_bytes
+        self._decoder = decoder
+        self._framing = framing
+        self._ended = False
+
+    async def deltas(self) -> list[Delta] | None:
+        """What came next, which may be nothing yet; None when the answer has ended."""
+        if self._ended:
+            return None
+        chunk = b"" if self._decoder.done else await self._response.chunk()
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise Unavailable("the answer goes on and on")
+        if chunk:
+            events = self._framing.feed(chunk)
+        else:
+            self._ended = True
+            await self._response.finish()
+            events = self._framing.close()
+        return [delta for event in events for delta in self._decoder.feed(event)]
+
+
+class Sent(Struct, frozen=True):
+    """A request about to be sent, for whoever signs it."""
+
+    method: str
+    url: str
+    body: bytes
+    at: float
+
+
+def bearer(credential: Credential, sent: Sent) -> Mapping[str, str]:
+    """The headers of https://www.rfc-editor.org/rfc/rfc6750#section-2.1."""
+    return {"Authorization": f"Bearer {credential.key.reveal()}"} if credential.key else {}
+
+
+class Wire(Struct, frozen=True):
+    """How the requests and answers of a dialect look on the way.
+
+    authorize: headers that show who asks
+    version: the part of an address that is added to one that names no version; empty for none
+    framing: what cuts a streamed answer into events
+    """
+
+    authorize: Callable[[Credential, Sent], Mapping[str, str]] = bearer
+    version: str = "v1"
+    framing: Callable[[], Framing] = SseParser
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of models under the `name` it has in the configuration, and all that is needed to ask it.
+
+    `base_url` may end with or without slash, with or without the version path. `connect_timeout_s` bounds reaching it,
+    `idle_timeout_s` every silence, also before the first word.
+    """
+
+    name: str
+    http: Http
+    clock: Clock
+    base_url: str = ""
+    default_model: str = ""
+    credentials: Credentials = field(default_factory=Fixed)
+    connect_timeout_s: float = 10
+    idle_timeout_s: float = 120
+
+    async def converse(
+        self,
+        wire: Wire,
+        model: str,
+        path: str,
+        body: object,
+        decoder: Callable[[Origin], StreamDecoder],
+        decode: Callable[[bytes, Origin], AssistantMessage],
+        *,
+        streamed: bool,
+    ) -> AsyncGenerator[Delta | AssistantMessage, None]:
+        """Ask for an answer, and yield its deltas and the whole message as a Provider does. Raises a ModelError."""
+        async with self._ask(wire, model, path, msgspec.json.encode(body)) as (response, origin):
+            if not is_stream(response, streamed):
+                yield decode(await response.read(), origin)
+                return
+            decoding = decoder(origin)
+            reader = StreamReader(response, decoding, wire.framing())
+            while (deltas := await reader.deltas()) is not None:
+                for delta in deltas:
+                    yield delta
+            yield decoding.finish()
+
+    async def get(self, wire: Wire, path: str, kind: type[T]) -> T:
+        """GET what is described by `kind`. Raises a ModelError."""
+        return await self._read(wire, path, None, kind)
+
+    async def post(self, wire: Wire, model: str, path: str, body: object, kind: type[T]) -> T:
+        """POST a body, and read the answer that is described by `kind`. Raises a ModelError."""
+        return await self._read(wire, path, msgspec.json.encode(body), kind, model)
+
+    async def _read(self, wire: Wire, path: str, body: bytes | None, kind: type[T], model: str = "") -> T:
+        async with self._ask(wire, model or self.default_model, path, body) as (response, origin):
+            answer = await response.read()
+        try:
+            return msgspec.json.decode(answer, type=kind, strict=False)
+        except BROKEN_JSON:
+            raise no_answer(origin, answer) from None
+
+    @asynccontextmanager
+    async def _ask(
+        self, wire: Wire, model: str, path: str, body: bytes | None
+    ) -> AsyncIterator[tuple[Response, Origin]]:
+        """Yield the answer if it is a 200. A credential that is refused is renewed once, where that can be. Raises a
+        ModelError for all else, also for what breaks while the answer is being read."""
+        credential = await self.credentials.get()
+        origin = Origin(self.name, model, self.clock.new_id(), credential.key)
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(self._request(wire, path, body, credential))
+                if response.status == 401 and (renewed := await self.credentials.renew(credential)):
+                    origin = msgspec.structs.replace(origin, key=renewed.key)
+                    response = await stack.enter_async_context(self._request(wire, path, body, renewed))
+                if response.status != 200:
+                    raise failure(origin, response.status, response.headers, await response.read(), self.clock.now())
+                yield response, origin
+            except Unavailable as error:
+                raise unavailable(origin, error.message, error.hint) from error
+
+    @asynccontextmanager
+    async def _request(
+        self, wire: Wire, path: str, body: bytes | None, credential: Credential
+    ) -> AsyncIterator[Response]:
+        url = endpoint(credential.base_url or self.base_url, path, wire.version)
+        sent = Sent("GET" if body is None else "POST", url, body or b"", self.clock.now())
+        headers = {"Content-Type": "application/json", **credential.headers, **wire.authorize(credential, sent)}
+        async with self.http.request(
+            sent.method,
+            url,
+            headers=headers,
+            body=body,
+            connect_timeout_s=self.connect_timeout_s,
+            idle_timeout_s=self.idle_timeout_s,
+        ) as response:
+            yield response
+
+
+def own(messages: tuple[Message, ...], provider: str) -> tuple[Message, ...]:
+    """The messages with what vendors want back, such as signatures, left only in answers of this provider: no vendor
+    takes another's."""
+    return tuple(
+        _plain_parts(message) if isinstance(message, AssistantMessage) and message.provider != provider else message
+        for message in messages
+    )
+
+
+def _plain_parts(message: AssistantMessage) -> AssistantMessage:
+    if not any(part.vendor for part in message.parts):
+        return message
+    parts = tuple(msgspec.structs.replace(part, vendor={}) for part in message.parts)
+    return msgspec.structs.replace(message, parts=parts)
+
+
+def endpoint(base_url: str, path: str, version: str = "v1") -> str:
+    """The URL of an endpoint such as `/models`. A base URL may end with a slash, may leave out the version, may be that
+    of another endpoint, and may have a query, which is kept."""
+    parts = urlsplit(base_url.strip())
+    path, _, query = path.partition("?")
+    base = _ENDPOINTS.sub("", parts.path.rstrip("/"))
+    if version and not re.search(r"/v\d+[a-z]*\d*(/|$)", base, re.I):
+        base += f"/{version}"
+    asked = "&".join(part for part in (parts.query, query) if part)
+    return urlunsplit((parts.scheme, parts.netloc, base + path, asked, ""))

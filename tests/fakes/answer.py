@@ -1,0 +1,91 @@
+"""What a fake model says to one request, and how it goes wrong, whatever the dialect."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+json_bytes = msgspec.json.Encoder().encode
+
+
+class Call(Struct, frozen=True):
+    """A tool call to make; `arguments` is JSON text."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
+class Answer(Struct, frozen=True):
+    """What the server says to one request, and how it goes wrong.
+
+    Text, thinking and arguments are streamed in pieces: words, unless `pieces` says into how many. `status` and `body`
+    replace the answer; `error` is put inside a 200. Faults count events of the stream: after `cut_after` the connection
+    breaks, after `stall_after` nothing more comes, after `end_after` the stream ends as if it were whole. `dribble`
+    sends single bytes, `twice` every event two times, and without `farewell` the last event ([DONE], message_stop) is
+    missing.
+    """
+
+    text: str = ""
+    thinking: str = ""
+    calls: tuple[Call, ...] = ()
+    input: int = 10
+    output: int = 5
+    stop: str = ""
+    pieces: int = 0
+    delay_s: float = 0
+    chunk_delay_s: float = 0
+    status: int = 200
+    headers: dict[str, str] = {}
+    body: str = ""
+    content_type: str = "application/json"
+    error: str = ""
+    cut_after: int | None = None
+    stall_after: int | None = None
+    end_after: int | None = None
+    dribble: bool = False
+    twice: bool = False
+    farewell: bool = True
+    usage: bool = True
+
+
+class Wire(Struct, frozen=True):
+    """A dialect as it looks on the wire.
+
+    path: a regular expression that the paths of its requests match as a whole
+    whole: the body of an answer that is not streamed, given the model's name
+    events: the pieces of one that is, each as its bytes
+    last: the text of a request's last message, and whether that gives results of tools
+    model: the name of the model that is asked, from the path and the body
+    streamed: whether a stream is asked for, likewise
+    failure: the body of an answer that is an error, with these words
+    content_type: of a stream
+    """
+
+    path: str
+    whole: Callable[[Answer, str], bytes]
+    events: Callable[[Answer, str], Iterator[bytes]]
+    last: Callable[[dict[str, Any]], tuple[str, bool]]
+    model: Callable[[str, dict[str, Any]], str] = lambda path, body: str(body["model"])
+    streamed: Callable[[str, dict[str, Any]], bool] = lambda path, body: bool(body.get("stream"))
+    failure: Callable[[str], dict[str, Any]] = lambda said: {"error": {"message": said, "type": "fake_error"}}
+    content_type: str = "text/event-stream"
+
+
+def split(text: str, pieces: int) -> list[str]:
+    if not pieces:
+        return re.findall(r"\S+\s*|\s+", text)
+    size = max(1, -(-len(text) // pieces))
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def text_of(content: object) -> str:
+    if isinstance(content, list):
+        return "".join(block.get("text", "") for block in content)
+    return content if isinstance(content, str) else ""
+
+
+def identified(answer: Answer) -> list[Call]:
+    return [Call(call.name, call.arguments, call.id or f"call_{at}") for at, call in enumerate(answer.calls)]

@@ -1,0 +1,64 @@
+"""Chat Completions on the wire: https://platform.openai.com/docs/api-reference/chat"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.fakes.answer import Answer, Wire, identified, json_bytes, split, text_of
+
+
+def _chat_usage(answer: Answer) -> dict[str, Any]:
+    total = answer.input + answer.output
+    return {"prompt_tokens": answer.input, "completion_tokens": answer.output, "total_tokens": total}
+
+
+def chat_body(answer: Answer, model: str) -> bytes:
+    """The answer as a chat.completion object."""
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
+    if answer.thinking:
+        message["reasoning_content"] = answer.thinking
+    if answer.calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in identified(answer)
+        ]
+    choice = {"index": 0, "message": message, "finish_reason": _chat_stop(answer)}
+    body = {"id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": model, "choices": [choice]}
+    return json_bytes({**body, "usage": _chat_usage(answer)})
+
+
+def _chat_stop(answer: Answer) -> str:
+    return answer.stop or ("tool_calls" if answer.calls else "stop")
+
+
+def chat_events(answer: Answer, model: str) -> Iterator[bytes]:
+    """The answer as chat.completion.chunk events."""
+    head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 0, "model": model}
+
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+        return b"data: %b\n\n" % json_bytes(
+            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        )
+
+    yield chunk({"role": "assistant", "content": ""})
+    for word in split(answer.thinking, answer.pieces):
+        yield chunk({"reasoning_content": word})
+    for word in split(answer.text, answer.pieces):
+        yield chunk({"content": word})
+    for index, call in enumerate(identified(answer)):
+        first = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+        yield chunk({"tool_calls": [first]})
+        for piece in split(call.arguments, answer.pieces):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield chunk({}, _chat_stop(answer))
+    if answer.usage:
+        yield b"data: %b\n\n" % json_bytes({**head, "choices": [], "usage": _chat_usage(answer)})
+    if answer.farewell:
+        yield b"data: [DONE]\n\n"
+
+
+def _last(body: dict[str, Any]) -> tuple[str, bool]:
+    message = body["messages"][-1]
+    return text_of(message.get("content")), message["role"] == "tool"
+
+
+WIRE = Wire(".*chat/completions", chat_body, chat_events, _last)

@@ -1,0 +1,24 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carapax.messages import ToolCall
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name
+
+
+def test_arguments_that_are_no_object_go_back_inside_of_one() -> None:
+    assert arguments_object(ToolCall("1", "t", '{"a": 1}')) == {"a": 1}
+    assert arguments_object(ToolCall("1", "t", "")) == {}
+    for broken in ('{"a": ', "[1]", "null", "\ud800"):
+        assert arguments_object(ToolCall("1", "t", broken)) == {"invalid_json": broken}
+
+
+@given(st.text(max_size=80))
+def test_names_and_ids_fit_what_vendors_take(name: str) -> None:
+    assert fitting_id(name, r"[a-zA-Z0-9]{9}").isalnum()
+    assert len(fitting_id(name, r"[a-zA-Z0-9]{9}")) == 9
+    assert fitting_id(name, r"[a-zA-Z0-9]{9}") == fitting_id(name, r"[a-zA-Z0-9]{9}")
+    assert 1 <= len(fitting_name(name)) <= 64
+
+
+def test_an_id_that_fits_stays() -> None:
+    assert fitting_id("call_1", r"[a-z_0-9]+") == "call_1"
