@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,15 +17,26 @@ from carapax.errors import ConfigError
 class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     """One row: which dialect is spoken where, and with which `accent`, fields of that dialect's own Config.
 
-    `key_env` names the variable that holds the key. A `local` server is looked for on this machine and needs no key;
-    its model is the first that it has.
+    `key_env` names the variable that holds the key, `login` the login that takes its place. `base_url_env` names the
+    variable that says where the server is, before `base_url`, which may have a `{place}` to be filled. A `local` server
+    is looked for on this machine and needs no key; its model is the first that it has. `tools` says how its models
+    call tools, `facts` under which name its models are known to the facts when that is not its own, `embedding` which
+    embedder speaks its language, with `default_embedding` as its model. Without a `dialect` it has only embeddings.
+    `note` is what a person should know of it.
     """
 
-    dialect: str
+    dialect: str = ""
     base_url: str = ""
+    base_url_env: str = ""
     key_env: str = ""
+    login: str = ""
     default_model: str = ""
     local: bool = False
+    tools: Literal["native", "text", "off"] = "native"
+    facts: str = ""
+    embedding: str = ""
+    default_embedding: str = ""
+    note: str = ""
     accent: dict[str, Any] = {}
 
 
