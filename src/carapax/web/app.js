@@ -4,6 +4,7 @@ import { h, icon, iconButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Outbox } from "./outbox.js";
 import { Connection, Offline } from "./rpc.js";
+import { SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { t } from "./strings.js";
 import { Session } from "./views/session.js";
@@ -26,7 +27,7 @@ const SHORTCUTS = [
 
 class App {
   agents = [];
-  route = { session: "" };
+  route = { session: "", screen: "" };
   #feeds = new Map();
 
   constructor() {
@@ -112,7 +113,7 @@ class App {
   /** A question with one answer; whether it was given. */
   async ask(title, content, yes) {
     const no = h("button", { class: "button", value: "" }, t("cancel"));
-    const dialog = this.#open(title, "", content, no, h("button", { class: "button primary", value: "yes" }, yes));
+    const dialog = this.#openDialog(title, "", content, no, h("button", { class: "button primary", value: "yes" }, yes));
     // Enter in a field presses the first button of a form, which here is the one that does nothing.
     content.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
@@ -124,7 +125,7 @@ class App {
     return dialog.returnValue === "yes";
   }
 
-  #open(title, name, content, ...buttons) {
+  #openDialog(title, name, content, ...buttons) {
     const form = h("form", { method: "dialog" }, h("h2", null, title), content, h("menu", null, buttons));
     const dialog = h("dialog", { class: name, "aria-label": title, onclose: () => dialog.remove() }, form);
     document.body.append(dialog);
@@ -135,7 +136,7 @@ class App {
   showShortcuts() {
     const rows = SHORTCUTS.map(([keys, label]) => h("li", null, h("span", null, t(label)), h("kbd", null, keys)));
     const close = h("button", { class: "button" }, t("close"));
-    this.#open(t("shortcuts"), "shortcuts", h("ul", null, rows), close);
+    this.#openDialog(t("shortcuts"), "shortcuts", h("ul", null, rows), close);
   }
 
   async signOut() {
@@ -146,23 +147,29 @@ class App {
 
   #navigate() {
     const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
-    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0 };
-    const isSame = this.view && this.view.id === this.route.session;
-    if (!isSame) {
+    const [, screen = ""] = /^#\/(\w+)$/.exec(location.hash) ?? [];
+    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "" };
+    const shown = this.route.screen ? `#/${screen}` : this.route.session;
+    if (!this.view || this.view.id !== shown) {
       this.view?.close();
-      this.view = session ? new Session(this, this.route.session) : new Welcome(this);
+      this.view = this.#open(this.route);
       this.main.replaceChildren(this.view.element);
     }
-    this.view.id = this.route.session;
+    this.view.id = shown;
     this.view.show?.(tab, this.route.seq);
-    if (!session) document.title = t("product");
+    if (!session) document.title = this.route.screen ? `${t(`screen-${screen}`)} · ${t("product")}` : t("product");
     this.toggleDrawer(false);
     this.sidebar.draw();
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
+  #open({ session, screen }) {
+    if (screen) return new SCREENS[screen].view(this);
+    return session ? new Session(this, session) : new Welcome(this);
+  }
+
   #created({ session }) {
-    if (!this.route.session) location.replace(`#/s/${session}`);
+    if (!this.route.session && !this.route.screen) location.replace(`#/s/${session}`);
   }
 
   #skip(event) {

@@ -38,6 +38,8 @@ const PATHS = {
   tool: "M5 7l5 5-5 5M12 17h7",
   warn: "M12 5l8 14H4zM12 10.5v4M12 16.7v.1",
   info: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 11v5M12 8v.1",
+  model: "M7 7h10v10H7zM10 7V4M14 7V4M10 20v-3M14 20v-3M7 10H4M7 14H4M20 10h-3M20 14h-3",
+  trash: "M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12",
   end: "M6 4h12v16H6zM6 9h12M10 13h4",
 };
 

@@ -22,6 +22,8 @@ const en = {
   "theme-dark": "dark",
   "shortcuts": "Keyboard shortcuts",
   "sign-out": "Sign out",
+  "screens": "Screens",
+  "screen-models": "Models",
   "untitled": "Untitled session",
 
   "welcome": "What shall we do?",

@@ -2,6 +2,7 @@
 
 import { h, icon, iconButton } from "../dom.js";
 import { dayGroup, formatAgo, formatExact } from "../format.js";
+import { SCREENS } from "../screens.js";
 import { t } from "../strings.js";
 
 const SEARCH_KEYS = navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K";
@@ -21,6 +22,7 @@ export class Sidebar {
       onkeydown: (event) => this.#fromSearch(event),
     });
     this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
+    this.screens = h("nav", { class: "screens", "aria-label": t("screens") }, Object.entries(SCREENS).map(screenLink));
     this.theme = iconButton("auto", "", () => this.#nextTheme());
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
     this.element = h(
@@ -36,6 +38,7 @@ export class Sidebar {
       h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), hint("N")),
       h("label", { class: "search" }, icon("search", 16), this.search, hint(SEARCH_KEYS)),
       this.list,
+      this.screens,
       h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.signOut),
     );
     this.#drawTheme();
@@ -48,7 +51,8 @@ export class Sidebar {
   }
 
   draw() {
-    const { sessions } = this.app;
+    const { sessions, route } = this.app;
+    for (const link of this.screens.children) link.ariaCurrent = link.dataset.name === route.screen ? "page" : null;
     const wanted = this.search.value.trim().toLowerCase();
     const shown = sessions.items.filter(({ title, agent, id }) => `${title} ${agent} ${id}`.toLowerCase().includes(wanted));
     const groups = {};
@@ -114,4 +118,8 @@ export class Sidebar {
     this.theme.setAttribute("aria-label", label);
     this.theme.title = label;
   }
+}
+
+function screenLink([name, screen]) {
+  return h("a", { href: `#/${name}`, dataset: { name } }, icon(screen.icon, 16), t(`screen-${name}`));
 }

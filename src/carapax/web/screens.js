@@ -1,0 +1,8 @@
+// The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one; its link says
+// `screen-NAME` and shows `icon`. A `view` is made with the app and has `element`, `update()`, `focus()` and `close()`.
+
+import { Models } from "./views/models.js";
+
+export const SCREENS = {
+  models: { icon: "model", view: Models },
+};
