@@ -5,6 +5,7 @@ import pytest
 
 from carapax.agent.models import Models, Retrying, open_models, parse_model
 from carapax.config import ProviderConfig
+from carapax.contracts import Spender
 from carapax.errors import (
     ConfigError,
     ModelBusy,
@@ -107,8 +108,14 @@ def test_name_and_models_are_those_of_the_provider() -> None:
     assert run(retrying.models()) == run(inner.models())
 
 
-def models(detected: Detected, sections: dict[str, ProviderConfig] | None = None, http: Http | None = None) -> Models:
-    return Models(sections or {}, http or Http(), {"OPENAI_API_KEY": "k"}, FakeClock(), detected)
+def models(
+    detected: Detected,
+    sections: dict[str, ProviderConfig] | None = None,
+    http: Http | None = None,
+    environ: dict[str, str] | None = None,
+) -> Models:
+    environ = {"OPENAI_API_KEY": "k"} if environ is None else environ
+    return Models(sections or {}, http or Http(), environ, FakeClock(), detected)
 
 
 AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
@@ -133,10 +140,13 @@ def test_a_choice_is_described_with_its_reason(model: str, chosen: str, why: str
 
 def test_each_provider_is_opened_once() -> None:
     async def main() -> None:
-        found = models(AUTO)
+        environ = {"OPENAI_API_KEY": "k"}
+        found = models(AUTO, environ=environ)
         provider, model = await found.open("auto")
         assert (provider.name, model) == ("openai", "gpt-x")
-        assert await found.open("openai/gpt-y") == (provider, "gpt-y")
+        environ.clear()
+        provider, model = await found.open("openai/gpt-y", Spender("main", "s", "r"))
+        assert (provider.name, model) == ("openai", "gpt-y")
 
     run(main())
 

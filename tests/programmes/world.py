@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carapax.contracts import ChannelLimits, Effect, Provider, Submit, ToolContext
+from carapax.contracts import ChannelLimits, Effect, Provider, Spender, Submit, ToolContext
 from carapax.errors import CarapaxError, InvalidRequest, ModelUnavailable, Unavailable
 from carapax.events import Delta, Rerun, TextDelta, ToolArgumentsDelta
 from carapax.messages import (
@@ -163,7 +163,7 @@ class WorldModel:
     async def models(self) -> list[ModelInfo]:
         return [ModelInfo("model")]
 
-    async def open(self, model: str) -> tuple[Provider, str]:
+    async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self, "model"
 
     def describe(self, model: str) -> tuple[str, str]:

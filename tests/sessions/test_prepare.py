@@ -5,7 +5,7 @@ import pytest
 
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
-from carapax.contracts import Provider
+from carapax.contracts import Provider, Spender
 from carapax.events import RunFinished
 from carapax.messages import Inbound, Sender
 from carapax.testing import ScriptedProvider
@@ -41,7 +41,7 @@ def test_a_run_that_cannot_be_built_for_a_reason_nobody_expected_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Faulty(OneProvider):
-        async def open(self, model: str) -> tuple[Provider, str]:
+        async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
             raise AttributeError(model)
 
     async def scenario() -> None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
-from carapax.contracts import Provider
+from carapax.contracts import Provider, Spender
 from carapax.errors import ModelBusy, ModelRejected, ModelUnavailable
 from carapax.events import Delta, StreamReset
 from carapax.http import Http
@@ -40,7 +40,8 @@ async def open_models(
 
 
 class Models:
-    """Every model that can be asked for, each vendor's provider opened once and wrapped in Retrying."""
+    """Every model that can be asked for. Each vendor's provider is opened once; what it is wrapped in is made anew for
+    each run."""
 
     def __init__(
         self,
@@ -57,24 +58,36 @@ class Models:
         self._detected = detected
         self._providers: dict[str, Provider] = {}
 
-    async def open(self, model: str) -> tuple[Provider, str]:
-        """The provider for "provider/model", "provider" or "auto", and the model's name there.
+    async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
+        """The provider for "provider/model", "provider" or "auto", and the model's name there. What it costs is counted
+        for the spender; without one it is not counted.
 
         Raises ConfigError for a provider that nobody knows, and a ModelError when its key is missing or it has no
         model.
         """
         name, wanted = self._choice(model)
-        provider = self._providers.get(name)
-        if provider is None:
-            opened = open_provider(name, self._sections.get(name), self._http, self._environ, self._clock)
-            provider = self._providers[name] = Retrying(opened, self._clock)
-        return provider, wanted or await _first_model(provider)
+        raw = self._raw(name)
+        return self._composed(raw, spender), wanted or await _first_model(raw)
 
     def describe(self, model: str) -> tuple[str, str]:
         """What `open` would choose, as "provider/model", and a sentence why."""
         name, wanted = self._choice(model)
         why = self._detected.reason if model in AUTO else "chosen in the configuration"
         return f"{name}/{wanted}" if wanted else name, why
+
+    def _raw(self, name: str) -> Provider:
+        """The provider as its dialect makes it."""
+        provider = self._providers.get(name)
+        if provider is None:
+            section = self._sections.get(name)
+            provider = open_provider(name, section, self._http, self._environ, self._clock)
+            self._providers[name] = provider
+        return provider
+
+    def _composed(self, provider: Provider, spender: Spender | None) -> Provider:
+        """All that one candidate is wrapped in, innermost first."""
+        provider = Retrying(provider, self._clock)
+        return provider  # noqa: RET504 - each wrapper is a line of its own
 
     def _choice(self, model: str) -> tuple[str, str]:
         if model in AUTO:

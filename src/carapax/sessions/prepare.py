@@ -11,7 +11,7 @@ from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
-from carapax.contracts import Egress, Provider, Sandbox, Tool, Toolbox, ToolContext
+from carapax.contracts import Egress, Provider, Sandbox, Spender, Tool, Toolbox, ToolContext
 from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
@@ -22,8 +22,9 @@ CONTEXT_TOKENS = 128_000
 class Models(Protocol):
     """The models that are configured or were found."""
 
-    async def open(self, model: str) -> tuple[Provider, str]:
-        """The provider for "provider/model" or "auto", and the model's name there.
+    async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
+        """The provider for "provider/model" or "auto", and the model's name there. What it costs is counted for the
+        spender.
 
         Raises ConfigError, NotFound or a ModelError.
         """
@@ -79,7 +80,8 @@ class Prepare:
         if not agent.configured:
             raise NotFound(f"there is no agent {agent.name!r} any more", "configure it again, or start a new session")
         config = agent.config
-        provider, model = await self.models.open(str(transcript.state.get("model") or config.model))
+        chosen = str(transcript.state.get("model") or config.model)
+        provider, model = await self.models.open(chosen, Spender(agent.name, session, run_id))
         limits = Limits(
             config.max_iterations,
             config.max_seconds,

@@ -1,6 +1,6 @@
 """A gateway's models, all of them one provider that a test holds in its hand."""
 
-from carapax.contracts import Provider
+from carapax.contracts import Provider, Spender
 
 
 class OneProvider:
@@ -9,7 +9,7 @@ class OneProvider:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
-    async def open(self, model: str) -> tuple[Provider, str]:
+    async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self._provider, model.partition("/")[2] or "model"
 
     def describe(self, model: str) -> tuple[str, str]:
