@@ -32,6 +32,10 @@ ORIGIN = Origin("vendor", "model-1", key=Secret("sk-verysecretkey12345"))
         ("https://v1.example", "https://v1.example/v1/models"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/models"),
         ("https://api.example/v1/models", "https://api.example/v1/models"),
+        (
+            "https://r.example/openai/deployments/d/chat/completions?api-version=2024-10-21",
+            "https://r.example/openai/models?api-version=2024-10-21",
+        ),
     ],
 )
 def test_only_what_is_missing_is_added_to_a_base_url(base_url: str, url: str) -> None:

@@ -372,7 +372,12 @@ def test_accents_change_only_what_they_name() -> None:
     assert sent("low") == {**plain, "reasoning_effort": "low"}
     assert sent("low", effort_field="") == plain
     assert sent("low", effort_field="reasoning") == {**plain, "reasoning": {"effort": "low"}}
-    assert sent("low", effort_field="thinking") == {**plain, "thinking": {"type": "enabled"}}
+    thinking = {**plain, "thinking": {"type": "enabled"}}
+    assert sent("low", effort_field="thinking") == thinking
+    assert sent("low", effort_field="thinking+reasoning_effort") == {**thinking, "reasoning_effort": "low"}
+    assert sent("low", effort_field="enable_thinking", switch_off=True) == {**plain, "enable_thinking": True}
+    assert sent(effort_field="enable_thinking", switch_off=True) == {**plain, "enable_thinking": False}
+    assert sent(effort_field="thinking", switch_off=True) == {**plain, "thinking": {"type": "disabled"}}
     for field in ("reasoning", "reasoning_content"):
         assert sent(thinking_field=field)["messages"] == [{"role": "assistant", "content": "a", field: "hm"}]
     assert sent(thinking_field="reasoning_details")["messages"][0]["reasoning_details"] == [{"data": "x"}]

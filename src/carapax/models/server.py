@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from carapax.clock import Clock
-from carapax.errors import Unavailable
+from carapax.errors import ModelUnauthorized, Unavailable
 from carapax.events import Delta
 from carapax.http import Http, Response
 from carapax.messages import AssistantMessage, Message
@@ -90,6 +90,11 @@ class Sent(Struct, frozen=True):
 def bearer(credential: Credential, sent: Sent) -> Mapping[str, str]:
     """The headers of https://www.rfc-editor.org/rfc/rfc6750#section-2.1."""
     return {"Authorization": f"Bearer {credential.key.reveal()}"} if credential.key else {}
+
+
+def keyed(header: str) -> Callable[[Credential, Sent], Mapping[str, str]]:
+    """The key as it is, in a header of this name."""
+    return lambda credential, sent: {header: credential.key.reveal()} if credential.key else {}
 
 
 class Wire(Struct, frozen=True):
@@ -185,7 +190,7 @@ class Server:
     async def _request(
         self, wire: Wire, path: str, body: bytes | None, credential: Credential
     ) -> AsyncIterator[Response]:
-        url = endpoint(credential.base_url or self.base_url, path, wire.version)
+        url = endpoint(self._base(credential), path, wire.version)
         sent = Sent("GET" if body is None else "POST", url, body or b"", self.clock.now())
         headers = {"Content-Type": "application/json", **credential.headers, **wire.authorize(credential, sent)}
         async with self.http.request(
@@ -197,6 +202,13 @@ class Server:
             idle_timeout_s=self.idle_timeout_s,
         ) as response:
             yield response
+
+    def _base(self, credential: Credential) -> str:
+        base_url = credential.base_url or self.base_url
+        if "{region}" in base_url and not credential.region:
+            hint = "set AWS_REGION, or the region of its profile, or a base_url that names it"
+            raise ModelUnauthorized(f"no region says where {self.name} is to be asked", hint, vendor=self.name)
+        return base_url.replace("{region}", credential.region)
 
 
 def own(messages: tuple[Message, ...], provider: str) -> tuple[Message, ...]:
@@ -215,13 +227,24 @@ def _plain_parts(message: AssistantMessage) -> AssistantMessage:
     return msgspec.structs.replace(message, parts=parts)
 
 
+def rooted(server: Server, versions: str) -> Server:
+    """The server with an address that ends before its version path: one that `versions`, a regular expression, matches
+    is taken off, with what follows it. For a dialect whose endpoints have different ones."""
+    parts = urlsplit(server.base_url.strip())
+    path = re.sub(rf"/({versions})(/.*)?$", "", parts.path)
+    return replace(server, base_url=urlunsplit(parts._replace(path=path)))
+
+
 def endpoint(base_url: str, path: str, version: str = "v1") -> str:
     """The URL of an endpoint such as `/models`. A base URL may end with a slash, may leave out the version, may be that
-    of another endpoint, and may have a query, which is kept."""
+    of another endpoint, and may have a query, which is kept; an `api-version` there is its version."""
     parts = urlsplit(base_url.strip())
     path, _, query = path.partition("?")
     base = _ENDPOINTS.sub("", parts.path.rstrip("/"))
-    if version and not re.search(r"/v\d+[a-z]*\d*(/|$)", base, re.I):
+    dated = "api-version=" in parts.query
+    if dated and path == "/models":  # a deployment has one model, those of its resource are listed beside it
+        base = re.sub(r"/deployments/[^/]+$", "", base)
+    if version and not dated and not re.search(r"/v\d+[a-z]*\d*(/|$)", base, re.I):
         base += f"/{version}"
     asked = "&".join(part for part in (parts.query, query) if part)
     return urlunsplit((parts.scheme, parts.netloc, base + path, asked, ""))

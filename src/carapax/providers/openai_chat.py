@@ -36,10 +36,10 @@ from carapax.models.refusal import (
     unavailable,
     unreadable,
 )
-from carapax.models.server import Server, Wire, own
+from carapax.models.server import Server, Wire, bearer, keyed, own
 from carapax.models.sse import ServerSentEvent
 
-_WIRE = Wire()
+_NO_THOUGHTS = {"type": "disabled"}
 _STOPS: dict[str, StopReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -56,16 +56,25 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_tokens_field: what it calls the longest answer
     stream_usage: whether it can be asked to count tokens of a streamed answer
-    effort_field: how it is told to think: "reasoning_effort" as OpenAI, "reasoning" as OpenRouter, "thinking" as Z.ai
+    effort_field: how it is told to think: "reasoning_effort" as OpenAI, "reasoning" as OpenRouter, "thinking" as Z.ai,
+        "thinking+reasoning_effort" as DeepSeek, "enable_thinking" as Qwen
+    switch_off: whether it thinks unless it is told not to
     thinking_field: how it takes its own thoughts back: a field of the message, "chunks" of content, or not at all
     tool_id: the regular expression that ids of tool calls must match
+    key_header: the header that the key goes in; empty for Authorization
+    version: what is added to an address that names no version; empty for none
     """
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stream_usage: bool = True
-    effort_field: Literal["", "reasoning_effort", "reasoning", "thinking"] = "reasoning_effort"
+    effort_field: Literal[
+        "", "reasoning_effort", "reasoning", "thinking", "thinking+reasoning_effort", "enable_thinking"
+    ] = "reasoning_effort"
+    switch_off: bool = False
     thinking_field: Literal["", "reasoning", "reasoning_content", "reasoning_details", "chunks"] = ""
     tool_id: str = r"[\x21-\x7e]{1,40}"
+    key_header: str = ""
+    version: str = "v1"
 
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
@@ -83,6 +92,8 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
         body["temperature"] = request.temperature
     if request.effort != "off":
         body |= _effort(request.effort, config)
+    elif config.switch_off:
+        body |= {"enable_thinking": False} if config.effort_field == "enable_thinking" else {"thinking": _NO_THOUGHTS}
     return body
 
 
@@ -96,7 +107,10 @@ def _effort(effort: str, config: Config) -> dict[str, Any]:
         return {"reasoning_effort": effort}
     if config.effort_field == "reasoning":
         return {"reasoning": {"effort": effort}}
-    return {"thinking": {"type": "enabled"}} if config.effort_field == "thinking" else {}
+    if config.effort_field == "enable_thinking":
+        return {"enable_thinking": True}
+    thoughts = {"thinking": {"type": "enabled"}} if config.effort_field.startswith("thinking") else {}
+    return thoughts | ({"reasoning_effort": effort} if config.effort_field == "thinking+reasoning_effort" else {})
 
 
 def _message(message: Message, config: Config) -> dict[str, Any] | None:
@@ -456,16 +470,17 @@ class OpenAIChat:
         self.name = server.name
         self._config = config
         self._server = server
+        self._wire = Wire(keyed(config.key_header) if config.key_header else bearer, config.version)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
         body = encode(mine, self._config)
         return self._server.converse(
-            _WIRE, request.model, "/chat/completions", body, Decoder, decode, streamed=request.stream
+            self._wire, request.model, "/chat/completions", body, Decoder, decode, streamed=request.stream
         )
 
     async def models(self) -> list[ModelInfo]:
-        return [model.read() for model in (await self._server.get(_WIRE, "/models", _Models)).data]
+        return [model.read() for model in (await self._server.get(self._wire, "/models", _Models)).data]
 
 
 EXTENSION = OpenAIChat
