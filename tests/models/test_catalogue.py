@@ -5,15 +5,19 @@ import pytest
 from carapax.config import ProviderConfig
 from carapax.errors import ConfigError
 from carapax.extensions import configure, find
-from carapax.models.catalogue import resolve, vendors
+from carapax.models.catalogue import address, resolve, vendors
 
 
 def test_every_row_fits_the_dialect_it_names() -> None:
     for name, vendor in vendors().items():
+        if not vendor.dialect:
+            assert vendor.embedding, name
+            assert vendor.default_embedding, name
+            continue
         module = find("provider", vendor.dialect)
         configure("provider", name, module, vendor.accent)
         assert vendor.default_model or vendor.local, name
-        assert vendor.key_env or name == "demo", name
+        assert vendor.key_env or vendor.login or name == "demo", name
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,34 @@ def test_a_section_says_what_is_different_from_its_row() -> None:
     assert (changed.dialect, changed.key_env, changed.accent) == (row.dialect, row.key_env, row.accent)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "told", "found"),
+    [
+        ("zai", "https://api.z.ai", "https://api.z.ai/api/paas/v4"),
+        ("zai", "https://api.z.ai/api/paas/", "https://api.z.ai/api/paas/v4"),
+        ("zai", "https://api.z.ai/api/paas/v4/", "https://api.z.ai/api/paas/v4"),
+        ("zai", "https://api.z.ai/api/pa", "https://api.z.ai/api/pa"),
+        ("zai", "https://api.z.ai/api/coding/paas/v4", "https://api.z.ai/api/coding/paas/v4"),
+        ("qwen", " http://proxy:8080 ", "http://proxy:8080/compatible-mode/v1"),
+    ],
+)
+def test_a_base_url_may_leave_out_the_path_of_its_vendor(vendor: str, told: str, found: str) -> None:
+    assert resolve("mine", ProviderConfig(vendor=vendor, base_url=told)).base_url == found
+
+
+def test_the_environment_may_say_where_a_server_is() -> None:
+    azure = resolve("azure", None)
+    assert address("azure", azure, {"AZURE_OPENAI_ENDPOINT": "https://our.openai.azure.com/"}) == (
+        "https://our.openai.azure.com/openai/v1"
+    )
+    told = resolve("azure", ProviderConfig(base_url="https://other.openai.azure.com"))
+    assert address("azure", told, {"AZURE_OPENAI_ENDPOINT": "https://our.openai.azure.com/"}) == (
+        "https://other.openai.azure.com/openai/v1"
+    )
+    with pytest.raises(ConfigError, match=r"set AZURE_OPENAI_ENDPOINT, or base_url in \[providers.azure\]"):
+        address("azure", azure, {})
+
+
 def test_a_section_may_have_a_name_of_its_own() -> None:
     assert resolve("work", ProviderConfig(vendor="openai", key_env="WORK_KEY")).key_env == "WORK_KEY"
 
@@ -60,7 +92,7 @@ def test_another_dialect_drops_the_accent_of_the_row() -> None:
     ("name", "section", "words"),
     [
         ("opnai", None, "did you mean 'openai'"),
-        ("mine", None, "known: anthropic, openai"),
+        ("zzzz", None, "known: anthropic, openai"),
         (
             "mine",
             ProviderConfig(vendor="antropic", base_url="http://x"),

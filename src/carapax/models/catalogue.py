@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Struct
@@ -69,7 +70,30 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
     changes = {field: value for field in told if (value := getattr(section, field))}
     if section.dialect and section.dialect != row.dialect:
         changes["accent"] = {}
+    elif section.base_url:
+        changes["base_url"] = _completed(section.base_url, row.base_url)
+    if section.base_url:
+        changes["base_url_env"] = ""
     return msgspec.structs.replace(row, **changes)
+
+
+def address(name: str, vendor: Vendor, environ: Mapping[str, str]) -> str:
+    """Where the server of a vendor is, by the environment or its row. Raises ConfigError when nobody told."""
+    told = environ.get(vendor.base_url_env, "").strip() if vendor.base_url_env else ""
+    url = _completed(told, vendor.base_url) if told else vendor.base_url
+    if "{resource}" in url:
+        raise ConfigError(
+            f"where the server of {name} is, is not known",
+            f"set {vendor.base_url_env}, or base_url in [providers.{name}]",
+        )
+    return url
+
+
+def _completed(given: str, known: str) -> str:
+    """An address with the path of the row's, where it has only the beginning of that or none."""
+    parts, path = urlsplit(given.strip()), urlsplit(known).path.rstrip("/")
+    begun = f"{path}/".startswith(parts.path.rstrip("/") + "/")
+    return urlunsplit(parts._replace(path=path)) if begun else given
 
 
 def _unknown(name: str, what: str) -> ConfigError:

@@ -8,7 +8,7 @@ from carapax.contracts import Provider
 from carapax.errors import ModelUnauthorized
 from carapax.extensions import configure, export, find
 from carapax.http import Http
-from carapax.models.catalogue import Vendor, resolve
+from carapax.models.catalogue import Vendor, address, resolve
 from carapax.models.credential import Fixed
 from carapax.models.server import Server
 from carapax.redaction import Secret
@@ -29,7 +29,7 @@ def open_provider(
         name,
         http,
         clock,
-        vendor.base_url,
+        address(name, vendor, environ),
         vendor.default_model,
         Fixed(_key(name, vendor, environ)),
         told.connect_timeout_s,
