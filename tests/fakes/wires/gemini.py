@@ -1,0 +1,85 @@
+"""The Gemini API on the wire: https://ai.google.dev/api/generate-content"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tests.fakes.answer import Answer, Wire, identified, json_bytes, split
+
+SIGNATURE = "c2lnbmVk"
+
+
+def _chunk(answer: Answer, model: str, parts: list[dict[str, Any]], stop: str = "") -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
+    if stop:
+        candidate["finishReason"] = stop
+    chunk: dict[str, Any] = {"candidates": [candidate], "modelVersion": model, "responseId": "fake"}
+    if answer.usage:
+        counts = {"promptTokenCount": answer.input, "totalTokenCount": answer.input + (answer.output if stop else 0)}
+        chunk["usageMetadata"] = {**counts, "candidatesTokenCount": answer.output} if stop else counts
+    return chunk
+
+
+def _calls(answer: Answer) -> list[dict[str, Any]]:
+    """All of an answer at once; the first has the signature of the thoughts before them."""
+    parts: list[dict[str, Any]] = [
+        {"functionCall": {"id": call.id, "name": call.name, "args": msgspec.json.decode(call.arguments)}}
+        for call in identified(answer)
+    ]
+    if parts:
+        parts[0]["thoughtSignature"] = SIGNATURE
+    return parts
+
+
+def gemini_body(answer: Answer, model: str) -> bytes:
+    """The answer as one response."""
+    parts: list[dict[str, Any]] = []
+    if answer.thinking:
+        parts.append({"text": answer.thinking, "thought": True})
+    if answer.text:
+        parts.append({"text": answer.text})
+    return json_bytes(_chunk(answer, model, parts + _calls(answer), answer.stop or "STOP"))
+
+
+def gemini_events(answer: Answer, model: str) -> Iterator[bytes]:
+    """The answer as the events of a stream, of which the last says why it is the last."""
+
+    def event(parts: list[dict[str, Any]], stop: str = "") -> bytes:
+        return b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, parts, stop))
+
+    for word in split(answer.thinking, answer.pieces):
+        yield event([{"text": word, "thought": True}])
+    for word in split(answer.text, answer.pieces):
+        yield event([{"text": word}])
+    for call in _calls(answer):
+        yield event([call])
+    yield event([{"text": ""}], answer.stop or "STOP")
+
+
+def _last(body: dict[str, Any]) -> tuple[str, bool]:
+    parts = body["contents"][-1]["parts"] if body.get("contents") else []
+    results = [part["functionResponse"]["response"] for part in parts if "functionResponse" in part]
+    told = [str(result.get("output") or result.get("error") or "") for result in results]
+    return "".join([*told, *(part.get("text", "") for part in parts)]), bool(results)
+
+
+def _model(path: str, body: dict[str, Any]) -> str:
+    found = re.search(r"([^/]+):\w+", path)
+    return found[1] if found else ""
+
+
+def _failure(said: str) -> dict[str, Any]:
+    return {"error": {"code": 500, "message": said, "status": "INTERNAL"}}
+
+
+WIRE = Wire(
+    ".*enerateContent",
+    gemini_body,
+    gemini_events,
+    _last,
+    _model,
+    lambda path, body: ":stream" in path,
+    _failure,
+)
