@@ -15,12 +15,14 @@ from bench.table import Row
 from carapax.clock import SystemClock
 from carapax.http import Http
 from carapax.messages import ModelRequest, UserMessage
+from carapax.models.ndjson import NdjsonParser
 from carapax.models.refusal import Origin
-from carapax.models.server import Server, StreamDecoder
+from carapax.models.server import Framing, Server, StreamDecoder
 from carapax.models.sse import SseParser
-from carapax.providers import anthropic, openai_chat
+from carapax.providers import anthropic, ollama, openai_chat
 from tests.fakes.answer import Answer
 from tests.fakes.wires.anthropic import messages_events
+from tests.fakes.wires.ollama import ollama_events
 from tests.fakes.wires.openai_chat import chat_events
 
 _TOKENS = 200
@@ -36,17 +38,25 @@ def rows() -> list[Row]:
     return [
         _decoding("decode a token of a Chat Completions stream, CPU", chat, openai_chat.Decoder),
         _decoding("decode a token of a Messages stream, CPU", messages, anthropic.Decoder),
+        _decoding(
+            "decode a token of an Ollama stream, CPU", list(ollama_events(answer, "m")), ollama.Decoder, NdjsonParser
+        ),
         streamed,
         whole_ms,
     ]
 
 
-def _decoding(name: str, events: list[bytes], decoder: Callable[[Origin], StreamDecoder]) -> Row:
+def _decoding(
+    name: str,
+    events: list[bytes],
+    decoder: Callable[[Origin], StreamDecoder],
+    framing: Callable[[], Framing] = SseParser,
+) -> Row:
     """Each event in a chunk of its own, as vendors send them. The floor parses the JSON and does nothing with it."""
     origin = Origin("bench", "m")
 
     def ours() -> None:
-        parser, decoding = SseParser(), decoder(origin)
+        parser, decoding = framing(), decoder(origin)
         for chunk in events:
             for event in parser.feed(chunk):
                 decoding.feed(event)

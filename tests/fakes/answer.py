@@ -1,7 +1,7 @@
 """What a fake model says to one request, and how it goes wrong, whatever the dialect."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -62,6 +62,8 @@ class Wire(Struct, frozen=True):
     streamed: whether a stream is asked for, likewise
     failure: the body of an answer that is an error, with these words
     content_type: of a stream
+    reply: the body of an answer that depends on the request's body, in place of `whole`
+    pages: other paths, likewise, and what they give, from the request's body and the models of the server
     """
 
     path: str
@@ -72,6 +74,8 @@ class Wire(Struct, frozen=True):
     streamed: Callable[[str, dict[str, Any]], bool] = lambda path, body: bool(body.get("stream"))
     failure: Callable[[str], dict[str, Any]] = lambda said: {"error": {"message": said, "type": "fake_error"}}
     content_type: str = "text/event-stream"
+    reply: Callable[[Answer, dict[str, Any]], bytes] | None = None
+    pages: Mapping[str, Callable[[dict[str, Any], list[dict[str, Any]]], object]] = {}
 
 
 def split(text: str, pieces: int) -> list[str]:

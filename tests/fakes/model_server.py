@@ -19,9 +19,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from tests.fakes.answer import Answer, Call, Wire, json_bytes
-from tests.fakes.wires import anthropic, openai_chat
+from tests.fakes.wires import anthropic, bedrock, gemini, ollama, openai_chat
 
-WIRES = (openai_chat.WIRE, anthropic.WIRE)
+WIRES = (openai_chat.WIRE, anthropic.WIRE, gemini.WIRE, ollama.WIRE, bedrock.WIRE)
 
 
 class Received(Struct, frozen=True):
@@ -47,7 +47,7 @@ def converse(received: Received) -> Answer:
     if received.answers_a_tool:
         return Answer(f"The tool said: {text}")
     if found := re.search(r"run-tool (\S+) (\{.*\})", text, re.S):
-        return Answer(calls=(Call(found[1], found[2], f"call_{len(received.body['messages'])}"),))
+        return Answer(calls=(Call(found[1], found[2], f"call_{_turn(received.body)}"),))
     if found := re.search(r"\brun `(.+)`", text):
         return Answer(calls=(Call("shell", msgspec.json.encode({"command": found[1]}).decode()),))
     if found := re.search(r"\bwords (\d+)", text):
@@ -55,6 +55,11 @@ def converse(received: Received) -> Answer:
     if found := re.search(r"\bsay (.+)", text, re.S):
         return Answer(found[1])
     return Answer("Hello from the fake model.")
+
+
+def _turn(body: dict[str, Any]) -> int:
+    """How many messages a conversation has, whatever the dialect calls them."""
+    return next((len(body[name]) for name in ("messages", "contents", "input") if name in body), 0)
 
 
 class ModelServer:
@@ -73,9 +78,11 @@ class ModelServer:
         self._find = script if callable(script) else _in_turn(script)
         self._keep_requests = True
         app = web.Application(client_max_size=1 << 30)
-        app.router.add_get("/{path:.*}models", self._list)
         for wire in WIRES:
             app.router.add_post(f"/{{path:{wire.path}}}", partial(self._answer, wire))
+            for path, page in wire.pages.items():
+                app.router.add_route("*", f"/{{path:{path}}}", partial(self._page, page))
+        app.router.add_get("/{path:.*}models", self._list)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
 
     async def __aenter__(self) -> "ModelServer":
@@ -99,7 +106,13 @@ class ModelServer:
         self._keep_requests = False
 
     async def _list(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": self._models})
+        named = [{"name": model.get("id"), **model} for model in self._models]
+        return web.json_response({"object": "list", "data": self._models, "models": named})
+
+    async def _page(
+        self, page: Callable[[dict[str, Any], list[dict[str, Any]]], object], request: web.Request
+    ) -> web.Response:
+        return web.json_response(page(msgspec.json.decode(await request.read() or b"{}"), self._models))
 
     async def _answer(self, wire: Wire, request: web.Request) -> web.StreamResponse:
         body = msgspec.json.decode(await request.read())
@@ -116,7 +129,7 @@ class ModelServer:
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
             if answer.status != 200 or answer.body or answer.error or not wire.streamed(request.path_qs, body):
-                return _plain(answer, wire, model)
+                return _plain(answer, wire, model, body)
             return await _stream(request, answer, wire, model)
         finally:
             self.open -= 1
@@ -129,13 +142,13 @@ def _in_turn(answers: Iterable[Answer]) -> Callable[[Received], Answer]:
     return lambda received: next(rest, Answer(status=400, body='{"error":{"message":"the script has no answer left"}}'))
 
 
-def _plain(answer: Answer, wire: Wire, model: str) -> web.Response:
+def _plain(answer: Answer, wire: Wire, model: str, asked: dict[str, Any]) -> web.Response:
     if answer.body:
         body = answer.body.encode()
     elif answer.error or answer.status != 200:
         body = json_bytes(wire.failure(answer.error or "the fake model was told to fail"))
     else:
-        body = wire.whole(answer, model)
+        body = wire.reply(answer, asked) if wire.reply else wire.whole(answer, model)
     return web.Response(status=answer.status, headers=answer.headers, body=body, content_type=answer.content_type)
 
 

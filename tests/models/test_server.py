@@ -10,9 +10,10 @@ from carapax.events import Delta, TextDelta
 from carapax.http import Http
 from carapax.messages import AssistantMessage
 from carapax.models.refusal import Origin
-from carapax.models.server import StreamReader, endpoint
+from carapax.models.server import Server, StreamReader, endpoint, rooted
 from carapax.models.sse import ServerSentEvent, SseParser
 from carapax.redaction import Secret
+from carapax.testing import FakeClock
 from tests.running import run
 
 ORIGIN = Origin("vendor", "model-1", key=Secret("sk-verysecretkey12345"))
@@ -78,3 +79,20 @@ def test_an_answer_without_end_is_given_up() -> None:
         return came
 
     assert run(main()) <= 100
+
+
+@pytest.mark.parametrize(
+    ("base_url", "root"),
+    [
+        ("http://host:1", "http://host:1"),
+        ("http://host:1/api", "http://host:1"),
+        ("http://host:1/v1/", "http://host:1"),
+        (" http://host:1/api/chat ", "http://host:1"),
+        ("http://host:1/v1/chat/completions", "http://host:1"),
+        ("https://host/v1/proxy/api", "https://host/v1/proxy"),
+        ("https://host/api/proxy/?a=b", "https://host/api/proxy/?a=b"),
+        ("https://host/apis", "https://host/apis"),
+    ],
+)
+def test_an_address_ends_before_its_version_for_dialects_that_add_their_own(base_url: str, root: str) -> None:
+    assert rooted(Server("a", Http(), FakeClock(), base_url), "api|v1").base_url == root

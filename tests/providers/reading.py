@@ -1,6 +1,6 @@
 """What tests compare of an answer, and bytes cut into pieces."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec import Struct
 from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
 from carapax.messages import AssistantMessage, Usage
 from carapax.models.refusal import Origin
-from carapax.models.server import StreamDecoder
+from carapax.models.server import Framing, StreamDecoder
 from carapax.models.sse import ServerSentEvent, SseParser
 
 
@@ -40,15 +40,15 @@ def cut(body: bytes, places: Iterable[int]) -> Iterator[bytes]:
         start = place
 
 
-def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    parser = SseParser()
+def events(pieces: Iterable[bytes], framing: Callable[[], Framing] = SseParser) -> Iterator[ServerSentEvent]:
+    parser = framing()
     for piece in pieces:
         yield from parser.feed(piece)
     yield from parser.close()
 
 
-def fed(decoder: StreamDecoder, pieces: Iterable[bytes]) -> list[Delta]:
-    return [delta for event in events(pieces) for delta in decoder.feed(event)]
+def fed(decoder: StreamDecoder, pieces: Iterable[bytes], framing: Callable[[], Framing] = SseParser) -> list[Delta]:
+    return [delta for event in events(pieces, framing) for delta in decoder.feed(event)]
 
 
 def check_deltas(deltas: list[Delta], message: AssistantMessage) -> None:

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from carapax.errors import ModelError
 from carapax.messages import AssistantMessage, ModelRequest
 from carapax.models.refusal import Origin
-from carapax.models.server import StreamDecoder
-from carapax.providers import anthropic, openai_chat
+from carapax.models.ndjson import NdjsonParser
+from carapax.models.server import Framing, StreamDecoder
+from carapax.models.sse import SseParser
+from carapax.providers import anthropic, ollama, openai_chat
 from tests.fakes.answer import Answer, Call
 from tests.fakes.wires.anthropic import messages_body, messages_events
+from tests.fakes.wires.ollama import ollama_body, ollama_events
 from tests.fakes.wires.openai_chat import chat_body, chat_events
 from tests.providers.reading import fed, origin
 
@@ -35,11 +38,14 @@ DETAILS = (
 STREAMS: list[tuple[Callable[[Origin], StreamDecoder], list[bytes]]] = [
     (openai_chat.Decoder, [DETAILS, *chat_events(ANSWER, "m")]),
     (anthropic.Decoder, [FOREIGN, *messages_events(ANSWER, "m")]),
+    (ollama.Decoder, list(ollama_events(ANSWER, "m"))),
 ]
 WHOLE: list[tuple[Callable[[bytes, Origin], AssistantMessage], bytes]] = [
     (openai_chat.decode, chat_body(ANSWER, "m")),
     (anthropic.decode, messages_body(ANSWER, "m")),
+    (ollama.decode, ollama_body(ANSWER, "m")),
 ]
+FRAMINGS: dict[object, Callable[[], Framing]] = {ollama.Decoder: NdjsonParser}
 WRONG = st.sampled_from(
     json.loads(
         """[null, true, 0, -1, 7, 1.5, 1e300, 9999999999999999999999999, "", "text", "<think>", [], {}, [[]], [null],
@@ -75,6 +81,7 @@ def keep(message: AssistantMessage) -> None:
     for accent in ({}, {"thinking_field": "reasoning_details"}, {"thinking_field": "chunks"}):
         msgspec.json.encode(openai_chat.encode(request, msgspec.convert(accent, openai_chat.Config)))
     msgspec.json.encode(anthropic.encode(request, anthropic.Config()))
+    msgspec.json.encode(ollama.encode(request, ollama.Config()))
 
 
 @pytest.mark.parametrize(("decoder", "events"), STREAMS)
@@ -85,12 +92,13 @@ def test_a_stream_with_something_wrong_in_it(
 ) -> None:
     spoiled = list(events)
     for at in data.draw(st.lists(st.integers(0, len(events) - 2), min_size=1, max_size=3)):
-        head, found, document = spoiled[at].partition(b"data: ")
+        marked = b"data: " in spoiled[at]
+        head, found, document = spoiled[at].partition(b"data: ") if marked else (b"", b"", spoiled[at])
         first, _, rest = document.partition(b"\n\n")
         spoiled[at] = head + found + json.dumps(spoil(json.loads(first), data)).encode() + b"\n\n" + rest
     decoding = decoder(origin())
     with suppress(ModelError):
-        fed(decoding, spoiled)
+        fed(decoding, spoiled, FRAMINGS.get(decoder, SseParser))
         keep(decoding.finish())
 
 
@@ -122,5 +130,5 @@ def test_a_stream_with_events_left_out_repeated_and_out_of_order(
     chosen = data.draw(st.lists(st.sampled_from(events), max_size=30))
     decoding = decoder(origin())
     with suppress(ModelError):
-        fed(decoding, chosen)
+        fed(decoding, chosen, FRAMINGS.get(decoder, SseParser))
         keep(decoding.finish())

@@ -191,6 +191,8 @@ def test_a_failure_is_told_by_its_kind_and_in_the_vendors_words(exchange: Exchan
 
 
 def config_of(exchange: Exchange) -> Config:
+    if exchange.family == "ollama":  # recorded in the language that it speaks besides its own
+        return Config(thinking_field="reasoning")
     return msgspec.convert(vendors()[exchange.family].accent, Config)
 
 

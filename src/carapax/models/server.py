@@ -13,7 +13,7 @@ from msgspec import Struct
 from carapax.clock import Clock
 from carapax.errors import ModelUnauthorized, Unavailable
 from carapax.events import Delta
-from carapax.http import Http, Response
+from carapax.http import Http, NotReached, Response
 from carapax.messages import AssistantMessage, Message
 from carapax.models.credential import Credential, Credentials, Fixed
 from carapax.models.refusal import BROKEN_JSON, Origin, failure, no_answer, unavailable
@@ -184,7 +184,8 @@ class Server:
                     raise failure(origin, response.status, response.headers, await response.read(), self.clock.now())
                 yield response, origin
             except Unavailable as error:
-                raise unavailable(origin, error.message, error.hint) from error
+                asked = not isinstance(error, NotReached)
+                raise unavailable(origin, error.message, error.hint, asked=asked) from error
 
     @asynccontextmanager
     async def _request(
@@ -228,10 +229,10 @@ def _plain_parts(message: AssistantMessage) -> AssistantMessage:
 
 
 def rooted(server: Server, versions: str) -> Server:
-    """The server with an address that ends before its version path: one that `versions`, a regular expression, matches
-    is taken off, with what follows it. For a dialect whose endpoints have different ones."""
+    """The server with an address that ends before the version path, which the regular expression `versions` matches:
+    for a dialect whose endpoints do not all have the same."""
     parts = urlsplit(server.base_url.strip())
-    path = re.sub(rf"/({versions})(/.*)?$", "", parts.path)
+    path = re.sub(rf"/({versions})(/(chat(/completions)?|embed\w*|models|tags))?/*$", "", parts.path)
     return replace(server, base_url=urlunsplit(parts._replace(path=path)))
 
 
