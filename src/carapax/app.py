@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from carapax import extensions
+from carapax.agent.health import open_health
 from carapax.agent.models import open_models
 from carapax.agent.toolbox import Permitted, Supervised, Tools
 from carapax.api.services import Services
@@ -24,6 +25,7 @@ from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
 from carapax.store.database import Database
+from carapax.store.files import Files
 from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
@@ -115,9 +117,12 @@ async def open_app(
         stack.push_async_callback(database.close)
         await migrate(database)
         journal = Journal(database, clock)
+        files = Files(database, clock)
+        await files.sweep()
+        health = await open_health(database, clock)
         if models is None:
             http = await stack.enter_async_context(Http())
-            models = await open_models(config.providers, http, environ, clock)
+            models = await open_models(config, http, environ, clock, health)
         egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
@@ -141,7 +146,7 @@ async def open_app(
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
-        yield Services(config, clock, journal, sessions, Tokens(database, clock), clock.now())
+        yield Services(config, clock, journal, sessions, Tokens(database, clock), files, clock.now())
 
 
 async def _open_agents(

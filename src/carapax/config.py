@@ -14,10 +14,13 @@ from msgspec import Meta, Struct, field
 
 from carapax.events import QueueMode
 from carapax.messages import Effort
+from carapax.redaction import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
+Amount = Annotated[float, Meta(ge=0, le=1e9)]
+Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +51,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     message_bytes: longest text of one message, through whatever door
     body_bytes: longest request body
+    attachment_bytes: longest file that may come with a message
     json_depth: deepest nesting of JSON
     header_timeout_s: time for a client to send its request's headers
     body_timeout_s: time for a client to send a request body of up to 64 KB; longer ones get more in proportion
@@ -66,6 +70,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     message_bytes: Positive = 100_000
     body_bytes: Positive = 1_000_000
+    attachment_bytes: Positive = 10_000_000
     json_depth: Positive = 32
     header_timeout_s: PositiveSeconds = 10
     body_timeout_s: PositiveSeconds = 10
@@ -86,7 +91,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
     description: what the agent is for, shown to people
-    model: "provider/model", or "auto" for the first provider that is found, else the offline demo
+    model: "provider/model", the name of a chain, or "auto" for the first provider that is found, else the offline demo
     persona: text that goes before everything else the model is told
     tools: names of the tools the agent may use; "*" matches any part of a name
     sandbox: where its tools run: a sandbox by name
@@ -94,9 +99,11 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_iterations: model answers in one run
     max_seconds: wall clock of one run
     max_output_tokens: longest answer of the model; 0 leaves it to the vendor, or is 8,192 where it wants to be told
-    context_tokens: tokens the model takes in one request, near which the history is shortened; 0 assumes 128,000
+    context_tokens: tokens the model takes in one request, near which the history is shortened; 0 for what is known of it
     temperature: sampling temperature; absent leaves it to the vendor
     effort: how hard the model thinks, where it can
+    daily_usd: US dollars that this agent may spend on models in a day; 0 means none, absent means no limit of its own
+    monthly_usd: the same for a calendar month
     """
 
     description: str = ""
@@ -111,6 +118,61 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     context_tokens: Annotated[int, Meta(ge=0)] = 0
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     effort: Effort = "off"
+    daily_usd: Amount | None = None
+    monthly_usd: Amount | None = None
+
+
+class BudgetConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What all agents together may spend on models. Days and months begin in the time zone of the user.
+
+    daily_usd: US dollars a day; 0 means that none may be spent, absent means that there is no limit
+    monthly_usd: the same for a calendar month
+    """
+
+    daily_usd: Amount | None = None
+    monthly_usd: Amount | None = None
+
+
+class UserConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The person this gateway works for.
+
+    timezone: where days and months begin, such as "Europe/Berlin"; empty for the time zone of this machine
+    """
+
+    timezone: str = ""
+
+
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of one model, before what the table of facts says. The model "*" stands for those that the table
+    does not know.
+
+    input_usd: US dollars for a million tokens of the prompt
+    output_usd: US dollars for a million tokens of the answer
+    cache_read_usd: US dollars for a million tokens that were read from the vendor's prompt cache
+    cache_write_usd: US dollars for a million tokens that were written to it
+    context_tokens: tokens the model takes in one request
+    output_tokens: longest answer of the model
+    images: whether it takes images
+    documents: whether it takes documents such as PDF
+    """
+
+    input_usd: Amount | None = None
+    output_usd: Amount | None = None
+    cache_read_usd: Amount | None = None
+    cache_write_usd: Amount | None = None
+    context_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    images: bool | None = None
+    documents: bool | None = None
+
+
+class FactsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the facts and prices of models come from.
+
+    url: what `carapax models refresh` fetches
+    """
+
+    url: str = "https://models.dev/api.json"
 
 
 class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +181,8 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     vendor: a name of the catalogue, for what is not set here; empty for a server of your own
     dialect: the language the server speaks: "openai_chat" or "anthropic"
     base_url: where it is, with or without the version path
-    key_env: the environment variable that holds the key; empty for none
+    key: the key itself; better kept in the vault with `carapax models add`, which counts before it
+    key_env: the environment variable that holds the key, where neither the vault nor `key` does; empty for none
     default_model: the model when none is named
     connect_timeout_s: time to reach the server
     idle_timeout_s: longest silence of the server, also before its first word
@@ -128,6 +191,7 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     vendor: str = ""
     dialect: str = ""
     base_url: str = ""
+    key: Secret = Secret("")
     key_env: str = ""
     default_model: str = ""
     connect_timeout_s: PositiveSeconds = 10
@@ -161,6 +225,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     egress: where tools may go besides public addresses
     agents: one table for each agent
     providers: one table for each vendor of models that needs settings
+    chains: names of your own for several models, "provider/model" each; the next one answers when one cannot
+    models: one table for each model, named "provider/model", whose facts or prices are other than known
+    facts: where the facts and prices of models come from
+    budget: what all agents together may spend
+    user: the person this gateway works for
     channels: one table for each chat platform, as its page says; a name or a dotted module path
     tools: settings of single tools, as their pages say
     extra_tools: dotted module paths of tools that are not ours
@@ -173,6 +242,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     egress: EgressConfig = EgressConfig()
     agents: dict[str, AgentConfig] = field(default_factory=lambda: {"main": AgentConfig()})
     providers: dict[str, ProviderConfig] = {}
+    chains: dict[str, tuple[str, ...]] = {}
+    models: dict[str, ModelConfig] = {}
+    facts: FactsConfig = FactsConfig()
+    budget: BudgetConfig = BudgetConfig()
+    user: UserConfig = UserConfig()
     channels: dict[str, dict[str, Any]] = {}
     tools: dict[str, dict[str, Any]] = {}
     extra_tools: tuple[str, ...] = ()
@@ -203,9 +277,19 @@ class Home:
         return self.data_dir / "carapax.db"
 
     @property
+    def vault(self) -> Path:
+        """The folder of what is secret."""
+        return self.data_dir / "vault"
+
+    @property
     def workspaces(self) -> Path:
         """One folder for each agent."""
         return self.data_dir / "workspaces"
+
+    @property
+    def facts_file(self) -> Path:
+        """The facts and prices of models that were fetched last."""
+        return self.data_dir / "models.json"
 
     @property
     def run_file(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult
+from carapax.messages import AssistantMessage, Attachment, Sender, ToolCall, ToolResult
 
 QueueMode = Literal["steer", "followup", "collect"]
 Finish = Literal["done", "cancelled", "failed", "limit", "loop", "interrupted"]
@@ -44,6 +44,7 @@ class MessageReceived(_Event, frozen=True):
     conversation: str
     reply_to: str | None = None
     dedupe_key: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class RunStarted(_Event, frozen=True):
@@ -109,6 +110,16 @@ class SendFailed(_Event, frozen=True):
     error: str
 
 
+class BudgetReached(_Event, frozen=True):
+    """A call of this session brought what was spent to so many percent of a budget: 50, 80 or 100, each told once a day
+    or month. `budget` is "daily" or "monthly", with " of " and its name for the budget of one agent."""
+
+    budget: str
+    percent: int
+    spent_usd: float
+    limit_usd: float
+
+
 class RunFinished(_Event, frozen=True):
     """The run ended. For every reason but `done`, `detail` tells a person why and what to do."""
 
@@ -132,6 +143,7 @@ Kept = (
     | HistoryCompacted
     | MessageSent
     | SendFailed
+    | BudgetReached
     | RunFinished
     | SessionEnded
 )

@@ -11,7 +11,7 @@ from carapax.testing.clock import FakeClock
 from tests.running import run
 from tests.store.opened import opened_database
 
-# What a database of each released version may hold, from version 1 on: a new migration needs a new entry.
+# What each migration makes room for, from version 1 on: a new one needs a new entry, and its table below.
 DATA: tuple[tuple[str, ...], ...] = (
     (
         "INSERT INTO sessions (id, agent, channel, conversation, created_at, updated_at, title, model, ended, run, "
@@ -27,8 +27,21 @@ DATA: tuple[tuple[str, ...], ...] = (
         "VALUES ('k', 's', 'chat', 'room', '{}', 1.5, 0, '', 0)",
         "INSERT INTO tokens VALUES ('t', 'phone', '[]', x'00', 1.5, NULL)",
     ),
+    ("INSERT INTO files VALUES ('d', 'image/png', 1, x'00', 1, 1.5)",),
+    ("INSERT INTO health VALUES ('p', 'm', 1, 2.5, 'busy', 'too much', 1.5)",),
 )
-TABLES = ("sessions", "events", "waiting", "receipts", "leases", "outbox", "tokens")
+# How many rows of each table that is; the version that made it.
+TABLES = {
+    "sessions": (1, 1),
+    "events": (2, 1),
+    "waiting": (1, 1),
+    "receipts": (1, 1),
+    "leases": (1, 1),
+    "outbox": (1, 1),
+    "tokens": (1, 1),
+    "files": (1, 2),
+    "health": (1, 3),
+}
 
 
 def test_every_version_has_data_to_be_upgraded_with() -> None:
@@ -40,12 +53,12 @@ def test_a_database_of_any_version_is_brought_up_to_date_with_what_it_holds(tmp_
     async def scenario() -> None:
         database = await open_database(tmp_path / "a.db")
         assert await migrate(database, MIGRATIONS[:version]) == version
-        await database.transact([Statement(sql) for sql in (DATA[version - 1] if version else ())])
+        await database.transact([Statement(sql) for step in DATA[:version] for sql in step])
         await database.close()
         async with opened_database(tmp_path / "a.db") as database:
             assert await migrate(database) == len(MIGRATIONS)
-            counts = [await database.fetch(f"SELECT count(*) FROM {table}") for table in TABLES]
-            assert [rows[0][0] for rows in counts] == ([1, 2, 1, 1, 1, 1, 1] if version else [0] * 7)
+            counted = {table: (await database.fetch(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES}
+            assert counted == {table: rows if version >= since else 0 for table, (rows, since) in TABLES.items()}
             journal = Journal(database, FakeClock())
             assert [info.id for info in await journal.unfinished()] == (["s"] if version else [])
             assert len(await journal.read("s")) == (2 if version else 0)
@@ -57,7 +70,8 @@ def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened_database(tmp_path / "a.db") as database:
             await migrate(database, [*MIGRATIONS, ("CREATE TABLE later (n BIGINT)",)])
-            with pytest.raises(StoreError, match=r"has version 2, this release knows only 1 .*newer"):
+            known = len(MIGRATIONS)
+            with pytest.raises(StoreError, match=rf"has version {known + 1}, this release knows only {known} .*newer"):
                 await migrate(database)
 
     run(scenario())

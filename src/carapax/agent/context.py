@@ -19,7 +19,8 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import AssistantMessage, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
+from carapax.mediatype import PDF, is_text
+from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
 
 CHARACTERS_PER_TOKEN = 3.5
 NEVER_RAN = "not run: the run ended before its turn came"
@@ -93,7 +94,7 @@ class Transcript:
         for name in ids:
             received = self.waiting.pop(name, None)
             if received is not None:
-                self._add(UserMessage(received.text, received.sender.name), seq)
+                self._add(UserMessage(received.text, received.sender.name, received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
         self.started = event
@@ -200,8 +201,18 @@ def estimate(messages: Iterable[Message]) -> int:
     return int(sum(_characters(message) for message in messages) / CHARACTERS_PER_TOKEN)
 
 
+def _shown(file: Attachment) -> int:
+    """What a file takes of the context, as so many characters: text itself, a page of a PDF some 2,000 tokens for
+    50 KB, an image about 1,500."""
+    if is_text(file.media_type):
+        return min(file.size, 100_000)
+    return min(file.size // 7, 500_000) if file.media_type == PDF else 5_000
+
+
 def _characters(message: Message) -> int:
-    if not isinstance(message, AssistantMessage):
+    if isinstance(message, UserMessage):
+        return len(message.text) + 16 + sum(_shown(file) for file in message.attachments)
+    if isinstance(message, ToolResult):
         return len(message.text) + 16
     total = 16
     for part in message.parts:

@@ -1,6 +1,6 @@
 """What callers can ask for: `OPERATIONS`, by name."""
 
-from carapax.api import agent, config, health, message, session, token, tools, transfer
+from carapax.api import agent, config, file, health, message, session, token, tools, transfer
 from carapax.api.operation import OPERATIONS, Operation, covers
 from carapax.api.services import Caller, Services
 
@@ -12,6 +12,7 @@ __all__ = [
     "agent",
     "config",
     "covers",
+    "file",
     "health",
     "message",
     "session",

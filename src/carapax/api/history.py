@@ -36,8 +36,9 @@ def said(envelopes: Iterable[Envelope]) -> list[Said]:
 
 def _entry(envelope: Envelope) -> Said | None:
     match envelope.event:
-        case MessageReceived(id=name, text=text, sender=sender):
-            return Said(envelope.seq, envelope.at, message=UserMessage(text, sender.name), id=name)
+        case MessageReceived(id=name, text=text, sender=sender, attachments=attachments):
+            told = UserMessage(text, sender.name, attachments)
+            return Said(envelope.seq, envelope.at, message=told, id=name)
         case ModelResponded(message=message):
             return Said(envelope.seq, envelope.at, envelope.run, message)
         case ToolReturned(result=result):

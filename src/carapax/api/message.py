@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from carapax.api.fields import Identifier, Limit, Name, Seq
+from carapax.api.file import AttachedFile, attached
 from carapax.api.history import Said, said
 from carapax.api.operation import operation
 from carapax.api.reply import Reply, reply_to
@@ -31,6 +32,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     agent: who answers in a new session; empty for the default agent
     model: "provider/model" for a new session, instead of the agent's own
     dedupe_key: a repetition with the same key is answered as before and not said again
+    attachments: files that come with it, at most ten
     wait: answer only when the agent has replied, or after ten minutes
     """
 
@@ -40,6 +42,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     agent: Name = ""
     model: Name = ""
     dedupe_key: Identifier | None = None
+    attachments: Annotated[tuple[AttachedFile, ...], Meta(max_length=10)] = ()
     wait: bool = False
 
 
@@ -138,7 +141,12 @@ async def message(services: Services, params: Send) -> Sent:
     """Say something to an agent. The answer comes once the message is kept, or with `wait` once there is a reply."""
     caller = services.caller
     inbound = Inbound(
-        "api", params.conversation, Sender(caller.id, caller.name), params.text, dedupe_key=params.dedupe_key
+        "api",
+        params.conversation,
+        Sender(caller.id, caller.name),
+        params.text,
+        dedupe_key=params.dedupe_key,
+        attachments=await attached(services, params.attachments),
     )
     receipt = await services.sessions.submit(inbound, session=params.session, agent=params.agent, model=params.model)
     reply = None

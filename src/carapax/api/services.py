@@ -8,6 +8,7 @@ from msgspec import Struct
 from carapax.clock import Clock
 from carapax.config import Config
 from carapax.sessions.sessions import Sessions
+from carapax.store.files import Files
 from carapax.store.journal import Journal
 from carapax.store.tokens import Tokens
 
@@ -45,6 +46,7 @@ class Services:
     journal: Journal
     sessions: Sessions
     tokens: Tokens
+    files: Files
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

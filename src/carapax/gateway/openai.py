@@ -7,6 +7,7 @@ are the agent's own business and are not read; a client's own `tools`, pictures 
 """
 
 import asyncio
+from base64 import b64decode
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +23,8 @@ from carapax.gateway.errors import MethodNotAllowed, kind_of, problem
 from carapax.gateway.responses import error_headers, respond, respond_json
 from carapax.gateway.rest import read_json
 from carapax.gateway.sse import open_stream, pulse
-from carapax.messages import Inbound, Receipt, Sender
+from carapax.messages import Attachment, Inbound, Receipt, Sender
+from carapax.store.files import attachment
 
 PREFIX = "/v1/"
 COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/models"
@@ -33,9 +35,20 @@ _encode = msgspec.json.Encoder().encode
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 
+class ImageUrl(Struct, frozen=True):
+    url: str
+
+
+class FilePart(Struct, frozen=True):
+    file_data: str = ""
+    filename: str = ""
+
+
 class ContentPart(Struct, frozen=True):
     type: str
     text: str = ""
+    image_url: ImageUrl | None = None
+    file: FilePart | None = None
 
 
 class ChatMessage(Struct, frozen=True):
@@ -110,7 +123,8 @@ async def respond_models(services: Services) -> web.Response:
 
 async def respond_completion(request: web.BaseRequest, services: Services) -> web.StreamResponse:
     """Ask an agent and answer with what it says, as it says it or as a whole. A caller that leaves stops the run."""
-    asked = _read(await read_json(request, services.config.limits))
+    limits = services.config.limits
+    asked = _read(await read_json(request, limits, limits.body_bytes + limits.attachment_bytes * 4 // 3))
     agent = services.sessions.agent(_agent_name(asked.model)).name
     session = request.headers.get(SESSION_HEADER, "")
     receipt = await services.sessions.submit(_inbound(request, services, asked, agent), session=session, agent=agent)
@@ -204,7 +218,32 @@ def _inbound(request: web.BaseRequest, services: Services, asked: ChatRequest, a
         Sender(caller.id, caller.name),
         _text(asked.messages, quote=alone),
         dedupe_key=f"openai/{caller.id}/{key}" if key else None,
+        attachments=_files(asked.messages if alone else asked.messages[-1:], services.config.limits.attachment_bytes),
     )
+
+
+def _files(messages: list[ChatMessage], longest: int) -> tuple[Attachment, ...]:
+    """The images and files in messages, which must stand in them as data URIs (RFC 2397) in base64."""
+    found: list[Attachment] = []
+    for message in messages:
+        for part in message.content if isinstance(message.content, list) else ():
+            url = part.image_url.url if part.image_url else part.file.file_data if part.file else ""
+            if part.type in ("image_url", "file"):
+                found.append(_file(url, part.file.filename if part.file else "", longest))
+    return tuple(found)
+
+
+def _file(url: str, name: str, longest: int) -> Attachment:
+    kind, comma, encoded = url.removeprefix("data:").partition(",")
+    if not url.startswith("data:") or not comma or not kind.endswith(";base64"):
+        raise InvalidRequest("messages: a file must be a data URI in base64", "send the file itself, not its address")
+    try:
+        data = b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise InvalidRequest(f"messages: a file is not base64: {error}") from error
+    if not data or len(data) > longest:
+        raise InvalidRequest(f"messages: a file has {len(data)} bytes; it must have 1 to {longest}")
+    return attachment(name, data, kind.removesuffix(";base64"))
 
 
 def _text(messages: list[ChatMessage], *, quote: bool) -> str:
@@ -222,8 +261,8 @@ def _content(message: ChatMessage) -> str:
     if message.content is None or isinstance(message.content, str):
         return message.content or ""
     for part in message.content:
-        if part.type != "text":
-            raise InvalidRequest(f"messages: a part of type {part.type!r} cannot be read", "send text")
+        if part.type not in ("text", "image_url", "file"):
+            raise InvalidRequest(f"messages: a part of type {part.type!r} cannot be read", "send text, images or files")
     return "".join(part.text for part in message.content)
 
 

@@ -16,7 +16,7 @@ from carapax.version import __version__
 
 _REF = "#/components/schemas/{name}"
 _ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503, 507)
-_STREAMS = {"session.events": ("text/event-stream",), "session.export": ("application/x-ndjson",)}
+_STREAMS = {"session.events": ("text/event-stream",), "session.export": ("application/x-ndjson",), "file.get": ("*/*",)}
 Schema = dict[str, Any]
 
 

@@ -72,12 +72,12 @@ async def respond_operation(
     return respond_json(result, route.operation.status)
 
 
-async def read_json(request: web.BaseRequest, limits: LimitsConfig) -> dict[str, object]:
-    """The body, which is a JSON object or absent."""
+async def read_json(request: web.BaseRequest, limits: LimitsConfig, longest: int | None = None) -> dict[str, object]:
+    """The body, which is a JSON object or absent, of up to `longest` (default `limits.body_bytes`) bytes."""
     if not request.can_read_body:
         return {}
     check_json_type(request)
-    raw = await read_body(request, limits)
+    raw = await read_body(request, limits, longest)
     value = parse(raw, limits.json_depth) if raw else {}
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object")

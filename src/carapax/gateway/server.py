@@ -16,11 +16,12 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from carapax.api import OPERATIONS, Operation, Services
+from carapax.api.file import FileWanted
 from carapax.api.message import Page
 from carapax.api.session import Session
 from carapax.contracts import Supervise
 from carapax.errors import CarapaxError, ConfigError, InvalidRequest, RateLimited, Unavailable
-from carapax.gateway import ndjson, openai, openapi, sse
+from carapax.gateway import files, ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.errors import MethodNotAllowed
@@ -143,6 +144,10 @@ class Gateway:
             return await ndjson.respond_export(request, self._bind(request, route, Session), services)
         if name == "session.import" and ndjson.sent(request):
             return await ndjson.respond_import(request, services)
+        if name == "file.add" and files.sent(request):
+            return await files.respond_added(request, services)
+        if name == "file.get" and files.wanted(request):
+            return await files.respond_file(self._bind(request, route, FileWanted), services)
         return await respond_operation(request, route, services, self._supervise)
 
     def _bind(self, request: web.BaseRequest, route: Route, kind: type[P]) -> P:

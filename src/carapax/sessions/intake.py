@@ -3,15 +3,17 @@
 import re
 
 from carapax.errors import InvalidRequest
-from carapax.messages import Inbound
+from carapax.messages import Attachment, Inbound
 
 LONGEST_NAME = 256
+MOST_ATTACHMENTS = 10
+_DIGEST = re.compile("[0-9a-f]{64}")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def check_inbound(inbound: Inbound, max_bytes: int) -> None:
     """Raise InvalidRequest, naming the field and what is wrong, for a message that cannot be taken as it is."""
-    if not inbound.text.strip():
+    if not inbound.text.strip() and not inbound.attachments:
         raise InvalidRequest("text is empty", "say something")
     check_characters("text", inbound.text)
     size = len(inbound.text.encode())
@@ -27,6 +29,20 @@ def check_inbound(inbound: Inbound, max_bytes: int) -> None:
     }
     for field, value in names.items():
         check_name(field, value)
+    if len(inbound.attachments) > MOST_ATTACHMENTS:
+        raise InvalidRequest(
+            f"{len(inbound.attachments)} attachments are more than {MOST_ATTACHMENTS}", "send them in several messages"
+        )
+    for number, attachment in enumerate(inbound.attachments):
+        _check_attachment(f"attachments[{number}]", attachment)
+
+
+def _check_attachment(field: str, attachment: Attachment) -> None:
+    check_name(f"{field}.name", attachment.name)
+    if "\n" in attachment.name or "\r" in attachment.name:
+        raise InvalidRequest(f"{field}.name has several lines", "send its name alone")
+    if not _DIGEST.fullmatch(attachment.digest):
+        raise InvalidRequest(f"{field}.digest is no SHA-256 in hex", "send the digest that the file was answered with")
 
 
 def check_name(field: str, value: str) -> None:

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carapax.arguments import check_arguments
 from carapax.errors import Conflict, NotFound, RateLimited
@@ -17,7 +18,8 @@ from carapax.sessions.intake import check_inbound, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
-from carapax.store.database import Unexpected
+from carapax.store.database import Statement, Unexpected
+from carapax.store.files import use
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
 
@@ -202,7 +204,8 @@ class Sessions:
         live = self._admit(Session(name, self.agent(agent), self._around))
         message = self._received(inbound)
         try:
-            envelopes = await self._around.journal.append(name, *events, message, _title(inbound))
+            also = self._files(inbound)
+            envelopes = await self._around.journal.append(name, *events, message, _title(inbound), also=also)
         except Duplicate as duplicate:
             return duplicate.receipt
         return Receipt(live.name, message.id, envelopes[len(events)].seq)
@@ -218,7 +221,7 @@ class Sessions:
         if "title" not in transcript.state:
             more.append(_title(inbound))
         try:
-            envelopes = await self._around.journal.append(live.name, message, *more)
+            envelopes = await self._around.journal.append(live.name, message, *more, also=self._files(inbound))
         except Duplicate as duplicate:
             return duplicate.receipt
         return Receipt(live.name, message.id, envelopes[0].seq)
@@ -232,7 +235,12 @@ class Sessions:
             inbound.conversation,
             inbound.reply_to,
             inbound.dedupe_key,
+            tuple(replace(attachment, data=b"") for attachment in inbound.attachments),
         )
+
+    def _files(self, inbound: Inbound) -> list[Statement]:
+        now = self._around.clock.now()
+        return [statement for attachment in inbound.attachments for statement in use(attachment, now)]
 
     def _follow(self, envelope: Envelope) -> None:
         live = self._live.get(envelope.session)
@@ -261,4 +269,5 @@ class Sessions:
 
 def _title(inbound: Inbound) -> StateChanged:
     """A session is called by the first line of its first message until somebody names it."""
-    return StateChanged("title", inbound.text.strip().split("\n")[0][:TITLE_CHARACTERS])
+    text = inbound.text.strip() or ", ".join(file.name or file.media_type for file in inbound.attachments)
+    return StateChanged("title", text.split("\n")[0][:TITLE_CHARACTERS])

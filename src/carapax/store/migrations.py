@@ -75,7 +75,57 @@ _FIRST: Migration = (
     )""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+_FILES: Migration = (
+    # digest: SHA-256 in hex. used: 1 once a message has named it.
+    """CREATE TABLE files (
+        digest TEXT NOT NULL PRIMARY KEY,
+        media_type TEXT NOT NULL,
+        size BIGINT NOT NULL,
+        data {blob} NOT NULL,
+        used BIGINT NOT NULL,
+        added_at DOUBLE PRECISION NOT NULL
+    )""",
+)
+
+_HEALTH: Migration = (
+    """CREATE TABLE health (
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        failures BIGINT NOT NULL,
+        until DOUBLE PRECISION NOT NULL,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (provider, model)
+    )""",
+)
+
+_SPEND: Migration = (
+    # A call of a model. cost: nanodollars. state: "reserved" while it is under way, then "settled".
+    """CREATE TABLE spend (
+        id TEXT NOT NULL PRIMARY KEY,
+        at DOUBLE PRECISION NOT NULL,
+        day TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        session TEXT NOT NULL,
+        run TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input BIGINT NOT NULL,
+        output BIGINT NOT NULL,
+        cache_read BIGINT NOT NULL,
+        cache_write BIGINT NOT NULL,
+        reasoning BIGINT NOT NULL,
+        tool BIGINT NOT NULL,
+        cost BIGINT NOT NULL,
+        estimated BIGINT NOT NULL,
+        priced BIGINT NOT NULL,
+        state TEXT NOT NULL
+    )""",
+    "CREATE INDEX spend_by_day ON spend (day)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

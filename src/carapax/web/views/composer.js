@@ -38,7 +38,7 @@ export class Composer {
 
   /** Write for a session (or "new"), going on with what was begun there. */
   open(session) {
-    this.#draft = `carapax.models.draft.${session}`;
+    this.#draft = `carapax.draft.${session}`;
     this.set(localStorage.getItem(this.#draft) ?? "");
   }
 

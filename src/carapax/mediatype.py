@@ -1,0 +1,45 @@
+"""What a file is, by its first bytes rather than by what is said of it."""
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PDF = "application/pdf"
+BINARY = "application/octet-stream"
+_TEXTS = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
+
+
+def media_type(data: bytes, declared: str = "") -> str:
+    """The media type: of an image or a PDF by its signature, of text what was `declared` if that is a kind of text,
+    and of all else what was declared, unless that is one of the others."""
+    known = _signature(data)
+    if known:
+        return known
+    kind = declared.partition(";")[0].strip().lower()
+    if _is_written(data):
+        return kind if is_text(kind) else "text/plain"
+    return kind if "/" in kind and not is_text(kind) and kind != PDF and not kind.startswith("image/") else BINARY
+
+
+def is_text(kind: str) -> bool:
+    """Whether a media type is one of text that can be read as it is."""
+    return kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+json", "+xml", "+yaml"))
+
+
+def _signature(data: bytes) -> str:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    return PDF if data[:1024].lstrip().startswith(b"%PDF-") else ""
+
+
+def _is_written(data: bytes) -> bool:
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
