@@ -41,11 +41,30 @@ def told(folder: Path, text: str) -> list[str]:
             '[providers.p]\nbase_url = "http://x"\ndialect = "latin"\n',
             ":1: providers.p: there is no provider 'latin'",
         ),
+        ("[chains]\nfast = []\n", ":2: chains.fast: the chain is empty: name at least one model"),
+        ('[chains]\nfast = ["nobody/x"]\n', ":2: chains.fast: there is no provider 'nobody'"),
+        ('[chains]\nfast = ["demo/a", "demo/a"]\n', ":2: chains.fast: 'demo/a' stands in the chain more than once"),
+        (
+            '[chains]\nfast = ["slow"]\nslow = ["demo"]\n',
+            """:2: chains.fast: 'slow' is no model: a chain names models as "provider/model\"""",
+        ),
+        (
+            '[chains]\nopenai = ["demo"]\n',
+            ":2: chains.openai: 'openai' is the name of a provider: give the chain another one",
+        ),
+        ('[chains]\nauto = ["demo"]\n', ":2: chains.auto: 'auto' is no name for a chain"),
+        ('[agents.a]\nmodel = "fast"\n', ":2: agents.a.model: there is no provider 'fast'"),
         ('[egress]\nallow = ["a", "*"]\n', ":2: egress.allow: '*' is neither a name nor a network"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     assert told(tmp_path, text)[0] == expected
+
+
+def test_an_agent_may_name_a_chain(tmp_path: Path) -> None:
+    home = Home.resolve(tmp_path, None, None, {})
+    home.config_file.write_text('[chains]\nfast = ["demo", "demo/other"]\n[agents.a]\nmodel = "fast"\n')
+    assert check(home).chains == {"fast": ("demo", "demo/other")}
 
 
 def test_wrong_types_hide_nothing_else_that_is_wrong(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_what_the_file_says_is_in_force() -> None:
             "carapax.toml:1: agents.'../up': a name is 1 to 64 letters, digits, '-' or '_', "
             "beginning with a letter or digit",
         ),
-        ('[agents.main]\nmodel = "gpt"\n', 'carapax.toml:2: agents.main.model: expected "provider/model" or "auto"'),
+        (
+            '[agents.main]\nmodel = "a b"\n',
+            'carapax.toml:2: agents.main.model: expected "provider/model", the name of a chain, or "auto"',
+        ),
         (
             '[providers.x]\nbase_url = "ftp://x"\n',
             "carapax.toml:2: providers.x.base_url: expected an address that begins with http:// or https://",

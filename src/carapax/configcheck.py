@@ -7,7 +7,7 @@ from carapax import extensions
 from carapax.config import Config, EgressConfig, Home
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
-from carapax.models.catalogue import resolve
+from carapax.models.catalogue import resolve, vendors
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
@@ -38,6 +38,8 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _model(agent.model, config, ("agents", name, "model"))
     for name in config.providers:
         yield from _provider(name, config, ("providers", name))
+    for name in config.chains:
+        yield from _chain(name, config, ("chains", name))
     if config.egress.allow:
         yield from _egress(config.egress)
 
@@ -66,8 +68,25 @@ def _section(kind: extensions.Kind, name: str, section: dict[str, Any], path: Ro
 
 def _model(model: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
     provider = model.partition("/")[0]
-    if model != "auto" and provider not in config.providers:
+    if model != "auto" and model not in config.chains and provider not in config.providers:
         yield from _provider(provider, config, path)
+
+
+def _chain(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
+    models = config.chains[name]
+    if "/" in name or not name.strip() or name == "auto":
+        yield path, f"{name!r} is no name for a chain"
+    if name in config.providers or name in vendors():
+        yield path, f"{name!r} is the name of a provider: give the chain another one"
+    if not models:
+        yield path, "the chain is empty: name at least one model"
+    for model in dict.fromkeys(models):
+        if models.count(model) > 1:
+            yield path, f"{model!r} stands in the chain more than once"
+        if model == "auto" or model in config.chains:
+            yield path, f'{model!r} is no model: a chain names models as "provider/model"'
+        else:
+            yield from _model(model, config, path)
 
 
 def _provider(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:

@@ -90,6 +90,8 @@ def _table(key: Key, port: int) -> Iterator[str]:
         yield from _section(table, key.name, {"port": port} if port and key.name == "gateway" else {})
     elif named := named_table_type(key.type):
         yield from _section(named, f"{key.name}.{_NAMED_TABLES[key.name]}", off="" if key.default else "#")
+    elif key.name == "chains":
+        yield from (f"# {key.meaning}", "#[chains]", '#NAME = ["PROVIDER/MODEL", "PROVIDER/MODEL"]', "")
     elif key.name in _EXTENSION_TABLES:
         yield from (f"# {key.meaning}", f"#[{key.name}.NAME]", "")
         for name in extensions.names(_EXTENSION_TABLES[key.name]):

@@ -215,8 +215,8 @@ def _sense(path: Route, value: object) -> str:
         return "expected the name of an environment variable; the key itself does not belong in this file"
     if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
         return "expected an address that begins with http:// or https://"
-    if name == "model" and value != "auto" and not re.fullmatch(r"[^/\s]+/\S+", value):
-        return 'expected "provider/model" or "auto"'
+    if name == "model" and not re.fullmatch(r"[^/\s]+(/\S+)?", value):
+        return 'expected "provider/model", the name of a chain, or "auto"'
     if name == "host" and not value.strip():
         return "expected an address, such as 127.0.0.1"
     return ""

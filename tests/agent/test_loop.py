@@ -8,7 +8,6 @@ from carapax.events import (
     ModelResponded,
     RunFinished,
     Steered,
-    StreamReset,
     TextDelta,
     ToolCalled,
     ToolReturned,
@@ -190,16 +189,6 @@ def test_messages_that_arrive_during_a_run_are_taken_between_tool_calls() -> Non
         ToolResult,
         UserMessage,
     ]
-
-
-def test_an_empty_answer_is_asked_for_again_and_then_told() -> None:
-    book = Book([AssistantMessage(()), "now"])
-    assert run(book.run()) == RunFinished("done")
-    assert book.answers() == ["now"]
-    assert isinstance(book.shown[0], StreamReset)
-    empty = Book(lambda request: AssistantMessage(()))
-    assert run(empty.run()).reason == "failed"
-    assert len(empty.provider.requests) == 3
 
 
 def test_a_model_that_fails_ends_the_run_with_the_reason() -> None:

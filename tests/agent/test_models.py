@@ -1,31 +1,19 @@
-import asyncio
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from carapax.agent.models import Models, Retrying, open_models, parse_model
-from carapax.config import ProviderConfig
+from carapax.agent.models import Models, open_models, parse_model
+from carapax.config import Config, ProviderConfig
 from carapax.contracts import Spender
-from carapax.errors import (
-    ConfigError,
-    ModelBusy,
-    ModelError,
-    ModelRejected,
-    ModelUnauthorized,
-    ModelUnavailable,
-)
-from carapax.events import StreamReset, TextDelta
+from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelRequest, UserMessage
 from carapax.models.detection import Detected
-from carapax.testing import Answer, FakeClock, ScriptedProvider
-from carapax.testing.simulation import simulate
+from carapax.testing import FakeClock
+from tests.agent.forgetful import healthy
 from tests.fakes.answer import Answer as ServerAnswer
 from tests.fakes.model_server import ModelServer
 from tests.running import run
-
-REQUEST = ModelRequest("m", (UserMessage("hi"),))
-DOWN = ModelUnavailable("the server is down")
 
 
 @pytest.mark.parametrize(
@@ -41,81 +29,15 @@ def test_a_name_is_parted_at_its_first_slash(name: str, parts: tuple[str, str]) 
     assert parse_model(name) == parts
 
 
-def busy(retry_after_s: float) -> ModelBusy:
-    return ModelBusy("too much", retry_after_s=retry_after_s)
-
-
-def ask(*script: Answer, **settings: Any) -> tuple[list[object], float]:
-    """What came, a message as its text and a failure as itself, and how long it took in virtual seconds."""
-
-    async def main() -> tuple[list[object], float]:
-        said: list[object] = []
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        try:
-            async for item in Retrying(ScriptedProvider(script), FakeClock(), **settings).stream(REQUEST):
-                said.append(item.text if isinstance(item, AssistantMessage) else item)
-        except ModelError as error:
-            said.append(error)
-        return said, loop.time() - started
-
-    return simulate(main())
-
-
-def test_an_answer_passes_through() -> None:
-    assert ask("hello") == ([TextDelta("hello"), "hello"], 0)
-
-
-def test_a_failure_before_the_first_word_is_hidden() -> None:
-    said, waited_s = ask(DOWN, DOWN, "hello")
-    assert said == [TextDelta("hello"), "hello"]
-    assert 1.5 <= waited_s <= 2.25
-
-
-def test_a_failure_in_the_middle_makes_void_what_was_said() -> None:
-    said, _ = ask(("he", DOWN), "hello")
-    assert said == [TextDelta("he"), StreamReset("the server is down; trying again"), TextDelta("hello"), "hello"]
-
-
-def test_the_last_failure_is_told_after_three_tries_and_within_five_seconds() -> None:
-    last = ModelUnavailable("still down")
-    said, waited_s = ask(DOWN, DOWN, last, "too late")
-    assert said == [last]
-    assert waited_s < 5
-
-
-def test_the_vendor_may_ask_for_a_longer_wait() -> None:
-    said, waited_s = ask(busy(3), "hello")
-    assert said[-1] == "hello"
-    assert waited_s == 3
-
-
-def test_a_wait_beyond_the_budget_is_not_begun() -> None:
-    error = busy(60)
-    assert ask(error, "too late") == ([error], 0)
-    assert ask(error, "hello", budget_s=90)[0][-1] == "hello"
-
-
-@pytest.mark.parametrize("error", [ModelRejected("no"), ModelUnauthorized("no")])
-def test_what_cannot_pass_is_told_at_once(error: ModelError) -> None:
-    assert ask(error, "too late") == ([error], 0)
-
-
-def test_name_and_models_are_those_of_the_provider() -> None:
-    inner = ScriptedProvider([], name="inner")
-    retrying = Retrying(inner, FakeClock())
-    assert retrying.name == "inner"
-    assert run(retrying.models()) == run(inner.models())
-
-
 def models(
     detected: Detected,
     sections: dict[str, ProviderConfig] | None = None,
     http: Http | None = None,
     environ: dict[str, str] | None = None,
+    chains: Mapping[str, Sequence[str]] | None = None,
 ) -> Models:
     environ = {"OPENAI_API_KEY": "k"} if environ is None else environ
-    return Models(sections or {}, http or Http(), environ, FakeClock(), detected)
+    return Models(sections or {}, chains or {}, http or Http(), environ, FakeClock(), healthy(), detected)
 
 
 AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
@@ -131,11 +53,12 @@ AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
         ("mine", "mine/m", "chosen in the configuration"),
         ("ollama", "ollama", "chosen in the configuration"),
         ("nobody/x", "nobody/x", "chosen in the configuration"),
+        ("fast", "fast", "the chain openai/a, then mine"),
     ],
 )
 def test_a_choice_is_described_with_its_reason(model: str, chosen: str, why: str) -> None:
     sections = {"mine": ProviderConfig(base_url="http://mine", default_model="m")}
-    assert models(AUTO, sections).describe(model) == (chosen, why)
+    assert models(AUTO, sections, chains={"fast": ("openai/a", "mine")}).describe(model) == (chosen, why)
 
 
 def test_each_provider_is_opened_once() -> None:
@@ -173,7 +96,22 @@ def test_what_cannot_be_opened_is_told_by_name() -> None:
 def test_at_start_the_first_model_that_is_found_becomes_the_choice() -> None:
     async def main() -> None:
         async with ModelServer([ServerAnswer("hello")], models=["llama3"]) as server, Http() as http:
-            found = await open_models({}, http, {}, FakeClock(), local={"ollama": server.url})
+            found = await open_models(Config(), http, {}, FakeClock(), healthy(), local={"ollama": server.url})
             assert found.describe("auto") == ("ollama/llama3", f"ollama answers at {server.url}")
+
+    run(main())
+
+
+def test_a_chain_goes_on_where_one_cannot_be_opened_and_the_message_names_who_answered() -> None:
+    async def main() -> None:
+        async with ModelServer([ServerAnswer("hello")]) as server, Http() as http:
+            sections = {"mine": ProviderConfig(base_url=server.url, default_model="m")}
+            chain = ("nobody/x", "mistral/y", "mine")
+            provider, model = await models(AUTO, sections, http, chains={"fast": chain}).open("fast")
+            assert (provider.name, model) == ("fast", "fast")
+            said = [item async for item in provider.stream(ModelRequest(model, (UserMessage("hi"),)))]
+            assert isinstance(answer := said[-1], AssistantMessage)
+            assert (answer.text, answer.provider, answer.model) == ("hello", "mine", "m")
+            assert [info.name for info in await provider.models()] == ["nobody/x", "mistral/y", "mine/m"]
 
     run(main())

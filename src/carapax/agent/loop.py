@@ -27,7 +27,6 @@ from carapax.events import (
 )
 from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Part, ToolCall, ToolResult, UserMessage
 
-EMPTY_ANSWERS = 2
 REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"
 _READING = frozenset({"read", "network"})
 
@@ -108,7 +107,7 @@ async def _ask(run: Run) -> AssistantMessage:
 
 
 async def _answer(run: Run, messages: list[Message]) -> AssistantMessage:
-    """Stream one answer. One without any content is asked for again, twice."""
+    """Stream one answer."""
     request = ModelRequest(
         run.model,
         tuple(_named(messages)),
@@ -118,15 +117,12 @@ async def _answer(run: Run, messages: list[Message]) -> AssistantMessage:
         run.temperature,
         run.effort,
     )
-    for _ in range(EMPTY_ANSWERS + 1):
-        async with aclosing(run.provider.stream(request)) as stream:
-            async for item in stream:
-                if not isinstance(item, AssistantMessage):
-                    run.show(item)
-                elif item.parts or item.stop_reason not in ("end", "tool_calls"):
-                    return _with_unique_calls(item)
-        run.show(StreamReset("the model answered nothing and is asked again"))
-    raise ModelUnavailable("the model answered nothing", "try again, or choose another model", model=run.model)
+    async with aclosing(run.provider.stream(request)) as stream:
+        async for item in stream:
+            if isinstance(item, AssistantMessage):
+                return _with_unique_calls(item)
+            run.show(item)
+    raise ModelUnavailable(f"{run.provider.name} ended without an answer", model=run.model)
 
 
 async def _compacted(run: Run) -> list[Message]:
