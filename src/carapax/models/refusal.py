@@ -17,13 +17,22 @@ _LONGEST_MESSAGE = 400
 
 _LONGEST_WAIT_S = 1e9
 
-_UNAUTHORIZED_CODES = re.compile(r"insufficient_quota|invalid_api_key|billing|credit_balance|exceeded_current_quota")
+_SHORTEST_PART = 12
+
+_UNAUTHORIZED_CODES = re.compile(
+    r"insufficient_quota|invalid_api_key|API_KEY_INVALID|billing|credit_balance|exceeded_current_quota"
+    r"|AccessDenied|UnrecognizedClient|ExpiredToken|InvalidSignature|MissingAuthenticationToken"
+)
 
 _UNAUTHORIZED_WORDS = re.compile(
     r"credit balance is too low|insufficient (balance|credits|quota)|exceeded your current quota", re.I
 )
 
-_BUSY_CODES = re.compile(r"overloaded|rate_limit|too_many_requests|engine_overloaded|capacity_exceeded")
+_DEPLETED = re.compile(r"credits are depleted|spending cap", re.I)
+
+_BUSY_CODES = re.compile(
+    r"overloaded|rate_limit|too_many_requests|engine_overloaded|capacity_exceeded|[Tt]hrottling|ServiceQuotaExceeded|NotReady"
+)
 
 _OVERFLOW_CODES = re.compile(r"context_length|context_window|exceed_context_size|request_too_large|prompt_too_long")
 
@@ -52,6 +61,12 @@ _KIND_STATUS = {
     "overloaded_error": 529,
 }
 
+_PLACES = re.compile(
+    r"on-demand throughput isn|inference profile|(is not|isn.t) (available|supported) in .{0,40}region", re.I
+)
+
+_RETRY_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+
 _HINTS = {404: "check the model's name and the base_url", 405: "check the base_url"}
 
 
@@ -74,6 +89,7 @@ class VendorError(Struct, frozen=True):
     message: str = ""
     code: str = ""
     status: int = 0
+    retry_after_s: float | None = None
 
 
 def failure(origin: Origin, status: int, headers: Mapping[str, str], body: bytes, now: float) -> ModelError:
@@ -82,12 +98,15 @@ def failure(origin: Origin, status: int, headers: Mapping[str, str], body: bytes
     error = read_error(body)
     if error is None:
         error = VendorError(message=_plain(body))
-    return refusal(origin, msgspec.structs.replace(error, status=status), retry_after_s)
+    code = error.code or headers.get("x-amzn-errortype", "")
+    return refusal(origin, msgspec.structs.replace(error, code=code, status=status), retry_after_s)
 
 
 def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = None) -> ModelError:
     """The exception for an error object, also for one inside a 200 or a stream, where `status` is 0 or as it says."""
     status = error.status
+    if retry_after_s is None:
+        retry_after_s = error.retry_after_s
     said = _shown(error.message or error.code or "no reason given", origin.key)
     kind, hint = _classify(error)
     if kind is ModelBusy and retry_after_s:
@@ -103,12 +122,14 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
     )
 
 
-def unavailable(origin: Origin, why: str, hint: str = "") -> ModelUnavailable:
+def unavailable(origin: Origin, why: str, hint: str = "", *, asked: bool = True) -> ModelUnavailable:
+    """The exception for a server that does not answer as it should, or that was not even `asked`."""
     return ModelUnavailable(
         f"{origin.provider}, model {origin.model}: {_shown(why, origin.key)}",
         hint or "it may work later",
         vendor=origin.provider,
         model=origin.model,
+        asked=asked,
     )
 
 
@@ -147,13 +168,23 @@ def as_error(found: object) -> VendorError | None:
     if not isinstance(found, dict):
         return VendorError(message=str(found))
     code = found.get("code")
-    words = [str(word) for word in (code, found.get("type"), found.get("status")) if word is not None]
+    reasons, retry_after_s = _details(found.get("details"))
+    words = [str(word) for word in (code, found.get("type"), found.get("status"), *reasons) if word is not None]
     status = next((_KIND_STATUS[word] for word in words if word in _KIND_STATUS), 0)
     if words and re.fullmatch(r"[45]\d\d", words[0]):
         status = int(words[0])
     metadata = found.get("metadata")
     said = (found.get("message"), metadata.get("raw") if isinstance(metadata, dict) else None)
-    return VendorError(": ".join(part for part in said if isinstance(part, str) and part), " ".join(words), status)
+    message = ": ".join(part for part in said if isinstance(part, str) and part)
+    return VendorError(message, " ".join(words), status, retry_after_s)
+
+
+def _details(found: object) -> tuple[list[str], float | None]:
+    """The reasons, and the seconds to wait, that https://google.aip.dev/193 has among the details of an error."""
+    details = [detail for detail in found if isinstance(detail, dict)] if isinstance(found, list) else []
+    reasons = [reason for detail in details if isinstance(reason := detail.get("reason"), str)]
+    delays = [_RETRY_DELAY.fullmatch(str(detail.get("retryDelay"))) for detail in details]
+    return reasons, next((float(delay[1]) for delay in delays if delay), None)
 
 
 def _classify(error: VendorError) -> tuple[type[ModelError], str]:
@@ -162,14 +193,26 @@ def _classify(error: VendorError) -> tuple[type[ModelError], str]:
         status == 413 or _OVERFLOW_CODES.search(code) or _OVERFLOW_WORDS.search(error.message)
     ):
         return ContextOverflow, "shorten the conversation, or choose a model with a larger context"
-    if status in (401, 402, 403) or _UNAUTHORIZED_CODES.search(code) or _UNAUTHORIZED_WORDS.search(error.message):
+    if "RESOURCE_EXHAUSTED" in code and not _DEPLETED.search(error.message):
+        return ModelBusy, "try again later"  # said with "exceeded your current quota" for each limit there is
+    if (
+        status in (401, 402, 403)
+        or _UNAUTHORIZED_CODES.search(code)
+        or _UNAUTHORIZED_WORDS.search(error.message)
+        or _DEPLETED.search(error.message)
+    ):
         return ModelUnauthorized, "check the key, what it may use, and the credit of its account"
     if status in (429, 529) or _BUSY_CODES.search(code):
         return ModelBusy, "try again later"
-    if "tool_use_failed" in code or status in (408, 425):
+    if "tool_use_failed" in code or status in (408, 424, 425):
         return ModelUnavailable, "try again"
     if 300 <= status < 400:
         return ModelRejected, "the server sends elsewhere: check the base_url"
+    if 400 <= status < 500 and _PLACES.search(error.message):
+        return (
+            ModelRejected,
+            "name the model by an inference profile (us., eu., apac. or global. before it), or change the region",
+        )
     if 400 <= status < 500:
         return ModelRejected, _HINTS.get(status, "the model or its settings may not take this request")
     return ModelUnavailable, "it may work later"
@@ -198,9 +241,11 @@ def _plain(body: bytes) -> str:
 
 
 def _shown(message: str, key: Secret) -> str:
-    """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
-    if key:
-        message = message.replace(key.reveal(), MASK)
-    message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:sk|gsk|csk|key)-[\w-]{8,}", MASK, message)
+    """A vendor's sentence as people may see it: in one line, not too long, without the key, its parts, or what looks
+    like one."""
+    parts = [key.reveal(), *(part for part in key.reveal().split(":") if len(part) >= _SHORTEST_PART)]
+    for part in sorted(filter(None, parts), key=len, reverse=True):
+        message = message.replace(part, MASK)
+    message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:(?:sk|gsk|csk|key)-[\w-]{8,}|AIza[\w-]{30,})", MASK, message)
     message = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
