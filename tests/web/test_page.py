@@ -1,6 +1,8 @@
 """The page, used as a person uses it: in a browser, against a gateway as it is started, with the offline demo."""
 
 import re
+import struct
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 
@@ -365,3 +367,45 @@ def test_a_token_is_asked_for_once_one_exists_and_signing_out_forgets_it(browser
 
 async def _release(pause: Pause) -> None:
     pause.release()
+
+
+def test_files_go_along_and_are_seen_in_the_conversation(browser: Browser, tmp_path: Path) -> None:
+    picture, broken = tmp_path / "red.png", tmp_path / "empty.txt"
+    picture.write_bytes(_png(48, 32))
+    broken.write_bytes(b"")
+    with served(tmp_path / "home", ["A red picture.", "Thanks."]) as gateway:
+        browser.open(gateway.url)
+        browser.find(".composer textarea")
+        browser.all(".composer input[type=file]")[0].send_keys(f"{picture}\n{broken}")
+        browser.find(".attachments li:not(.busy) .name", "red.png")
+        browser.find(".attachments li.failed", "the file is empty")
+        browser.find(".attachments li.failed button").click()
+        browser.find(".composer textarea").click()
+        browser.type("What is this?", SEND)
+        answered(browser)
+        browser.until("document.querySelector('.user .files img')?.naturalWidth === 48")
+        assert browser.all(".attachments li") == []
+        browser.driver.refresh()
+        browser.until("document.querySelector('.user .files img')?.naturalWidth === 48")
+        paste = """
+            const files = new DataTransfer();
+            files.items.add(new File(["a,b"], "table.csv", { type: "text/csv" }));
+            const options = { clipboardData: files, bubbles: true, cancelable: true };
+            document.querySelector(".composer textarea").dispatchEvent(new ClipboardEvent("paste", options));
+        """
+        browser.find(".composer textarea").click()
+        browser.run(paste)
+        browser.find(".attachments li:not(.busy) .name", "table.csv")
+        browser.type("And this?", SEND)
+        browser.find(".user .files a", "table.csv")
+        answered(browser)
+        assert browser.violations == []
+
+
+def _png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\xc0\x20\x20" * width) * height
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

@@ -131,9 +131,9 @@ const KEPT = {
   },
 
   message_received(view, event, { seq, at }) {
-    const { id, text, dedupe_key: key = "", sender } = event;
+    const { id, text, dedupe_key: key = "", sender, attachments } = event;
     const name = sender?.name ?? "";
-    view.waiting.push({ type: "user", id, key, text, name, at, seq, waiting: true, rev: 0 });
+    view.waiting.push({ type: "user", id, key, text, name, at, seq, attachments, waiting: true, rev: 0 });
   },
 
   run_started(view, event, { run, at, seq }) {

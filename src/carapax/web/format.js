@@ -35,6 +35,11 @@ export function formatElapsed(seconds) {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
+export function formatBytes(count) {
+  if (count < 1000) return `${count} B`;
+  return count < 1_000_000 ? `${Math.round(count / 1000)} KB` : `${(count / 1_000_000).toFixed(1)} MB`;
+}
+
 /** JSON text laid out; text that is no JSON stays as it is. */
 export function prettyJson(text) {
   try {

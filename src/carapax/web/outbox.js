@@ -26,8 +26,8 @@ export class Outbox extends EventTarget {
   }
 
   /** Send to a session; or, when `session` is empty, to the one of `conversation`, made with `agent` by the first. */
-  add({ session = "", conversation = "", agent = "", text }) {
-    this.entries.push({ key: newKey(), session, conversation, agent, text, error: "" });
+  add({ session = "", conversation = "", agent = "", text, attachments = [] }) {
+    this.entries.push({ key: newKey(), session, conversation, agent, text, attachments, error: "" });
     this.#save();
     this.flush();
   }
@@ -60,8 +60,9 @@ export class Outbox extends EventTarget {
     try {
       if (!entry.session && !entry.tried) await this.#create(entry);
       const { session, conversation, agent, text, key } = entry;
+      const attachments = (entry.attachments ?? []).map(({ digest, name }) => ({ digest, name }));
       const target = session ? { session } : { conversation, agent };
-      await this.#rpc.call("session.message", { ...target, text, dedupe_key: key });
+      await this.#rpc.call("session.message", { ...target, text, attachments, dedupe_key: key });
       this.remove(key);
       this.dispatchEvent(new Event("sent"));
       return true;

@@ -19,7 +19,7 @@ export class Chat {
       discard: (key) => app.outbox.remove(key),
       again: () => this.#again(),
     });
-    this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.escape() });
+    this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => this.escape() });
     this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
     this.loading = h("p", { class: "loading" }, t("loading"));
     const onscroll = () => this.#scrolled();
@@ -58,14 +58,14 @@ export class Chat {
     this.app.announce(t("answer-done", { text: oneLine(text, SPOKEN) }));
   }
 
-  #send(text) {
+  #send(text, attachments = []) {
     this.following = true;
-    this.app.outbox.add({ session: this.feed.session, text });
+    this.app.outbox.add({ session: this.feed.session, text, attachments });
   }
 
   #again() {
     const last = this.feed.view.items.findLast((item) => item.type === "user");
-    if (last) this.#send(last.text);
+    if (last) this.#send(last.text, last.attachments);
   }
 
   #scrolled() {

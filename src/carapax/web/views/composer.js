@@ -2,6 +2,7 @@
 
 import { h, icon, iconButton } from "../dom.js";
 import { t } from "../strings.js";
+import { Attachments } from "./attachments.js";
 
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
 const GROWS = CSS.supports("field-sizing", "content");
@@ -9,9 +10,10 @@ const GROWS = CSS.supports("field-sizing", "content");
 export class Composer {
   #draft = "";
 
-  /** `onSend(text)` and `onStop()`. */
+  /** `onSend(text, attachments)` and `onStop()`. */
   constructor({ onSend, onStop }) {
     this.onSend = onSend;
+    this.attachments = new Attachments(() => this.#changed());
     this.text = h("textarea", {
       rows: 1,
       "aria-label": t("message"),
@@ -31,9 +33,11 @@ export class Composer {
           this.#submit();
         },
       },
-      h("div", { class: "box" }, this.text, this.stop, this.send),
+      this.attachments.list,
+      h("div", { class: "box" }, this.attachments.button, this.attachments.input, this.text, this.stop, this.send),
       h("p", { id: "composer-hint", class: "hint" }, t("composer-hint")),
     );
+    this.attachments.listen(this.element);
   }
 
   /** Write for a session (or "new"), going on with what was begun there. */
@@ -51,7 +55,8 @@ export class Composer {
     this.stop.hidden = !running;
     this.text.disabled = ended;
     this.text.placeholder = t(ended ? "session-ended" : running ? "steer" : "write");
-    this.send.disabled = ended || !this.text.value.trim();
+    this.attachments.button.disabled = ended;
+    this.send.disabled = ended || !this.#isReady();
   }
 
   focus() {
@@ -67,16 +72,21 @@ export class Composer {
   #changed() {
     if (this.text.value) localStorage.setItem(this.#draft, this.text.value);
     else localStorage.removeItem(this.#draft);
-    this.send.disabled = this.text.disabled || !this.text.value.trim();
+    this.send.disabled = this.text.disabled || !this.#isReady();
     if (GROWS) return;
     this.text.style.height = "auto";
     this.text.style.height = `${Math.max(36, this.text.scrollHeight)}px`;
   }
 
+  #isReady() {
+    return Boolean(this.text.value.trim()) && !this.attachments.isBusy;
+  }
+
   #submit() {
     const text = this.text.value.replace(CONTROL, "").trim();
-    if (!text || this.text.disabled) return;
-    this.onSend(text);
+    if (!text || this.text.disabled || this.attachments.isBusy) return;
+    this.onSend(text, this.attachments.ready);
+    this.attachments.clear();
     this.set("");
   }
 }

@@ -4,6 +4,7 @@ import { copyText, h, icon, iconButton } from "../dom.js";
 import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, prettyJson } from "../format.js";
 import { MarkdownStream } from "../markdown.js";
 import { t } from "../strings.js";
+import { drawFiles } from "./attachments.js";
 
 const WINDOW = 120;
 const TICK_MS = 200;
@@ -39,7 +40,7 @@ export class Conversation {
     }
     if (view.run) wanted.push(this.#workingOn(view));
     wanted.push(...view.waiting.map((item) => this.#viewOf(item, item).element));
-    wanted.push(...sending.map((entry) => this.#viewOf(entry.key, { type: "user", pending: entry, text: entry.text }).element));
+    wanted.push(...sending.map((entry) => this.#viewOf(entry.key, { type: "user", pending: entry, text: entry.text, attachments: entry.attachments }).element));
     this.#place(wanted);
     this.#tick(view.run !== null && !this.isPast);
   }
@@ -97,12 +98,13 @@ class UserItem {
     this.element = h("article", { class: "user" });
   }
 
-  draw({ text, at, name, waiting, pending }) {
+  draw({ text, at, name, waiting, pending, attachments }) {
     const label = h("h3", { class: "unseen" }, name ? t("said", { name }) : t("you"));
     const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at);
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
     this.element.classList.toggle("failed", Boolean(pending?.error));
-    this.element.replaceChildren(label, h("div", { class: "bubble" }, text), h("footer", null, state));
+    const files = drawFiles(attachments);
+    this.element.replaceChildren(...[label, files, h("div", { class: "bubble" }, text), h("footer", null, state)].filter(Boolean));
   }
 
   #sending({ key, error, offline }) {

@@ -17,7 +17,7 @@ export class Welcome {
     this.text = h("p", { class: "lead" });
     const { outbox } = app;
     this.conversation = new Conversation({ retry: (key) => outbox.retry(key), discard: (key) => outbox.remove(key) });
-    this.composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => {} });
+    this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => {} });
     const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
     this.element = h(
       "div",
@@ -61,8 +61,8 @@ export class Welcome {
     this.composer.focus();
   }
 
-  #send(text) {
-    this.app.outbox.add({ conversation: this.key, agent: this.agent.value, text });
+  #send(text, attachments) {
+    this.app.outbox.add({ conversation: this.key, agent: this.agent.value, text, attachments });
   }
 
   focus() {

@@ -1,0 +1,116 @@
+// Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
+
+import { h, icon, iconButton } from "../dom.js";
+import { formatBytes } from "../format.js";
+import { t } from "../strings.js";
+
+const MOST = 10;
+
+export class Attachments {
+  #files = [];
+
+  /** `onChange()` is called whenever what goes along differs. */
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.list = h("ul", { class: "attachments", "aria-label": t("attachments"), hidden: true });
+    this.input = h("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#chosen() });
+    this.button = iconButton("clip", t("attach"), () => this.input.click(), { class: "attach" });
+  }
+
+  /** What a message names: `{digest, name, media_type, size}` of each file that has arrived. */
+  get ready() {
+    return this.#files.filter(({ digest }) => digest).map(({ digest, name, media_type, size }) => ({ digest, name, media_type, size }));
+  }
+
+  get isBusy() {
+    return this.#files.some(({ digest, error }) => !digest && !error);
+  }
+
+  add(files) {
+    for (const file of [...files].slice(0, MOST - this.#files.length)) this.#upload(file);
+    this.#changed();
+  }
+
+  clear() {
+    this.#files = [];
+    this.#changed();
+  }
+
+  /** Take what is pasted into or dropped onto an element. */
+  listen(element) {
+    element.addEventListener("paste", (event) => {
+      if (!event.clipboardData?.files.length) return;
+      event.preventDefault();
+      this.add(event.clipboardData.files);
+    });
+    element.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      element.classList.add("dropping");
+    });
+    element.addEventListener("dragleave", () => element.classList.remove("dropping"));
+    element.addEventListener("drop", (event) => {
+      element.classList.remove("dropping");
+      if (!event.dataTransfer?.files.length) return;
+      event.preventDefault();
+      this.add(event.dataTransfer.files);
+    });
+  }
+
+  #chosen() {
+    this.add(this.input.files);
+    this.input.value = "";
+  }
+
+  async #upload(file) {
+    const entry = { name: file.name, size: file.size, digest: "", error: "" };
+    this.#files.push(entry);
+    try {
+      const headers = { "content-type": file.type && file.type !== "application/json" ? file.type : "application/octet-stream" };
+      const response = await fetch(`api/files?name=${encodeURIComponent(file.name.slice(0, 200))}`, { method: "POST", headers, body: file });
+      const answer = await response.json();
+      if (response.ok) Object.assign(entry, answer);
+      else entry.error = answer.hint ? `${answer.detail} (${answer.hint})` : answer.detail;
+    } catch {
+      entry.error = t("file-lost");
+    }
+    if (this.#files.includes(entry)) this.#changed();
+  }
+
+  #changed() {
+    this.list.hidden = !this.#files.length;
+    this.list.replaceChildren(...this.#files.map((entry) => this.#chip(entry)));
+    this.onChange();
+  }
+
+  #chip(entry) {
+    const remove = () => {
+      this.#files = this.#files.filter((other) => other !== entry);
+      this.#changed();
+    };
+    const state = entry.error || (entry.digest ? formatBytes(entry.size) : t("file-sending"));
+    return h(
+      "li",
+      { class: entry.error ? "failed" : entry.digest ? "" : "busy" },
+      picture(entry) ?? icon("clip", 14),
+      h("span", { class: "name" }, entry.name || t("file-unnamed")),
+      h("small", entry.error ? { role: "alert" } : null, state),
+      iconButton("close", t("file-remove", { name: entry.name }), remove),
+    );
+  }
+}
+
+/** The files of a message as people see them: pictures, and links for all else. */
+export function drawFiles(files) {
+  if (!files?.length) return null;
+  return h("ul", { class: "files" }, files.map((file) => h("li", null, h("a", { href: address(file), download: file.name }, picture(file) ?? [icon("clip", 14), file.name || t("file-unnamed"), h("small", null, formatBytes(file.size))]))));
+}
+
+function picture({ digest, media_type: type = "", name }) {
+  if (!digest || !/^image\/(png|jpeg|gif|webp)$/.test(type)) return null;
+  return h("img", { src: address({ digest }), alt: name || t("file-unnamed"), loading: "lazy" });
+}
+
+function address({ digest }) {
+  return `api/files/${digest}`;
+}
