@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from carapax.errors import ModelError
 from carapax.messages import AssistantMessage, ModelRequest
-from carapax.models.refusal import Origin
 from carapax.models.ndjson import NdjsonParser
+from carapax.models.refusal import Origin
 from carapax.models.server import Framing, StreamDecoder
 from carapax.models.sse import SseParser
-from carapax.providers import anthropic, ollama, openai_chat
+from carapax.providers import anthropic, cohere, gemini, ollama, openai_chat, openai_responses
 from tests.fakes.answer import Answer, Call
 from tests.fakes.wires.anthropic import messages_body, messages_events
+from tests.fakes.wires.cohere import cohere_body, cohere_events
+from tests.fakes.wires.gemini import gemini_body, gemini_events
 from tests.fakes.wires.ollama import ollama_body, ollama_events
 from tests.fakes.wires.openai_chat import chat_body, chat_events
+from tests.fakes.wires.openai_responses import responses_body, responses_events
 from tests.providers.reading import fed, origin
 
 ANSWER = Answer("Hello you", thinking="hm", calls=(Call("look", '{"a": 1}'), Call("look", "{}")))
@@ -35,14 +38,31 @@ DETAILS = (
     b'[{"type":"thinking","thinking":[{"text":"c"}]}],"tool_calls":[{"function":{"arguments":{"d":1}},'
     b'"extra_content":{"e":1}}]}}],"error":null,"x_groq":{"usage":{}}}\n\n'
 )
+PARTS = (
+    b'data: {"candidates":[{"content":{"parts":[{"executableCode":{"code":"1"}},{"text":"a","thoughtSignature":"s"}]},'
+    b'"groundingMetadata":{"a":1},"finishMessage":"b"}],"promptFeedback":{"safetyRatings":[]},"error":null}\n\n'
+)
+ITEMS = (
+    b'data: {"type":"response.output_item.done","output_index":9,"sequence_number":0,"item":{"type":"message","id":"m",'
+    b'"content":[{"type":"output_text","text":"a","annotations":[{"a":1}]},{"type":"refusal","refusal":"b"}]}}\n\n'
+    b'data: {"type":"response.output_item.done","output_index":8,"sequence_number":0,"item":{"type":"reasoning",'
+    b'"id":"r","encrypted_content":"s","content":[{"type":"reasoning_text","text":"a"}]}}\n\n'
+    b'data: {"type":"response.output_item.done","output_index":7,"sequence_number":0,"item":{"type":"mcp_call"}}\n\n'
+)
 STREAMS: list[tuple[Callable[[Origin], StreamDecoder], list[bytes]]] = [
     (openai_chat.Decoder, [DETAILS, *chat_events(ANSWER, "m")]),
+    (openai_responses.Decoder, [*ITEMS.splitlines(keepends=True), *responses_events(ANSWER, "m")]),
     (anthropic.Decoder, [FOREIGN, *messages_events(ANSWER, "m")]),
+    (gemini.Decoder, [PARTS, *gemini_events(ANSWER, "m")]),
+    (cohere.Decoder, list(cohere_events(ANSWER, "m"))),
     (ollama.Decoder, list(ollama_events(ANSWER, "m"))),
 ]
 WHOLE: list[tuple[Callable[[bytes, Origin], AssistantMessage], bytes]] = [
     (openai_chat.decode, chat_body(ANSWER, "m")),
+    (openai_responses.decode, responses_body(ANSWER, "m")),
     (anthropic.decode, messages_body(ANSWER, "m")),
+    (gemini.decode, gemini_body(ANSWER, "m")),
+    (cohere.decode, cohere_body(ANSWER, "m")),
     (ollama.decode, ollama_body(ANSWER, "m")),
 ]
 FRAMINGS: dict[object, Callable[[], Framing]] = {ollama.Decoder: NdjsonParser}
@@ -80,7 +100,10 @@ def keep(message: AssistantMessage) -> None:
     request = ModelRequest("m", (message,))
     for accent in ({}, {"thinking_field": "reasoning_details"}, {"thinking_field": "chunks"}):
         msgspec.json.encode(openai_chat.encode(request, msgspec.convert(accent, openai_chat.Config)))
+    msgspec.json.encode(openai_responses.encode(request, openai_responses.Config()))
     msgspec.json.encode(anthropic.encode(request, anthropic.Config()))
+    msgspec.json.encode(gemini.encode(request, gemini.Config({"m": "low"})))
+    msgspec.json.encode(cohere.encode(request, cohere.Config()))
     msgspec.json.encode(ollama.encode(request, ollama.Config()))
 
 

@@ -31,7 +31,7 @@ def json_text(value: object) -> str:
 
 def tokens(count: int | None) -> int:
     """A count that a vendor gave, made fit to be kept."""
-    return min(max(count or 0, 0), _MOST_TOKENS)
+    return int(min(max(count or 0, 0), _MOST_TOKENS))
 
 
 def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:
