@@ -4,7 +4,7 @@ import pickle
 import msgspec
 import pytest
 
-from carapax.redaction import MASK, Secret
+from carapax.redaction import MASK, Secret, decode, encode
 
 KEY = Secret("sk-very-secret")
 
@@ -28,3 +28,15 @@ def test_who_sends_it_reads_it() -> None:
     assert KEY.reveal() == "sk-very-secret"
     assert Secret("sk-very-secret") == KEY and Secret("other") != KEY and KEY != "sk-very-secret"
     assert bool(KEY) and not Secret("")
+
+
+def test_a_secret_is_read_from_a_configuration_and_never_written_into_one() -> None:
+    class Table(msgspec.Struct):
+        key: Secret = Secret("")
+
+    read = msgspec.convert({"key": "k"}, Table, dec_hook=decode)
+    assert read == Table(Secret("k"))
+    assert msgspec.to_builtins(read, enc_hook=encode) == {"key": MASK}
+    assert msgspec.json.encode(Table(), enc_hook=encode) == b'{"key":""}'
+    with pytest.raises(msgspec.ValidationError, match="expected `str`"):
+        msgspec.convert({"key": 12345}, Table, dec_hook=decode)

@@ -20,6 +20,8 @@ from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
 from carapax.http import Http
 from carapax.sandboxes.absent import Absent
+from carapax.models.facts import FactBook
+from carapax.models.keys import Keys
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
@@ -32,6 +34,7 @@ from carapax.store.outbox import Outbox
 from carapax.store.sqlite import open_database
 from carapax.store.tokens import Tokens
 
+from carapax.vault import open_vault
 log = logging.getLogger("carapax")
 T = TypeVar("T")
 RESTART_S = 5.0
@@ -121,6 +124,11 @@ async def open_app(
         await files.sweep()
         health = await open_health(database, clock)
         if models is None:
+        http = await stack.enter_async_context(Http())
+        keys = Keys(open_vault(home), environ)
+        tasks = Tasks()
+        accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
+        facts = FactBook(config.providers, config.models, home.facts_file)
             http = await stack.enter_async_context(Http())
             models = await open_models(config, http, environ, clock, health)
         egress = egress or PublicEgress(config.egress)

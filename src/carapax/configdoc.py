@@ -12,6 +12,7 @@ from msgspec import Struct
 from carapax import extensions
 from carapax.config import Config
 from carapax.errors import ConfigError
+from carapax.redaction import Secret, encode
 
 _PREAMBLE = """\
 # The configuration of Carapax. Every key is here, with its meaning and its default.
@@ -70,6 +71,8 @@ def explain(port: int = 0) -> str:
 
 def toml(value: object) -> str:
     """A value as TOML, on one line."""
+    if isinstance(value, Secret):
+        value = encode(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -17,6 +17,7 @@ from msgspec import Struct
 from carapax.config import Config, Home, is_loopback
 from carapax.configdoc import explain, named_table_type, table_type, toml
 from carapax.errors import ConfigError, StoreError, Unavailable
+from carapax.redaction import decode, encode
 
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -66,7 +67,7 @@ def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Co
     found = list(problems(Config, table))
     for path, _ in found:
         _remove(table, path)
-    config = msgspec.convert(table, Config)
+    config = msgspec.convert(table, Config, dec_hook=decode)
     found += look(config) if look else ()
     if found:
         lines = _lines(text)
@@ -140,10 +141,12 @@ def _warnings(config: Config) -> Iterator[str]:
             yield f'agents.{name}.sandbox = "local": commands run with all your rights; "bubblewrap" confines them'
     for name, provider in config.providers.items():
         host = re.sub(r"^http://(\[[^\]]*\]|[^/:]*).*$", r"\1", provider.base_url).strip("[]")
-        if provider.key_env and provider.base_url.startswith("http://") and not is_loopback(host):
+        if provider.key:
+            yield f"providers.{name}.key stands readable in this file: `carapax models add {name}` puts it into the vault"
+        if (provider.key or provider.key_env) and provider.base_url.startswith("http://") and not is_loopback(host):
             yield f"providers.{name}.base_url is http: the key and all messages cross the network readable; use https"
-    for path in _secrets(msgspec.to_builtins(config), ()):
-        yield f"{_dotted(path)} looks like a secret: keep it in an environment variable and name that instead"
+    for path in _secrets(msgspec.to_builtins(config, enc_hook=encode), ()):
+        yield f"{_dotted(path)} looks like a secret: keep it in the vault or an environment variable"
 
 
 def _secrets(value: object, path: Route) -> Iterator[Route]:
@@ -187,7 +190,7 @@ def _value_problems(annotation: Any, value: object, path: Route) -> Iterator[tup
         yield path, "expected a finite number"
         return
     try:
-        msgspec.convert(value, annotation)
+        msgspec.convert(value, annotation, dec_hook=decode)
     except msgspec.ValidationError as error:
         yield path, _expected(annotation, error)
         return
@@ -212,7 +215,9 @@ def _sense(path: Route, value: object) -> str:
         return ""  # what their keys mean, extensions know
     name = path[-1]
     if name == "key_env" and value and not _VARIABLE.fullmatch(value):
-        return "expected the name of an environment variable; the key itself does not belong in this file"
+        return "expected the name of an environment variable; the key itself belongs in the vault"
+    if name == "key" and not (value.isascii() and value.isprintable()):
+        return "has characters that no key has"
     if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
         return "expected an address that begins with http:// or https://"
     if name == "model" and not re.fullmatch(r"[^/\s]+(/\S+)?", value):

@@ -12,12 +12,14 @@ import msgspec
 
 from carapax.errors import ConfigError
 
-Kind = Literal["provider", "channel", "tool", "sandbox"]
+Kind = Literal["provider", "channel", "tool", "sandbox", "vault", "login"]
 _FOLDERS: dict[Kind, str] = {
     "provider": "providers",
     "channel": "channels",
     "tool": "tools",
     "sandbox": "sandboxes",
+    "vault": "vaults",
+    "login": "logins",
 }
 
 

@@ -1,6 +1,6 @@
 """Secrets that cannot be printed by accident."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MASK = "********"
 
@@ -39,3 +39,19 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled")
+
+
+def decode(kind: type, value: Any) -> Any:
+    """Reads a Secret where msgspec meets one: its `dec_hook`. What it raises does not hold the value."""
+    if kind is not Secret:
+        raise NotImplementedError(f"{kind} cannot be read")
+    if not isinstance(value, str):
+        raise ValueError("expected `str`")
+    return Secret(value)
+
+
+def encode(value: object) -> str:
+    """Writes a Secret where msgspec meets one, masked: its `enc_hook`."""
+    if not isinstance(value, Secret):
+        raise NotImplementedError(f"{type(value)} cannot be written")
+    return str(value) if value else ""

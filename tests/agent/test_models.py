@@ -9,7 +9,8 @@ from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelRequest, UserMessage
 from carapax.models.detection import Detected
-from carapax.testing import FakeClock
+from carapax.models.keys import Keys
+from carapax.testing import FakeClock, MemoryVault
 from tests.agent.forgetful import healthy
 from tests.fakes.answer import Answer as ServerAnswer
 from tests.fakes.model_server import ModelServer
@@ -37,7 +38,7 @@ def models(
     chains: Mapping[str, Sequence[str]] | None = None,
 ) -> Models:
     environ = {"OPENAI_API_KEY": "k"} if environ is None else environ
-    return Models(sections or {}, chains or {}, http or Http(), environ, FakeClock(), healthy(), detected)
+    return Models(sections or {}, chains or {}, http or Http(), Keys(MemoryVault(), environ), FakeClock(), healthy(), detected)
 
 
 AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
@@ -96,7 +97,7 @@ def test_what_cannot_be_opened_is_told_by_name() -> None:
 def test_at_start_the_first_model_that_is_found_becomes_the_choice() -> None:
     async def main() -> None:
         async with ModelServer([ServerAnswer("hello")], models=["llama3"]) as server, Http() as http:
-            found = await open_models(Config(), http, {}, FakeClock(), healthy(), local={"ollama": server.url})
+            found = await open_models(Config(), http, Keys(MemoryVault(), {}), FakeClock(), healthy(), local={"ollama": server.url})
             assert found.describe("auto") == ("ollama/llama3", f"ollama answers at {server.url}")
 
     run(main())

@@ -46,6 +46,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
         "database",
         "port",
         "sandbox",
+        "vault",
         "model",
         "clock",
     ]

@@ -1,17 +1,23 @@
 import asyncio
 
 from carapax.config import ProviderConfig
+from carapax.contracts import SecretStore
 from carapax.http import Http
 from carapax.models.catalogue import vendors
 from carapax.models.detection import Detected, detect, first_for_talk
+from carapax.models.keys import Keys
+from carapax.redaction import Secret
+from carapax.testing import MemoryVault
 from tests.fakes.model_server import ModelServer
 from tests.running import run
 
 
-def found(environ: dict[str, str], local: dict[str, str], **sections: ProviderConfig) -> Detected:
+def found(
+    environ: dict[str, str], local: dict[str, str], vault: SecretStore | None = None, **sections: ProviderConfig
+) -> Detected:
     async def main() -> Detected:
         async with Http() as http:
-            return await detect(sections, environ, http, local=local)
+            return await detect(sections, Keys(vault or MemoryVault(), environ), http, local=local)
 
     return run(main(), within_s=5)
 
@@ -29,9 +35,17 @@ def test_keys_in_the_environment_are_tried_in_the_order_of_the_catalogue() -> No
     assert found(environ, {}) == Detected("openai", vendors()["openai"].default_model, "OPENAI_API_KEY is set")
 
 
+def test_a_key_in_the_vault_or_the_configuration_counts_as_one_in_the_environment() -> None:
+    vault = MemoryVault({"provider:groq": "k", "provider:mine": "k"})
+    assert found({}, {}, vault) == Detected("groq", vendors()["groq"].default_model, "its key is in the vault")
+    assert found({}, {}, vault, mine=ProviderConfig(base_url="http://x", key_env="MISSING")).provider == "mine"
+    written = ProviderConfig(vendor="openai", key=Secret("k"))
+    assert found({}, {}, mine=written).provider == "mine"
+
+
 def test_without_any_the_demo_answers_and_says_why() -> None:
     assert found({}, {}) == Detected(
-        "demo", "demo", "no key of a vendor is in the environment and no local model server answers"
+        "demo", "demo", "no key of a vendor is in the vault or the environment and no local model server answers"
     )
 
 
@@ -39,7 +53,7 @@ def test_a_local_server_is_found_by_its_first_model_for_talk() -> None:
     async def main() -> None:
         async with ModelServer(models=["nomic-embed-text", "llama3"]) as server, Http() as http:
             local = {"lmstudio": "http://127.0.0.1:1", "ollama": server.url}
-            assert await detect({}, {}, http, local=local) == Detected(
+            assert await detect({}, Keys(MemoryVault(), {}), http, local=local) == Detected(
                 "ollama", "llama3", f"ollama answers at {server.url}"
             )
 
@@ -61,7 +75,7 @@ def test_what_answers_but_is_no_model_server_is_passed_over() -> None:
         ports = [server.sockets[0].getsockname()[1] for server in servers]
         async with servers[0], servers[1], ModelServer(models=[]) as empty, Http() as http:
             local = {"ollama": empty.url} | {str(port): f"http://127.0.0.1:{port}" for port in ports}
-            assert (await detect({}, {}, http, local=local)).provider == "demo"
+            assert (await detect({}, Keys(MemoryVault(), {}), http, local=local)).provider == "demo"
 
     run(main(), within_s=5)
 

@@ -5,14 +5,17 @@ from functools import partial
 
 from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
+from carapax.agent.metered import Metered
 from carapax.agent.retrying import Retrying
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
-from carapax.contracts import Provider, Spender
+from carapax.contracts import Ledger, Provider, Spender
 from carapax.errors import ModelRejected
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.detection import Detected, detect, first_for_talk
+from carapax.models.keys import Keys
+from carapax.models.facts import FactBook
 from carapax.models.opening import open_provider
 
 AUTO = ("", "auto")
@@ -27,9 +30,11 @@ def parse_model(name: str) -> tuple[str, str]:
 async def open_models(
     config: Config,
     http: Http,
-    environ: Mapping[str, str],
+    keys: Keys,
     clock: Clock,
     health: Health,
+    facts: FactBook | None = None,
+    ledger: Ledger | None = None,
     *,
     local: Mapping[str, str] | None = None,
 ) -> "Models":
@@ -37,8 +42,8 @@ async def open_models(
 
     Raises ConfigError for a section that cannot be used.
     """
-    detected = await detect(config.providers, environ, http, local=local)
-    return Models(config.providers, config.chains, http, environ, clock, health, detected)
+    detected = await detect(config.providers, keys, http, local=local)
+    return Models(config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger)
 
 
 class Models:
@@ -47,21 +52,27 @@ class Models:
 
     def __init__(
         self,
-        sections: Mapping[str, ProviderConfig],
+        sections: dict[str, ProviderConfig],
         chains: Mapping[str, Sequence[str]],
         http: Http,
-        environ: Mapping[str, str],
+        keys: Keys,
         clock: Clock,
         health: Health,
         detected: Detected,
+        local: Mapping[str, str] | None = None,
+        facts: FactBook | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._sections = sections
         self._chains = chains
         self._http = http
-        self._environ = environ
+        self._keys = keys
         self._clock = clock
         self._health = health
+        self._facts = facts or FactBook(sections, {})
+        self._ledger = ledger
         self._detected = detected
+        self._local = local
         self._providers: dict[str, Provider] = {}
 
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
@@ -74,7 +85,7 @@ class Models:
         if chain := self._chains.get(model):
             return Fallback(model, [self._candidate(name, spender) for name in chain], self._health), model
         name, wanted = self._choice(model)
-        raw = self._raw(name)
+        raw = await self._raw(name)
         return self._composed(raw, spender), wanted or await _first_model(raw)
 
     def describe(self, model: str) -> tuple[str, str]:
@@ -85,20 +96,45 @@ class Models:
         why = self._detected.reason if model in AUTO else "chosen in the configuration"
         return f"{name}/{wanted}" if wanted else name, why
 
+    async def put(self, name: str, section: ProviderConfig) -> None:
+        """A provider is there from the next run on, or has another section or key. Raises what `open_models` does."""
+        self._sections[name] = section
+        await self._changed(name)
+
+    async def drop(self, name: str) -> None:
+        """A provider is gone from the next run on, or its key is. Raises what `open_models` does."""
+        self._sections.pop(name, None)
+        await self._changed(name)
+
+    def detected(self) -> Detected:
+        """What is used when nobody chose."""
+        return self._detected
+
+    async def _changed(self, name: str) -> None:
+        self._providers.pop(name, None)
+        self._detected = await detect(self._sections, self._keys, self._http, local=self._local)
+
+    def context_tokens(self, model: str) -> int:
+        """How many tokens may be sent to what `open` would choose; of a chain, to any of its models."""
+        names = self._chains.get(model) or (model,)
+        return min(self._facts.of(*self._choice(name)).context_tokens for name in names)
+
     def _candidate(self, model: str, spender: Spender | None) -> Candidate:
         return Candidate(*self._choice(model), partial(self.open, model, spender))
 
-    def _raw(self, name: str) -> Provider:
+    async def _raw(self, name: str) -> Provider:
         """The provider as its dialect makes it."""
         provider = self._providers.get(name)
         if provider is None:
             section = self._sections.get(name)
-            provider = open_provider(name, section, self._http, self._environ, self._clock)
+            provider = await open_provider(name, section, self._http, self._keys, self._clock)
             self._providers[name] = provider
         return provider
 
     def _composed(self, provider: Provider, spender: Spender | None) -> Provider:
         """All that one candidate is wrapped in, innermost first."""
+        if spender is not None and self._ledger is not None:
+            provider = Metered(provider, spender, self._ledger, self._facts)
         provider = Retrying(provider, self._clock)
         provider = Watched(provider, self._health, self._clock)
         return provider  # noqa: RET504 - each wrapper is a line of its own

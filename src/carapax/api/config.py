@@ -9,7 +9,7 @@ from msgspec import Struct
 from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.redaction import MASK
+from carapax.redaction import MASK, encode
 
 _SECRET = re.compile(r"(token|secret|password|passwd|credential|api_?key|private_?key|authorization)$", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
@@ -27,7 +27,9 @@ class Effective(Struct, frozen=True):
 @operation("config.get", scope="read", path="/api/config")
 async def get(services: Services, params: Nothing) -> Effective:
     """Read the configuration in force, without secrets."""
-    return Effective({key: _masked(key, value) for key, value in msgspec.to_builtins(services.config).items()})
+    return Effective(
+        {key: _masked(key, value) for key, value in msgspec.to_builtins(services.config, enc_hook=encode).items()}
+    )
 
 
 def _masked(key: str, value: object) -> object:

@@ -8,6 +8,7 @@ import msgspec
 from carapax.cli.group import home, takes_home
 from carapax.configdoc import toml, toml_key
 from carapax.configfile import load, warnings
+from carapax.redaction import encode
 
 
 @click.group()
@@ -32,7 +33,7 @@ def check() -> None:
 @takes_home
 def show() -> None:
     """Print every setting that is in force, defaults too."""
-    table = msgspec.to_builtins(load(home()))
+    table = msgspec.to_builtins(load(home()), enc_hook=encode)
     scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
     _print_table((), scalars)
     for name, value in table.items():

@@ -10,7 +10,8 @@ from msgspec import Struct
 from carapax.config import ProviderConfig
 from carapax.errors import Unavailable
 from carapax.http import Http
-from carapax.models.catalogue import resolve, vendors
+from carapax.models.catalogue import Vendor, resolve, vendors
+from carapax.models.keys import VAULT, Keys
 from carapax.models.server import endpoint
 
 _PROBE_S = 0.3
@@ -35,23 +36,24 @@ class _Models(Struct):
 
 async def detect(
     sections: Mapping[str, ProviderConfig],
-    environ: Mapping[str, str],
+    keys: Keys,
     http: Http,
     *,
     local: Mapping[str, str] | None = None,
 ) -> Detected:
     """Choose a provider: the first that is configured and has its key, else the first vendor whose key is in the
-    environment, else the first local server that answers with a model, else the offline demo.
+    vault or the environment, else the first local server that answers with a model, else the offline demo.
 
-    `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that cannot be used.
+    `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that
+    cannot be used, and what the vault raises.
     """
     for name, section in sections.items():
         vendor = resolve(name, section)
-        if vendor.local or not vendor.key_env or environ.get(vendor.key_env, "").strip():
+        if not needs_key(vendor) or await keys.source(name, vendor, section):
             return Detected(name, vendor.default_model, f"[providers.{name}] is configured")
     for name, vendor in vendors().items():
-        if vendor.key_env and not vendor.local and environ.get(vendor.key_env, "").strip():
-            return Detected(name, vendor.default_model, f"{vendor.key_env} is set")
+        if needs_key(vendor) and vendor.dialect and (source := await keys.source(name, vendor)):
+            return Detected(name, vendor.default_model, _why(source))
     if local is None:
         local = {name: vendor.base_url for name, vendor in vendors().items() if vendor.local}
     async with asyncio.TaskGroup() as group:
@@ -59,8 +61,19 @@ async def detect(
     for name, probe in probes.items():
         if model := probe.result():
             return Detected(name, model, f"{name} answers at {local[name]}")
-    reason = "no key of a vendor is in the environment and no local model server answers"
+    reason = "no key of a vendor is in the vault or the environment and no local model server answers"
     return Detected("demo", vendors()["demo"].default_model, reason)
+
+
+def needs_key(vendor: Vendor) -> bool:
+    """Whether a vendor answers only who has a key or a login."""
+    return not vendor.local and bool(vendor.key_env or vendor.login)
+
+
+def _why(source: str) -> str:
+    if source.startswith("$"):
+        return f"{source[1:]} is set"
+    return f"its key is in the {source}" if source == VAULT else f"there is a {source.replace(':', ' with ')}"
 
 
 async def _first_model(base_url: str, http: Http) -> str:

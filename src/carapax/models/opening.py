@@ -1,25 +1,30 @@
 """How a vendor becomes a Provider that can be asked."""
 
-from collections.abc import Mapping
+from pathlib import Path
 
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
 from carapax.contracts import Provider
-from carapax.errors import ModelUnauthorized
 from carapax.extensions import configure, export, find
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, address, resolve
-from carapax.models.credential import Fixed
+from carapax.models.credential import Credentials, Fixed
+from carapax.models.keys import Keys
 from carapax.models.server import Server
-from carapax.redaction import Secret
 
 
-def open_provider(
-    name: str, section: ProviderConfig | None, http: Http, environ: Mapping[str, str], clock: Clock
+async def open_provider(
+    name: str,
+    section: ProviderConfig | None,
+    http: Http,
+    keys: Keys,
+    clock: Clock,
+    *,
+    credentials: Credentials | None = None,
 ) -> Provider:
-    """The provider of this name, of the catalogue or of the configuration.
+    """The provider of this name, of the catalogue or of the configuration; `credentials` take the place of its key.
 
-    Raises ConfigError for what cannot be used, and ModelUnauthorized when its key is not in the environment.
+    Raises ConfigError for what cannot be used, ModelUnauthorized when its key is nowhere, and what the vault raises.
     """
     vendor = resolve(name, section)
     module = find("provider", vendor.dialect)
@@ -29,9 +34,9 @@ def open_provider(
         name,
         http,
         clock,
-        address(name, vendor, environ),
+        address(name, vendor, keys.environ),
         vendor.default_model,
-        Fixed(_key(name, vendor, environ)),
+        credentials or await open_credentials(name, vendor, section, http, keys, clock),
         told.connect_timeout_s,
         told.idle_timeout_s,
     )
@@ -39,14 +44,12 @@ def open_provider(
     return provider
 
 
-def _key(name: str, vendor: Vendor, environ: Mapping[str, str]) -> Secret:
-    key = environ.get(vendor.key_env, "").strip() if vendor.key_env else ""
-    if vendor.key_env and not key and not vendor.local:
-        raise ModelUnauthorized(f"there is no key for {name}", f"set {vendor.key_env} in the environment", vendor=name)
-    if not (key.isascii() and key.isprintable()):
-        raise ModelUnauthorized(
-            f"the key for {name} has characters that no key has",
-            f"check {vendor.key_env} in the environment",
-            vendor=name,
-        )
-    return Secret(key)
+async def open_credentials(
+    name: str, vendor: Vendor, section: ProviderConfig | None, http: Http, keys: Keys, clock: Clock
+) -> Credentials:
+    """What a provider is asked with: its key if there is one, else its vendor's login. Raises as `open_provider`."""
+    if vendor.login and await keys.find(name, vendor, section) is None:
+        login = export("login", vendor.login, find("login", vendor.login))
+        credentials: Credentials = login(keys.vault, http, clock, keys.environ, Path.home())
+        return credentials
+    return Fixed(await keys.require(name, vendor, section))

@@ -1,8 +1,8 @@
 """Test doubles for whoever builds on Carapax, and the rules that providers and channels keep.
 
-`FakeClock`, `ScriptedProvider`, `MemoryChannel` and `MemorySandbox` stand in for time, a model, a chat platform and
-files. `ProviderContract` and `ChannelContract` are test classes to inherit from. `carapax.testing.gateway` opens a
-whole gateway for a test, `carapax.testing.simulation` runs one in virtual time.
+`FakeClock`, `ScriptedProvider`, `MemoryChannel`, `MemorySandbox` and `MemoryVault` stand in for time, a model, a chat
+platform, files and secrets. `ProviderContract`, `ChannelContract` and `SecretStoreContract` are test classes to inherit
+from. `carapax.testing.gateway` opens a whole gateway for a test, `carapax.testing.simulation` runs one in virtual time.
 """
 
 from carapax.testing.channel import ChannelContract, MemoryChannel
@@ -10,6 +10,7 @@ from carapax.testing.clock import FakeClock
 from carapax.testing.models import OneProvider
 from carapax.testing.provider import Answer, Pause, ProviderContract, Script, ScriptedProvider, call
 from carapax.testing.sandbox import MemorySandbox
+from carapax.testing.vault import MemoryVault, SecretStoreContract
 
 __all__ = [
     "Answer",
@@ -17,10 +18,12 @@ __all__ = [
     "FakeClock",
     "MemoryChannel",
     "MemorySandbox",
+    "MemoryVault",
     "OneProvider",
     "Pause",
     "ProviderContract",
     "Script",
     "ScriptedProvider",
+    "SecretStoreContract",
     "call",
 ]

@@ -1,0 +1,55 @@
+"""Files written as a whole: when the machine stops, there is the old one or the new one, never something between."""
+
+import os
+from pathlib import Path
+
+
+def replace(file: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file in place of the one that is there, if any; it is on disk when this returns. Raises OSError.
+
+    Whoever writes the same file at the same time has to be kept out by a lock.
+    """
+    draft = _draft(file, data, mode)
+    try:
+        draft.replace(file)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(file.parent)
+
+
+def create(file: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file that is not there yet. Raises FileExistsError when it is, another OSError when it cannot be."""
+    draft = _draft(file, data, mode)
+    try:
+        os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _draft(file: Path, data: bytes, mode: int) -> Path:
+    """The data in a file beside it, on disk. What a crash left there before is of no use to anybody."""
+    draft = file.with_name(f".{file.name}.new")
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            os.fchmod(descriptor, mode)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(stream.fileno())
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft

@@ -1,0 +1,120 @@
+"""Secrets as they lie in a file: each record sealed by itself, and all of them together.
+
+AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits. What is sealed with a record is its name and version, so
+that no record can stand in for another; with the whole, every name, version and nonce, so that none can be left out or
+brought back.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from carapax.errors import Broken, Unavailable
+from carapax.redaction import Secret
+
+FORMAT = 1
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
+    """One sealed secret, and how often it was replaced."""
+
+    version: int
+    nonce: bytes
+    sealed: bytes
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. `key` tells which key it was sealed with, `seal` holds everything together."""
+
+    format: int
+    key: str
+    records: dict[str, Record]
+    seal: Record
+
+
+def read(data: bytes, place: str) -> Document:
+    """The document of a file, whose seals are not looked at. Raises Broken; Unavailable for one of a newer release."""
+    try:
+        if msgspec.json.decode(data, type=_Format).format > FORMAT:
+            raise Unavailable(f"{place} was written by a newer release", "upgrade, or restore an older copy")
+        return msgspec.json.decode(data, type=Document)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Broken(
+            f"{place} is damaged: it is no whole vault", "restore it from a copy; it was not touched"
+        ) from error
+
+
+class _Format(Struct):
+    format: int
+
+
+class Box:
+    """Seals and opens with one key of 32 bytes; `place` is what errors call the file."""
+
+    def __init__(self, key: bytes, place: str) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - heavy, for secrets only
+
+        self._cipher = AESGCM(key)
+        self._key = hashlib.sha256(b"carapax vault key\0" + key).hexdigest()[:16]
+        self._place = place
+
+    def empty(self) -> Document:
+        return self._sealed({}, 0)
+
+    def check(self, document: Document) -> None:
+        """Raises Broken for a document that another key has sealed, or of which anything but a record's content was
+        changed; of a record's content, `open` tells."""
+        if document.key != self._key:
+            raise Broken(
+                f"{self._place} was sealed with another key", "put back the key file that belongs to it; none was lost"
+            )
+        self._opened(document.seal, _whole(document.records, document.seal.version), "as a whole")
+
+    def open(self, document: Document, name: str) -> Secret | None:
+        """The secret of this name. Raises Broken when its record was changed."""
+        record = document.records.get(name)
+        if record is None:
+            return None
+        return Secret(self._opened(record, _of(name, record.version), f"at {name!r}").decode())
+
+    def put(self, document: Document, name: str, secret: Secret) -> Document:
+        before = document.records.get(name)
+        version = before.version + 1 if before else document.seal.version + 1
+        record = self._record(version, secret.reveal().encode(), _of(name, version))
+        return self._sealed({**document.records, name: record}, document.seal.version + 1)
+
+    def drop(self, document: Document, name: str) -> Document:
+        rest = {other: record for other, record in document.records.items() if other != name}
+        return self._sealed(rest, document.seal.version + 1)
+
+    def _sealed(self, records: dict[str, Record], version: int) -> Document:
+        return Document(FORMAT, self._key, records, self._record(version, b"", _whole(records, version)))
+
+    def _record(self, version: int, plain: bytes, belongs: bytes) -> Record:
+        nonce = os.urandom(_NONCE_BYTES)
+        return Record(version, nonce, self._cipher.encrypt(nonce, plain, belongs))
+
+    def _opened(self, record: Record, belongs: bytes, where: str) -> bytes:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - heavy, for secrets only
+
+        try:
+            return self._cipher.decrypt(record.nonce, record.sealed, belongs)
+        except (InvalidTag, ValueError) as error:
+            raise Broken(
+                f"{self._place} was changed {where} by something else than Carapax",
+                "restore it from a copy; it was not touched",
+            ) from error
+
+
+def _of(name: str, version: int) -> bytes:
+    return msgspec.json.encode(["carapax record", FORMAT, name, version])
+
+
+def _whole(records: Mapping[str, Record], version: int) -> bytes:
+    listed = [(name, record.version, record.nonce) for name, record in sorted(records.items())]
+    return msgspec.json.encode(["carapax vault", FORMAT, version, listed])
