@@ -1,7 +1,9 @@
 """`carapax chat`."""
 
+import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from carapax.cli.background import Background
 from carapax.cli.serving import Serving
 from carapax.config import Home
-from carapax.events import Envelope, MessageReceived, RunFinished
+from carapax.events import Envelope, Event, MessageReceived, RunFinished
+from carapax.messages import Attachment
 from tests.cli.conftest import Run
 from tests.fakes.model_server import ModelServer
 
@@ -83,3 +86,24 @@ def test_what_cannot_be_is_told(run: Run, gateway: Serving) -> None:
         done = run("chat", "-m", "hi", *arguments)
         assert done.exit_code == 1
         assert "Error: there is no" in done.stderr
+
+
+def test_files_go_along_with_a_message(run: Run, gateway: Serving, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("milk")
+    done = run("chat", "-m", "what is in it?", "--attach", str(note), "--json")
+    assert done.exit_code == 0
+    session = run("sessions", "list").output.split()[0]
+    shown = run("sessions", "replay", session, "--json").stdout.splitlines()
+    received = [event for line in shown if isinstance(event := _event(line), MessageReceived)]
+    digest = hashlib.sha256(b"milk").hexdigest()
+    assert received[0].attachments == (Attachment("note.txt", "text/plain", digest, 4),)
+    typed = f"/attach {note}\nand this\n/quit\n"
+    assert "note.txt goes along with the next message (text/plain)" in run("chat", typed=typed).stdout
+    refused = run("chat", "-m", "and this?", "--attach", str(tmp_path / "none.txt"))
+    assert refused.exit_code != 0
+    assert "none.txt cannot be read: No such file" in refused.stderr
+
+
+def _event(line: str) -> Event:
+    return msgspec.json.decode(line, type=Envelope).event

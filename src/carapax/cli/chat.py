@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from io import TextIOWrapper
+from pathlib import Path
 
 import click
 import msgspec
@@ -27,6 +28,7 @@ from carapax.events import Envelope
 _HELP = """\
 /new       start another session
 /sessions  list the last sessions; `carapax chat --session ID` goes on with one
+/attach    let a file go along with the next message: /attach photo.png
 /stop      stop what the agent is doing (so does Ctrl-C while it answers)
 /quit      leave (so does Ctrl-D)"""
 
@@ -36,9 +38,10 @@ _HELP = """\
 @click.option("--session", default="", help="Go on with this session.  [default: a new one]")
 @click.option("--agent", default="", help="Who answers in a new session.  [default: the first agent]")
 @click.option("--model", default="", help='"provider/model" instead of the agent\'s own.')
+@click.option("--attach", "-a", type=click.Path(path_type=Path), multiple=True, help="Send this file along.")
 @click.option("--json", "as_json", is_flag=True, help="Print one event a line, as JSON.")
 @takes_home
-def command(message: str | None, session: str, agent: str, model: str, as_json: bool) -> None:
+def command(message: str | None, session: str, agent: str, model: str, attach: tuple[Path, ...], as_json: bool) -> None:
     """Talk to an agent.
 
     Where no gateway runs on the home, one is started for as long as the conversation lasts.
@@ -51,6 +54,8 @@ def command(message: str | None, session: str, agent: str, model: str, as_json: 
     background = Background(_open(home(), session, agent, model), interrupts.take)
     with interrupts, background as conversation:
         chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
+        for file in attach:
+            background.run(conversation.attach(file))
         if message is not None:
             sys.exit(0 if chat.say(message) else 1)
         chat.run(home())
@@ -112,6 +117,9 @@ class Chat:
                 return False
             case "/new":
                 self._conversation.session = ""
+            case "/attach":
+                file = self._background.run(self._conversation.attach(Path(line.removeprefix("/attach").strip())))
+                click.echo(f"{one_line(file.name)} goes along with the next message ({file.media_type})")
             case "/stop":
                 self._background.run(self._conversation.cancel())
             case "/sessions":

@@ -10,9 +10,11 @@ import aiohttp
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from carapax.api.file import FileSaved
 from carapax.cli.rpc import RpcError, Running
-from carapax.errors import Unavailable
+from carapax.errors import CarapaxError, Unavailable
 from carapax.events import Envelope
+from carapax.gateway.errors import Problem
 
 T = TypeVar("T")
 _TRIES = 8
@@ -81,6 +83,21 @@ class Client:
                 await self._receive()
             except _Dropped:
                 await self._connected()
+
+    async def upload(self, name: str, data: bytes) -> FileSaved:
+        """Have the gateway keep a file. Raises CarapaxError for one that it refuses, Unavailable without a gateway."""
+        headers = {"Authorization": f"Bearer {self._running.token}", "Content-Type": "application/octet-stream"}
+        try:
+            async with self._http.post(
+                f"{self._running.url}/api/files", params={"name": name}, data=data, headers=headers
+            ) as response:
+                answer = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable(f"the gateway at {self._running.url} is gone", "start it again with `carapax`") from error
+        if response.status != 201:
+            problem = msgspec.json.decode(answer, type=Problem)
+            raise CarapaxError(problem.detail, problem.hint)
+        return msgspec.json.decode(answer, type=FileSaved)
 
     async def send(self, method: str, params: dict[str, Any]) -> None:
         """Ask without waiting for the answer, which nobody hears; nothing happens while the connection is lost."""

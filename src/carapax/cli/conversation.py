@@ -1,16 +1,19 @@
 """One conversation with an agent over a connection to the gateway."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from carapax.api.file import FileSaved
 from carapax.api.reply import Answering, Reply
 from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
-from carapax.errors import CarapaxError
+from carapax.errors import CarapaxError, InvalidRequest
 from carapax.events import Envelope, RunStarted
 from carapax.store.records import SessionInfo
 
@@ -38,15 +41,29 @@ class Conversation:
         self._watching = ""
         self._cancelled = False
         self._clock = SystemClock()
+        self._attached: list[FileSaved] = []
+
+    async def attach(self, file: Path) -> FileSaved:
+        """Let a file go along with the next message. Raises CarapaxError when it cannot be read, or is refused."""
+        try:
+            data = await asyncio.to_thread(_read, file)
+        except OSError as error:
+            raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from error
+        saved = await self._client.upload(file.name, data)
+        self._attached.append(saved)
+        return saved
 
     async def say(self, text: str, show: Show) -> Reply:
         """Send a message and show what happens until the run that took it has ended. Raises CarapaxError."""
         self._cancelled = False
         await self._watch()
-        params = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
+        params: dict[str, Any] = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
+        if self._attached:
+            params["attachments"] = [{"digest": file.digest, "name": file.name} for file in self._attached]
         if self._model:
             params["model"] = self._model
         sent = await self._client.call("session.message", params, Sent)
+        self._attached.clear()
         answering = Answering(sent.message)
         async for envelope in self._client.events():
             answering.apply(envelope)
@@ -80,6 +97,10 @@ class Conversation:
             info = await self._client.call("session.get", {"session": self.session}, SessionInfo)
             await self._client.watch(self.session, info.seq)
             self._watching = self.session
+
+
+def _read(file: Path) -> bytes:
+    return file.expanduser().read_bytes()
 
 
 @asynccontextmanager
