@@ -66,6 +66,10 @@ class Spend(Struct, frozen=True):
 class Ledger(Protocol):
     """Who may spend how much, and what was spent. Amounts are in nanodollars."""
 
+    def limited(self, spender: Spender) -> bool:
+        """Whether a budget bounds what this one may spend."""
+        ...
+
     async def reserve(self, spender: Spender, provider: str, model: str, amount: int) -> str:
         """Set aside what a call may cost at most, and return the reservation's id. Raises OverBudget, which says which
         budget has how much left and when it begins anew; nothing is set aside then."""

@@ -99,7 +99,8 @@ class Lagged(CarapaxError):
 
 
 class ModelError(CarapaxError):
-    """`vendor`, `model` and `status` (an HTTP status, 0 without one) name who failed and how."""
+    """`vendor`, `model` and `status` (an HTTP status, 0 without one) name who failed and how. `asked` is whether the
+    vendor may have begun to answer."""
 
     def __init__(
         self,
@@ -110,8 +111,10 @@ class ModelError(CarapaxError):
         model: str = "",
         status: int = 0,
         retry_after_s: float | None = None,
+        asked: bool = True,
     ) -> None:
         super().__init__(message, hint)
+        self.asked = asked
         self.vendor = vendor
         self.model = model
         self.status = status

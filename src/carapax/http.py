@@ -14,6 +14,10 @@ MAX_BODY = 32 * 1024 * 1024
 _FAREWELL_S = 0.2
 
 
+class NotReached(Unavailable):
+    """There was no connection, so nothing was sent."""
+
+
 class Response:
     """An answer whose headers have come. Reading raises Unavailable when the connection breaks or goes silent."""
 
@@ -112,14 +116,14 @@ class Http:
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Unavailable(f"the certificate of {where} is not trusted", "check the address and its certificate")
+        return NotReached(f"the certificate of {where} is not trusted", "check the address and its certificate")
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
-        return Unavailable(f"{where} is not an address", "check the base_url")
+        return NotReached(f"{where} is not an address", "check the base_url")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Unavailable(f"no connection to {where} in time", "check the address and the network")
+        return NotReached(f"no connection to {where} in time", "check the address and the network")
     if isinstance(error, aiohttp.ClientConnectorError):
         why = os.strerror(error.errno) if error.errno else error.strerror
-        return Unavailable(f"no connection to {where}: {why}", "check that the server runs")
+        return NotReached(f"no connection to {where}: {why}", "check that the server runs")
     if isinstance(error, TimeoutError):
         return Unavailable(f"{where} has gone silent")
     if isinstance(error, aiohttp.ClientPayloadError):
