@@ -19,13 +19,14 @@ from carapax.models.ndjson import NdjsonParser
 from carapax.models.refusal import Origin
 from carapax.models.server import Framing, Server, StreamDecoder
 from carapax.models.sse import SseParser
-from carapax.providers import anthropic, cohere, gemini, ollama, openai_chat
+from carapax.providers import anthropic, cohere, gemini, ollama, openai_chat, openai_responses
 from tests.fakes.answer import Answer
 from tests.fakes.wires.anthropic import messages_events
 from tests.fakes.wires.cohere import cohere_events
 from tests.fakes.wires.gemini import gemini_events
 from tests.fakes.wires.ollama import ollama_events
 from tests.fakes.wires.openai_chat import chat_events
+from tests.fakes.wires.openai_responses import responses_events
 
 _TOKENS = 200
 _TURNS = 300
@@ -39,6 +40,9 @@ def rows() -> list[Row]:
     streamed, whole_ms = uvloop.run(_over_the_wire())
     return [
         _decoding("decode a token of a Chat Completions stream, CPU", chat, openai_chat.Decoder),
+        _decoding(
+            "decode a token of a Responses stream, CPU", list(responses_events(answer, "m")), openai_responses.Decoder
+        ),
         _decoding("decode a token of a Messages stream, CPU", messages, anthropic.Decoder),
         _decoding("decode a token of a Gemini stream, CPU", list(gemini_events(answer, "m")), gemini.Decoder),
         _decoding("decode a token of a Cohere stream, CPU", list(cohere_events(answer, "m")), cohere.Decoder),

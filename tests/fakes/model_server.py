@@ -19,9 +19,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from tests.fakes.answer import Answer, Call, Wire, json_bytes
-from tests.fakes.wires import anthropic, bedrock, gemini, ollama, openai_chat
+from tests.fakes.wires import anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses
 
-WIRES = (openai_chat.WIRE, anthropic.WIRE, gemini.WIRE, ollama.WIRE, bedrock.WIRE)
+WIRES = (openai_chat.WIRE, openai_responses.WIRE, anthropic.WIRE, gemini.WIRE, ollama.WIRE, bedrock.WIRE, cohere.WIRE)
 
 
 class Received(Struct, frozen=True):

@@ -42,16 +42,16 @@ PARTS = (
     b'data: {"candidates":[{"content":{"parts":[{"executableCode":{"code":"1"}},{"text":"a","thoughtSignature":"s"}]},'
     b'"groundingMetadata":{"a":1},"finishMessage":"b"}],"promptFeedback":{"safetyRatings":[]},"error":null}\n\n'
 )
-ITEMS = (
+ITEMS = [
     b'data: {"type":"response.output_item.done","output_index":9,"sequence_number":0,"item":{"type":"message","id":"m",'
-    b'"content":[{"type":"output_text","text":"a","annotations":[{"a":1}]},{"type":"refusal","refusal":"b"}]}}\n\n'
+    b'"content":[{"type":"output_text","text":"a","annotations":[{"a":1}]},{"type":"refusal","refusal":"b"}]}}\n\n',
     b'data: {"type":"response.output_item.done","output_index":8,"sequence_number":0,"item":{"type":"reasoning",'
-    b'"id":"r","encrypted_content":"s","content":[{"type":"reasoning_text","text":"a"}]}}\n\n'
-    b'data: {"type":"response.output_item.done","output_index":7,"sequence_number":0,"item":{"type":"mcp_call"}}\n\n'
-)
+    b'"id":"r","encrypted_content":"s","content":[{"type":"reasoning_text","text":"a"}]}}\n\n',
+    b'data: {"type":"response.output_item.done","output_index":7,"sequence_number":0,"item":{"type":"mcp_call"}}\n\n',
+]
 STREAMS: list[tuple[Callable[[Origin], StreamDecoder], list[bytes]]] = [
     (openai_chat.Decoder, [DETAILS, *chat_events(ANSWER, "m")]),
-    (openai_responses.Decoder, [*ITEMS.splitlines(keepends=True), *responses_events(ANSWER, "m")]),
+    (openai_responses.Decoder, [*ITEMS, *responses_events(ANSWER, "m")]),
     (anthropic.Decoder, [FOREIGN, *messages_events(ANSWER, "m")]),
     (gemini.Decoder, [PARTS, *gemini_events(ANSWER, "m")]),
     (cohere.Decoder, list(cohere_events(ANSWER, "m"))),
