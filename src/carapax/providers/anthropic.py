@@ -38,7 +38,7 @@ from carapax.models.refusal import (
     unavailable,
     unreadable,
 )
-from carapax.models.server import Sent, Server, Wire, own
+from carapax.models.server import Sent, Server, Wire, bearer, own
 from carapax.models.sse import ServerSentEvent
 
 _VERSION = "2023-06-01"
@@ -61,11 +61,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_output_tokens: longest answer when the request does not say; thinking comes on top
     cache: whether to mark what the vendor should keep in its prompt cache
     adaptive_models: patterns of models that decide themselves how long to think; others get a budget
+    bearer: whether the key goes as a bearer token, as that of a login does
     """
 
     max_output_tokens: int = 8_192
     cache: bool = True
     adaptive_models: tuple[str, ...] = ()
+    bearer: bool = False
 
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
@@ -418,7 +420,8 @@ def _authorize(credential: Credential, sent: Sent) -> Mapping[str, str]:
     return {"x-api-key": credential.key.reveal(), **version} if credential.key else version
 
 
-_WIRE = Wire(_authorize)
+def _authorize_bearer(credential: Credential, sent: Sent) -> Mapping[str, str]:
+    return {"anthropic-version": _VERSION, **bearer(credential, sent)}
 
 
 class Anthropic:
@@ -428,14 +431,17 @@ class Anthropic:
         self.name = server.name
         self._config = config
         self._server = server
+        self._wire = Wire(_authorize_bearer if config.bearer else _authorize)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
         body = encode(mine, self._config)
-        return self._server.converse(_WIRE, request.model, "/messages", body, Decoder, decode, streamed=request.stream)
+        return self._server.converse(
+            self._wire, request.model, "/messages", body, Decoder, decode, streamed=request.stream
+        )
 
     async def models(self) -> list[ModelInfo]:
-        models = (await self._server.get(_WIRE, "/models", _Models)).data
+        models = (await self._server.get(self._wire, "/models", _Models)).data
         return [ModelInfo(model.id, model.max_input_tokens or _CONTEXT_TOKENS) for model in models]
 
 
