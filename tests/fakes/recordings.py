@@ -1,5 +1,6 @@
 """Recorded exchanges with real vendors, which lie beside the repository on the machines that have them."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ def conversations(families: tuple[str, ...], path: str) -> Iterator[list[Exchang
 
 def _exchange(name: str, family: str, interaction: dict[str, Any]) -> Exchange:
     response = interaction["response"]
-    body = msgspec.json.encode(response["json"]) if "json" in response else response["text"].encode()
+    body = _body(response)
     headers = {key.lower(): value for key, value in response["headers"].items()}
-    streamed = "text" in response and body.lstrip().startswith((b"data:", b"event:", b":"))
+    streamed = "base64" in response or ("text" in response and body.lstrip().startswith((b"data:", b"event:", b":")))
     request = interaction["request"]
     return Exchange(
         name,
@@ -54,3 +55,9 @@ def _exchange(name: str, family: str, interaction: dict[str, Any]) -> Exchange:
         body,
         streamed,
     )
+
+
+def _body(response: dict[str, Any]) -> bytes:
+    if "json" in response:
+        return msgspec.json.encode(response["json"])
+    return b64decode(response["base64"]) if "base64" in response else str(response["text"]).encode()

@@ -1,5 +1,6 @@
 """The vendors of models that are known by name."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -78,7 +79,8 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
 
 
 def address(name: str, vendor: Vendor, environ: Mapping[str, str]) -> str:
-    """Where the server of a vendor is, by the environment or its row. Raises ConfigError when nobody told."""
+    """Where the server of a vendor is, by the environment or its row. Raises ConfigError when nobody told. A `{region}`
+    is left to the credential when the environment names none."""
     told = environ.get(vendor.base_url_env, "").strip() if vendor.base_url_env else ""
     url = _completed(told, vendor.base_url) if told else vendor.base_url
     if "{resource}" in url:
@@ -86,7 +88,8 @@ def address(name: str, vendor: Vendor, environ: Mapping[str, str]) -> str:
             f"where the server of {name} is, is not known",
             f"set {vendor.base_url_env}, or base_url in [providers.{name}]",
         )
-    return url
+    region = environ.get("AWS_REGION", "").strip() or environ.get("AWS_DEFAULT_REGION", "").strip()
+    return url.replace("{region}", region) if re.fullmatch(r"[a-z0-9-]+", region) else url
 
 
 def _completed(given: str, known: str) -> str:

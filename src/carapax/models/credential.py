@@ -9,11 +9,13 @@ from carapax.redaction import Secret
 
 
 class Credential(Struct, frozen=True):
-    """A key, empty for a server that wants none. `headers` go with it; a `base_url` takes the place of the server's."""
+    """A key, empty for a server that wants none. `headers` go with it; a `base_url` takes the place of the server's, a
+    `region` that of `{region}` in it."""
 
     key: Secret = Secret("")
     headers: Mapping[str, str] = {}
     base_url: str = ""
+    region: str = ""
 
 
 class Credentials(Protocol):

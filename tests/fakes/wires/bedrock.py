@@ -1,0 +1,136 @@
+"""Converse on the wire: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html"""
+
+import re
+from collections.abc import Iterator
+from struct import pack
+from typing import Any
+from urllib.parse import unquote
+from zlib import crc32
+
+import msgspec
+
+from tests.fakes.answer import Answer, Wire, identified, json_bytes, split
+
+CONTENT_TYPE = "application/vnd.amazon.eventstream"
+
+
+def frame(headers: dict[str, str], payload: bytes) -> bytes:
+    """One message of an event stream."""
+    block = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + pack(">H", len(value.encode())) + value.encode()
+        for name, value in headers.items()
+    )
+    prelude = pack(">II", 16 + len(block) + len(payload), len(block))
+    message = prelude + pack(">I", crc32(prelude)) + block + payload
+    return message + pack(">I", crc32(message))
+
+
+def converse_event(kind: str, **fields: Any) -> bytes:
+    """An event as Bedrock sends it."""
+    headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+    return frame(headers, json_bytes(fields))
+
+
+def converse_exception(kind: str, message: str) -> bytes:
+    """An exception in a stream."""
+    headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
+    return frame(headers, json_bytes({"message": message}))
+
+
+def _stop(answer: Answer) -> str:
+    return answer.stop or ("tool_use" if answer.calls else "end_turn")
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    return {
+        "inputTokens": answer.input,
+        "outputTokens": answer.output,
+        "totalTokens": answer.input + answer.output,
+    }
+
+
+def converse_body(answer: Answer, model: str) -> bytes:
+    """The answer as a whole."""
+    content: list[dict[str, Any]] = []
+    if answer.thinking:
+        told = {"text": answer.thinking, "signature": "c2lnbmVk"}
+        content.append({"reasoningContent": {"reasoningText": told}})
+    if answer.text:
+        content.append({"text": answer.text})
+    for call in identified(answer):
+        use = {"toolUseId": call.id, "name": call.name, "input": msgspec.json.decode(call.arguments)}
+        content.append({"toolUse": use})
+    output = {"message": {"role": "assistant", "content": content}}
+    usage = {"usage": _usage(answer)} if answer.usage else {}
+    return json_bytes({"output": output, "stopReason": _stop(answer), "metrics": {"latencyMs": 1}, **usage})
+
+
+def converse_fields(answer: Answer) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The answer as the events of a stream: their names and fields."""
+    yield "messageStart", {"role": "assistant"}
+    index = 0
+    if answer.thinking:
+        for word in split(answer.thinking, answer.pieces):
+            yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"reasoningContent": {"text": word}}}
+        signed = {"reasoningContent": {"signature": "c2lnbmVk"}}
+        yield "contentBlockDelta", {"contentBlockIndex": index, "delta": signed}
+        yield "contentBlockStop", {"contentBlockIndex": index}
+        index += 1
+    if answer.text:
+        for word in split(answer.text, answer.pieces):
+            yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"text": word}}
+        yield "contentBlockStop", {"contentBlockIndex": index}
+        index += 1
+    for call in identified(answer):
+        use = {"toolUse": {"toolUseId": call.id, "name": call.name}}
+        yield "contentBlockStart", {"contentBlockIndex": index, "start": use}
+        for piece in split(call.arguments, answer.pieces):
+            yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"toolUse": {"input": piece}}}
+        yield "contentBlockStop", {"contentBlockIndex": index}
+        index += 1
+    yield "messageStop", {"stopReason": _stop(answer)}
+    if answer.farewell and answer.usage:
+        yield "metadata", {"usage": _usage(answer), "metrics": {"latencyMs": 1}}
+
+
+def converse_events(answer: Answer, model: str) -> Iterator[bytes]:
+    """The answer as the messages of an event stream."""
+    return (converse_event(kind, **fields) for kind, fields in converse_fields(answer))
+
+
+def _last(body: dict[str, Any]) -> tuple[str, bool]:
+    blocks = body["messages"][-1]["content"]
+    results = [piece for block in blocks if "toolResult" in block for piece in block["toolResult"]["content"]]
+    return "".join(block.get("text", "") for block in [*results, *blocks]), bool(results)
+
+
+def _model(path: str, body: dict[str, Any]) -> str:
+    found = re.search(r"model/([^/]+)/converse", path)
+    return unquote(found[1]) if found else ""
+
+
+def _summaries(body: dict[str, Any], models: list[dict[str, Any]]) -> object:
+    common = {"outputModalities": ["TEXT"], "inferenceTypesSupported": ["ON_DEMAND"]}
+    return {"modelSummaries": [{"modelId": model["id"], **common, **model.get("summary", {})} for model in models]}
+
+
+def _profiles(body: dict[str, Any], models: list[dict[str, Any]]) -> object:
+    """Each model has a profile for the whole world."""
+    arn = "arn:aws:bedrock:us-east-1::foundation-model/"
+    profiles = [
+        {"inferenceProfileId": f"global.{model['id']}", "models": [{"modelArn": arn + model["id"]}]} for model in models
+    ]
+    return {"inferenceProfileSummaries": profiles}
+
+
+WIRE = Wire(
+    "model/.*/converse(-stream)?",
+    converse_body,
+    converse_events,
+    _last,
+    model=_model,
+    streamed=lambda path, body: path.endswith("-stream"),
+    failure=lambda said: {"message": said},
+    content_type=CONTENT_TYPE,
+    pages={"foundation-models": _summaries, "inference-profiles": _profiles},
+)
