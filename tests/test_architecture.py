@@ -54,6 +54,10 @@ HELD_AS = {
     "LimitsConfig": {"limits", "_limits"},
     "AgentConfig": {"agent", "config"},
     "ProviderConfig": {"section", "told", ""},
+    "BudgetConfig": {"whole"},
+    "UserConfig": {"user"},
+    "ModelConfig": {"said", "guessed"},
+    "FactsConfig": {"facts"},
     "EgressConfig": {"config"},
     "LogConfig": {"log"},
 }

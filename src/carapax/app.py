@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from carapax import extensions
 from carapax.agent.health import open_health
+from carapax.agent.ledger import open_accounts
 from carapax.agent.models import open_models
 from carapax.agent.toolbox import Permitted, Supervised, Tools
 from carapax.api.services import Services
@@ -19,9 +20,9 @@ from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
 from carapax.http import Http
-from carapax.sandboxes.absent import Absent
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
+from carapax.sandboxes.absent import Absent
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
@@ -33,8 +34,8 @@ from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
 from carapax.store.sqlite import open_database
 from carapax.store.tokens import Tokens
-
 from carapax.vault import open_vault
+
 log = logging.getLogger("carapax")
 T = TypeVar("T")
 RESTART_S = 5.0
@@ -123,19 +124,17 @@ async def open_app(
         files = Files(database, clock)
         await files.sweep()
         health = await open_health(database, clock)
-        if models is None:
         http = await stack.enter_async_context(Http())
         keys = Keys(open_vault(home), environ)
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         facts = FactBook(config.providers, config.models, home.facts_file)
-            http = await stack.enter_async_context(Http())
-            models = await open_models(config, http, environ, clock, health)
+        if models is None:
+            models = await open_models(config, http, keys, clock, health, facts, accounts)
         egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
-        tasks = Tasks()
         around = Surroundings(
             database,
             journal,
@@ -154,7 +153,8 @@ async def open_app(
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
-        yield Services(config, clock, journal, sessions, Tokens(database, clock), files, clock.now())
+        tokens = Tokens(database, clock)
+        yield Services(config, clock, journal, sessions, tokens, files, accounts, facts, http, clock.now())
 
 
 async def _open_agents(

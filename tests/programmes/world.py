@@ -166,6 +166,9 @@ class WorldModel:
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self, "model"
 
+    def context_tokens(self, model: str) -> int:
+        return 128_000
+
     def describe(self, model: str) -> tuple[str, str]:
         return "world/model", "it is the only one"
 

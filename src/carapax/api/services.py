@@ -5,8 +5,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from carapax.agent.ledger import Accounts
 from carapax.clock import Clock
 from carapax.config import Config
+from carapax.http import Http
+from carapax.models.facts import FactBook
 from carapax.sessions.sessions import Sessions
 from carapax.store.files import Files
 from carapax.store.journal import Journal
@@ -47,6 +50,9 @@ class Services:
     sessions: Sessions
     tokens: Tokens
     files: Files
+    accounts: Accounts
+    facts: FactBook
+    http: Http
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

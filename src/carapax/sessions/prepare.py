@@ -16,8 +16,6 @@ from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
 
-CONTEXT_TOKENS = 128_000
-
 
 class Models(Protocol):
     """The models that are configured or were found."""
@@ -28,6 +26,10 @@ class Models(Protocol):
 
         Raises ConfigError, NotFound or a ModelError.
         """
+        ...
+
+    def context_tokens(self, model: str) -> int:
+        """How many tokens may be sent to what `open` would choose."""
         ...
 
     def describe(self, model: str) -> tuple[str, str]:
@@ -85,7 +87,7 @@ class Prepare:
         limits = Limits(
             config.max_iterations,
             config.max_seconds,
-            config.context_tokens or CONTEXT_TOKENS,
+            config.context_tokens or self.models.context_tokens(chosen),
             config.max_output_tokens or None,
         )
         return Run(

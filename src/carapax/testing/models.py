@@ -12,5 +12,8 @@ class OneProvider:
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self._provider, model.partition("/")[2] or "model"
 
+    def context_tokens(self, model: str) -> int:
+        return 128_000
+
     def describe(self, model: str) -> tuple[str, str]:
         return f"{self._provider.name}/model", "the test chose it"
