@@ -184,6 +184,8 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     key: the key itself; better kept in the vault with `carapax models add`, which counts before it
     key_env: the environment variable that holds the key, where neither the vault nor `key` does; empty for none
     default_model: the model when none is named
+    tools: "native", "text" for models that know of no tools and are told of them in words, "off" to send none; empty
+        for what is known of the vendor
     connect_timeout_s: time to reach the server
     idle_timeout_s: longest silence of the server, also before its first word
     """
@@ -194,6 +196,7 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     key: Secret = Secret("")
     key_env: str = ""
     default_model: str = ""
+    tools: Literal["", "native", "text", "off"] = ""
     connect_timeout_s: PositiveSeconds = 10
     idle_timeout_s: PositiveSeconds = 120
 

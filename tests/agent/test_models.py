@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pytest
 
@@ -7,7 +8,7 @@ from carapax.config import Config, ProviderConfig
 from carapax.contracts import Spender
 from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized
 from carapax.http import Http
-from carapax.messages import AssistantMessage, ModelRequest, UserMessage
+from carapax.messages import AssistantMessage, ModelRequest, ToolSpec, UserMessage
 from carapax.models.detection import Detected
 from carapax.models.keys import Keys
 from carapax.testing import FakeClock, MemoryVault
@@ -38,7 +39,9 @@ def models(
     chains: Mapping[str, Sequence[str]] | None = None,
 ) -> Models:
     environ = {"OPENAI_API_KEY": "k"} if environ is None else environ
-    return Models(sections or {}, chains or {}, http or Http(), Keys(MemoryVault(), environ), FakeClock(), healthy(), detected)
+    return Models(
+        sections or {}, chains or {}, http or Http(), Keys(MemoryVault(), environ), FakeClock(), healthy(), detected
+    )
 
 
 AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
@@ -97,7 +100,9 @@ def test_what_cannot_be_opened_is_told_by_name() -> None:
 def test_at_start_the_first_model_that_is_found_becomes_the_choice() -> None:
     async def main() -> None:
         async with ModelServer([ServerAnswer("hello")], models=["llama3"]) as server, Http() as http:
-            found = await open_models(Config(), http, Keys(MemoryVault(), {}), FakeClock(), healthy(), local={"ollama": server.url})
+            found = await open_models(
+                Config(), http, Keys(MemoryVault(), {}), FakeClock(), healthy(), local={"ollama": server.url}
+            )
             assert found.describe("auto") == ("ollama/llama3", f"ollama answers at {server.url}")
 
     run(main())
@@ -114,5 +119,24 @@ def test_a_chain_goes_on_where_one_cannot_be_opened_and_the_message_names_who_an
             assert isinstance(answer := said[-1], AssistantMessage)
             assert (answer.text, answer.provider, answer.model) == ("hello", "mine", "m")
             assert [info.name for info in await provider.models()] == ["nobody/x", "mistral/y", "mine/m"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent", "called"), [("native", True, False), ("text", False, True), ("off", False, False)]
+)
+def test_a_provider_says_how_its_models_call_tools(
+    mode: Literal["native", "text", "off"], sent: bool, called: bool
+) -> None:
+    async def main() -> None:
+        block = '```tool_call\n{"name": "look"}\n```'
+        async with ModelServer([ServerAnswer(block)]) as server, Http() as http:
+            found = models(AUTO, {"mine": ProviderConfig(base_url=server.url, default_model="m", tools=mode)}, http)
+            provider, model = await found.open("mine")
+            request = ModelRequest(model, (UserMessage("hi"),), tools=(ToolSpec("look", "Look.", {"type": "object"}),))
+            answer = [item async for item in provider.stream(request)][-1]
+            assert isinstance(answer, AssistantMessage)
+            assert ("tools" in server.requests[0].body, bool(answer.tool_calls)) == (sent, called)
 
     run(main())

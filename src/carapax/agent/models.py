@@ -7,6 +7,7 @@ from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
 from carapax.agent.metered import Metered
 from carapax.agent.retrying import Retrying
+from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
 from carapax.contracts import Ledger, Provider, Spender
@@ -14,8 +15,8 @@ from carapax.errors import ModelRejected
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.detection import Detected, detect, first_for_talk
-from carapax.models.keys import Keys
 from carapax.models.facts import FactBook
+from carapax.models.keys import Keys
 from carapax.models.opening import open_provider
 
 AUTO = ("", "auto")
@@ -86,7 +87,7 @@ class Models:
             return Fallback(model, [self._candidate(name, spender) for name in chain], self._health), model
         name, wanted = self._choice(model)
         raw = await self._raw(name)
-        return self._composed(raw, spender), wanted or await _first_model(raw)
+        return self._composed(name, raw, spender), wanted or await _first_model(raw)
 
     def describe(self, model: str) -> tuple[str, str]:
         """What `open` would choose, as "provider/model" or a chain's name, and a sentence why."""
@@ -120,7 +121,9 @@ class Models:
         return min(self._facts.of(*self._choice(name)).context_tokens for name in names)
 
     def _candidate(self, model: str, spender: Spender | None) -> Candidate:
-        return Candidate(*self._choice(model), partial(self.open, model, spender))
+        name, wanted = self._choice(model)
+        facts = self._facts.of(name, wanted)
+        return Candidate(name, wanted, partial(self.open, model, spender), facts.context_tokens if facts.known else 0)
 
     async def _raw(self, name: str) -> Provider:
         """The provider as its dialect makes it."""
@@ -131,8 +134,13 @@ class Models:
             self._providers[name] = provider
         return provider
 
-    def _composed(self, provider: Provider, spender: Spender | None) -> Provider:
+    def _composed(self, name: str, provider: Provider, spender: Spender | None) -> Provider:
         """All that one candidate is wrapped in, innermost first."""
+        tools = resolve(name, self._sections.get(name)).tools
+        if tools == "text":
+            provider = TextTools(provider, self._clock)
+        if tools == "off":
+            provider = NoTools(provider)
         if spender is not None and self._ledger is not None:
             provider = Metered(provider, spender, self._ledger, self._facts)
         provider = Retrying(provider, self._clock)

@@ -67,7 +67,7 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
         row = Vendor(section.dialect or "openai_chat")
         if not section.base_url:
             raise ConfigError(f"[providers.{name}] does not say where its server is", "set its base_url or its vendor")
-    told = ("dialect", "base_url", "key_env", "default_model")
+    told = ("dialect", "base_url", "key_env", "default_model", "tools")
     changes = {field: value for field in told if (value := getattr(section, field))}
     if section.dialect and section.dialect != row.dialect:
         changes["accent"] = {}
