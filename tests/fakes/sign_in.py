@@ -1,5 +1,6 @@
 """Servers of tokens for tests: GitHub's and OpenAI's, as they are on the wire."""
 
+import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -17,8 +18,8 @@ def jwt(claims: dict[str, Any]) -> str:
 
 class TokenServer:
     """Answers each path with what stands for it in `answers`, in turn, the last one again and again: a body, or a
-    status and a body. `asked` are the requests by path, as the forms or JSON that came, `headers` what came with
-    them."""
+    status and a body; an event delays the answer after it. `asked` are the requests by path, as the forms or JSON that
+    came, `headers` what came with them."""
 
     def __init__(self, answers: dict[str, Iterable[Any]]) -> None:
         self.url = ""
@@ -34,6 +35,9 @@ class TokenServer:
         self.headers[path].append({name.lower(): value for name, value in request.headers.items()})
         rest = self._rest[path]
         told = rest.pop(0) if len(rest) > 1 else rest[0]
+        if isinstance(told, asyncio.Event):
+            await told.wait()
+            told = rest.pop(0)
         status, body = told if isinstance(told, tuple) else (200, told)
         text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
         return web.Response(status=status, text=text, content_type="application/json")

@@ -35,8 +35,8 @@ class Desk:
         self.clock = FakeClock()
         self.vault = MemoryVault()
         self.port = free_port()
-        environ = {"CODEX_AUTH_URL": server.url, "CODEX_CALLBACK_PORT": str(self.port)}
-        self.login = Codex(self.vault, http, self.clock, environ, home)
+        self.environ = {"CODEX_AUTH_URL": server.url, "CODEX_CALLBACK_PORT": str(self.port)}
+        self.login = Codex(self.vault, http, self.clock, self.environ, home)
 
     async def visit(self, query: str) -> int:
         """What the browser gets that comes back, tried until somebody listens."""
@@ -246,6 +246,25 @@ def test_all_whose_tokens_were_refused_share_one_renewal(tmp_path: Path) -> None
             assert late is not None
             assert late.key == Secret(codex_tokens(2)["access_token"])
             assert len(at.asked) == 2
+
+    run(main())
+
+
+def test_a_refresh_token_that_another_process_used_at_the_same_time_loses_nothing(tmp_path: Path) -> None:
+    reused = (401, {"error": {"code": "refresh_token_reused"}})
+
+    async def main() -> None:
+        first_done = asyncio.Event()
+        async with desk(tmp_path, codex_tokens(1), codex_tokens(2), first_done, reused) as at:
+            await at.sign_in()
+            refused = await at.login.get()
+            other = Codex(at.vault, at.http, at.clock, at.environ, tmp_path)
+            async with asyncio.TaskGroup() as group:
+                both = [group.create_task(login.renew(refused)) for login in (at.login, other)]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                first_done.set()
+            assert {found.key for task in both if (found := task.result())} == {Secret(codex_tokens(2)["access_token"])}
+            assert len(at.asked) == 3
 
     run(main())
 

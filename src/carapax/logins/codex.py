@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from carapax.clock import Clock
 from carapax.contracts import SecretStore
-from carapax.errors import ModelError, ModelUnavailable
+from carapax.errors import ModelError, ModelUnauthorized, ModelUnavailable
 from carapax.http import Http
 from carapax.models.credential import Credential
 from carapax.models.login import Challenge, Followed, SingleFlight, Told, ask, signed_out
@@ -177,7 +177,14 @@ class Codex:
             "refresh_token": kept.refresh_token,
             "scope": "openid profile email",
         }
-        tokens = self._read(await self._ask("application/json", msgspec.json.encode(asked)), kept)
+        told = await self._ask("application/json", msgspec.json.encode(asked))
+        try:
+            tokens = self._read(told, kept)
+        except ModelUnauthorized:
+            now = await self._kept()
+            if now is None or now == kept:
+                raise
+            return now  # another process has used the refresh token, which can be used once, and kept what it got
         await self._keep(tokens)
         return tokens
 

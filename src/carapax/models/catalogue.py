@@ -44,8 +44,12 @@ class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def vendors() -> Mapping[str, Vendor]:
-    """The rows of `vendors.toml` by name, in its order."""
+    """The rows of `vendors.toml` by name, in its order. One that is `like` another says only what is different."""
     rows = tomllib.loads(Path(__file__).with_name("vendors.toml").read_text())
+    for name, row in rows.items():
+        if "like" in row:
+            model = rows[row.pop("like")]
+            rows[name] = {**model, **row, "accent": {**model.get("accent", {}), **row.get("accent", {})}}
     return msgspec.convert(rows, dict[str, Vendor])
 
 

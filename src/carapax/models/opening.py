@@ -5,6 +5,7 @@ from pathlib import Path
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
 from carapax.contracts import Provider
+from carapax.errors import ConfigError
 from carapax.extensions import configure, export, find
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, address, resolve
@@ -27,6 +28,8 @@ async def open_provider(
     Raises ConfigError for what cannot be used, ModelUnauthorized when its key is nowhere, and what the vault raises.
     """
     vendor = resolve(name, section)
+    if not vendor.dialect:
+        raise ConfigError(f"{name} has embeddings, and no models to talk to")
     module = find("provider", vendor.dialect)
     config = configure("provider", name, module, vendor.accent)
     told = section or ProviderConfig()
