@@ -154,7 +154,7 @@ async def open_app(
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
         tokens = Tokens(database, clock)
-        yield Services(config, clock, journal, sessions, tokens, files, accounts, facts, http, clock.now())
+        yield Services(config, clock, journal, sessions, tokens, files, accounts, facts, http, health, clock.now())
 
 
 async def _open_agents(

@@ -1,6 +1,6 @@
 """What callers can ask for: `OPERATIONS`, by name."""
 
-from carapax.api import agent, config, costs, facts, file, health, message, session, token, tools, transfer
+from carapax.api import agent, config, cooldown, costs, facts, file, health, message, session, token, tools, transfer
 from carapax.api.operation import OPERATIONS, Operation, covers
 from carapax.api.services import Caller, Services
 
@@ -11,6 +11,7 @@ __all__ = [
     "Services",
     "agent",
     "config",
+    "cooldown",
     "costs",
     "covers",
     "facts",

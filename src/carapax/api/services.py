@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from carapax.agent.ledger import Accounts
+from carapax.agent.health import Health
 from carapax.clock import Clock
 from carapax.config import Config
 from carapax.http import Http
@@ -53,6 +54,7 @@ class Services:
     accounts: Accounts
     facts: FactBook
     http: Http
+    health: Health
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None
