@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
 from carapax.http import Http
 from carapax.messages import (
     AssistantMessage,
+    Attachment,
     Effort,
     Message,
     ModelInfo,
@@ -23,7 +25,8 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.credential import Fixed
+from carapax.models.catalogue import vendors
+from carapax.models.credential import Credential, Fixed
 from carapax.models.server import Server
 from carapax.providers.anthropic import Anthropic, Config, Decoder, decode, encode
 from carapax.redaction import Secret
@@ -275,14 +278,50 @@ def test_a_request_carries_the_whole_conversation_with_roles_in_turn() -> None:
     }
 
 
-def test_what_can_be_cached_is_marked_at_its_end() -> None:
+def test_what_can_be_cached_is_marked_at_its_end_and_where_the_last_request_was_marked() -> None:
     mark = {"type": "ephemeral"}
     config = Config()
-    body = encoded(UserMessage("hi"), UserMessage("you"), config=config, system="Be kind.", tools=(TOOL,))
-    assert body["system"] == [{"type": "text", "text": "Be kind.", "cache_control": mark}]
-    assert "cache_control" not in body["tools"][0]
-    assert body["messages"][0]["content"][-1] == {"type": "text", "text": "you", "cache_control": mark}
-    assert encoded(UserMessage("hi"), config=config, tools=(TOOL,))["tools"][0]["cache_control"] == mark
+    one = (UserMessage("hi"), UserMessage("you"))
+    two = (*one, AssistantMessage((CALL,)), RESULT)
+    three = (*two, AssistantMessage((Text("done"),)), UserMessage("more"))
+
+    def marked(*messages: Message) -> list[dict[str, Any]]:
+        body = encoded(*messages, config=config, system="Be kind.", tools=(TOOL, TOOL))
+        told = [*body["tools"], *body["system"], *(block for turn in body["messages"] for block in turn["content"])]
+        return [block for block in told if block.pop("cache_control", None) == mark]
+
+    tool = {"name": "look", "description": "Look at it.", "input_schema": TOOL.parameters}
+    system, you = {"type": "text", "text": "Be kind."}, {"type": "text", "text": "you"}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": "it is"}
+    assert marked(*one) == [tool, system, you]
+    assert marked(*two) == [tool, system, you, result]
+    assert marked(*three) == [tool, system, result, {"type": "text", "text": "more"}]
+
+
+def test_files_go_with_a_message_where_the_vendor_can_read_them() -> None:
+    files = tuple(
+        Attachment(name, kind, "", 3, data)
+        for name, kind, data in (
+            ("a.png", "image/png", b"png"),
+            ("b.pdf", "application/pdf", b"pdf"),
+            ("c.wav", "audio/wav", b"wav"),
+            ("d.gif", "image/gif", b""),
+        )
+    )
+    assert encoded(UserMessage("see", attachments=files))["messages"][0]["content"] == [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "cG5n"}},
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "cGRm"}},
+        {"type": "text", "text": "[c.wav, audio/wav: not shown]"},
+        {"type": "text", "text": "[d.gif, image/gif: not shown]"},
+        {"type": "text", "text": "see"},
+    ]
+
+
+def test_the_system_text_begins_with_what_a_login_demands() -> None:
+    config = Config(cache=False, system_prefix="I am so and so.")
+    first, second = {"type": "text", "text": "I am so and so."}, {"type": "text", "text": "Be kind."}
+    assert encoded(UserMessage("hi"), config=config, system="Be kind.")["system"] == [first, second]
+    assert encoded(UserMessage("hi"), config=config)["system"] == [first]
 
 
 def test_thinking_has_a_budget_on_top_of_the_answer() -> None:
@@ -292,12 +331,49 @@ def test_thinking_has_a_budget_on_top_of_the_answer() -> None:
     assert "temperature" not in body
 
 
-def test_models_that_decide_themselves_are_told_an_effort() -> None:
+SUMMARIZED = {"type": "adaptive", "display": "summarized"}
+BINDING = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "told"),
+    [
+        ("claude-sonnet-4-5", "off", {"temperature": 0.5}),
+        ("claude-sonnet-4-6", "off", {"temperature": 0.5}),
+        ("claude-opus-4-8", "off", {}),
+        ("claude-opus-5", "off", {"thinking": {"type": "disabled"}}),
+        ("claude-haiku-5-5", "off", {"thinking": {"type": "disabled"}}),
+        ("claude-sonnet-5-5", "off", {"thinking": {"type": "between_tools"}}),
+        ("claude-fable-5", "off", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}),
+        ("claude-opus-5-5", "off", {"thinking": {"type": "adaptive", **BINDING}, "output_config": {"effort": "low"}}),
+        ("claude-sonnet-4-6", "low", {"thinking": SUMMARIZED, "output_config": {"effort": "low"}}),
+        ("claude-opus-5", "high", {"thinking": SUMMARIZED, "output_config": {"effort": "high"}}),
+        ("claude-opus-5-5", "medium", {"thinking": {**SUMMARIZED, **BINDING}, "output_config": {"effort": "medium"}}),
+    ],
+)
+def test_each_model_is_told_its_own_way_how_much_to_think(model: str, effort: Effort, told: dict[str, Any]) -> None:
+    config = msgspec.convert(vendors()["anthropic"].accent, Config)
+    request = ModelRequest(model, (UserMessage("hi"),), effort=effort, temperature=0.5, max_output_tokens=100)
+    body = encode(request, config)
+    assert {key: body[key] for key in ("thinking", "output_config", "temperature") if key in body} == told
+    room = {"low": 2148, "medium": 8292, "high": 24676}
+    assert body["max_tokens"] == room.get(body.get("output_config", {}).get("effort"), 100)
+
+
+def test_models_that_decide_themselves_go_on_thinking_in_a_turn_begun_without() -> None:
     config = Config(adaptive_models=("m*",))
-    body = encoded(UserMessage("hi"), effort="low", config=config, max_output_tokens=100)
-    assert body["thinking"]["type"] == "adaptive"
-    assert body["output_config"] == {"effort": "low"}
-    assert body["max_tokens"] == 100
+    body = encoded(UserMessage("hi"), AssistantMessage((CALL,)), RESULT, effort="low", config=config)
+    assert body["thinking"] == SUMMARIZED
+
+
+def test_bound_thoughts_are_left_out_when_thinking_is_off() -> None:
+    sealed = Thinking("", {"redacted_thinking": "x"})
+    turn = (UserMessage("hi"), AssistantMessage((THOUGHT, sealed, CALL)), RESULT, AssistantMessage((THOUGHT,)))
+    bound = Config(cache=False, adaptive_models=("m",), bound_models=("m",), least_thinking={"m": "between_tools"})
+    bare = [[block["type"] for block in message["content"]] for message in encoded(*turn, config=bound)["messages"]]
+    assert bare == [["text"], ["tool_use"], ["tool_result"]]
+    kept = encoded(*turn, config=bound, effort="low")["messages"][1]["content"]
+    assert [block["type"] for block in kept] == ["thinking", "redacted_thinking", "tool_use"]
 
 
 @pytest.mark.parametrize(
@@ -335,8 +411,8 @@ async def served(*answers: Answer, **settings: Any) -> AsyncIterator[tuple[Anthr
         yield Anthropic(Config(**settings), reached(http, server)), server
 
 
-async def ask(provider: Anthropic, *, stream: bool = True) -> list[Delta | AssistantMessage]:
-    return [item async for item in provider.stream(ModelRequest("m", (UserMessage("hi"),), stream=stream))]
+async def ask(provider: Anthropic, model: str = "m", *, stream: bool = True) -> list[Delta | AssistantMessage]:
+    return [item async for item in provider.stream(ModelRequest(model, (UserMessage("hi"),), stream=stream))]
 
 
 def test_an_answer_streams_piece_by_piece_over_the_wire() -> None:
@@ -357,6 +433,41 @@ def test_an_answer_streams_piece_by_piece_over_the_wire() -> None:
             assert request.headers["anthropic-version"] == "2023-06-01"
 
     run(main())
+
+
+async def asked_with(credential: Credential, model: str = "m", **settings: Any) -> dict[str, str]:
+    """The headers that show who asks, and what for."""
+    async with ModelServer([FULL]) as server, Http() as http:
+        reach = dataclasses.replace(reached(http, server), credentials=Held(credential))
+        await ask(Anthropic(Config(**settings), reach), model)
+        [request] = server.requests
+        return {name: request.headers[name] for name in SHOWN if name in request.headers}
+
+
+class Held:
+    """A credential that stays the same."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    async def get(self) -> Credential:
+        return self._credential
+
+    async def renew(self, refused: Credential) -> Credential | None:
+        return None
+
+
+SHOWN = ("x-api-key", "authorization", "anthropic-beta")
+
+
+def test_a_login_shows_its_token_and_no_key() -> None:
+    login = Credential(Secret(KEY), {"Authorization": "Bearer t", "anthropic-beta": "oauth-1"})
+    beta = "thinking-binding-controls-2026-08-01"
+    assert run(asked_with(login)) == {"authorization": "Bearer t", "anthropic-beta": "oauth-1"}
+    assert run(asked_with(login, bound_models=("m",)))["anthropic-beta"] == f"oauth-1,{beta}"
+    assert run(asked_with(Credential(Secret(KEY)), bound_models=("m",))) == {"x-api-key": KEY, "anthropic-beta": beta}
+    assert run(asked_with(Credential(Secret(KEY)), bearer=True)) == {"authorization": f"Bearer {KEY}"}
+    assert run(asked_with(Credential())) == {}
 
 
 def test_an_answer_comes_whole_when_asked_so() -> None:

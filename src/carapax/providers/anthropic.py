@@ -3,7 +3,8 @@
 The format: https://docs.anthropic.com/en/api/messages
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,8 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from carapax.events import Delta
+from carapax.mediatype import IMAGES, PDF
 from carapax.messages import (
     AssistantMessage,
+    Attachment,
     Effort,
     Message,
     ModelInfo,
@@ -42,8 +45,10 @@ from carapax.models.server import Sent, Server, Wire, bearer, own
 from carapax.models.sse import ServerSentEvent
 
 _VERSION = "2023-06-01"
+_BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _TOOL_ID = r"[a-zA-Z0-9_-]{1,64}"
 _EPHEMERAL = {"type": "ephemeral"}
+_THOUGHTS = ("thinking", "redacted_thinking")
 _CONTEXT_TOKENS = 200_000
 _BUDGETS: dict[Effort, int] = {"low": 2_048, "medium": 8_192, "high": 24_576}
 _STOPS: dict[str, StopReason] = {
@@ -61,13 +66,21 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_output_tokens: longest answer when the request does not say; thinking comes on top
     cache: whether to mark what the vendor should keep in its prompt cache
     adaptive_models: patterns of models that decide themselves how long to think; others get a budget
+    least_thinking: by patterns of models that take no temperature, of which the first that fits counts: how they are
+        told not to think, as a type of thinking; "low", an effort, for those that always do; "" for nothing at all
+    bound_models: patterns of models that take their thoughts back only after the very conversation they came from;
+        where it has changed since, as by a summary, the vendor is told to leave them out
     bearer: whether the key goes as a bearer token, as that of a login does
+    system_prefix: what the system text must begin with, which some logins demand
     """
 
     max_output_tokens: int = 8_192
     cache: bool = True
     adaptive_models: tuple[str, ...] = ()
+    least_thinking: dict[str, str] = {}
+    bound_models: tuple[str, ...] = ()
     bearer: bool = False
+    system_prefix: str = ""
 
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
@@ -75,32 +88,55 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
     messages = _merged(request.messages)
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": request.stream}
     body["max_tokens"] = request.max_output_tokens or config.max_output_tokens
-    if request.system:
-        body["system"] = [{"type": "text", "text": request.system}]
+    if system := [text for text in (config.system_prefix, request.system) if text]:
+        body["system"] = [{"type": "text", "text": text} for text in system]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
-    if request.effort != "off" and _may_think(messages):
-        _think(body, request, config)
-    elif request.temperature is not None:
+    least = next((told for pattern, told in config.least_thinking.items() if fnmatchcase(request.model, pattern)), None)
+    if _fits(request.model, config.adaptive_models):
+        _decide(body, request, config, least or "")
+    elif request.effort != "off" and _may_think(messages):
+        body["thinking"] = {"type": "enabled", "budget_tokens": _BUDGETS[request.effort]}
+        body["max_tokens"] += _BUDGETS[request.effort]
+    if request.temperature is not None and least is None and "thinking" not in body:
         body["temperature"] = request.temperature
     if config.cache:
         _mark(body)
     return body
 
 
+def _fits(model: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
+
+
 def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
 
 
-def _think(body: dict[str, Any], request: ModelRequest, config: Config) -> None:
-    """Temperature is left out: it cannot be set together with thinking."""
-    if any(fnmatchcase(request.model, pattern) for pattern in config.adaptive_models):
-        body["thinking"] = {"type": "adaptive", "display": "summarized"}
-        body["output_config"] = {"effort": request.effort}
-    else:
-        budget = _BUDGETS[request.effort]
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        body["max_tokens"] += budget
+def _decide(body: dict[str, Any], request: ModelRequest, config: Config, least: str) -> None:
+    """Have a model decide itself how long to think, which comes on top of the answer."""
+    effort: Effort = "low" if request.effort == "off" and least == "low" else request.effort
+    bound = _fits(request.model, config.bound_models)
+    if effort == "off":
+        if least:
+            body["thinking"] = {"type": least}
+        if bound:
+            body["messages"] = _unthought(body["messages"])
+        return
+    shown = {} if request.effort == "off" else {"display": "summarized"}
+    binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}} if bound else {}
+    body["thinking"] = {"type": "adaptive", **shown, **binding}
+    body["output_config"] = {"effort": effort}
+    body["max_tokens"] += _BUDGETS[effort]
+
+
+def _unthought(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without thoughts, which cannot be told to be left out while thinking is off."""
+    bare = [
+        {**message, "content": [block for block in message["content"] if block["type"] not in _THOUGHTS]}
+        for message in messages
+    ]
+    return [message for message in bare if message["content"]]
 
 
 def _may_think(messages: list[dict[str, Any]]) -> bool:
@@ -111,17 +147,16 @@ def _may_think(messages: list[dict[str, Any]]) -> bool:
             begun = message
         elif not any(block["type"] == "tool_result" for block in message["content"]):
             break
-    return begun is None or begun["content"][0]["type"] in ("thinking", "redacted_thinking")
+    return begun is None or begun["content"][0]["type"] in _THOUGHTS
 
 
 def _mark(body: dict[str, Any]) -> None:
-    """What comes before a mark is cached: tools and system text, and the conversation so far."""
-    if "system" in body:
-        body["system"][-1]["cache_control"] = _EPHEMERAL
-    elif "tools" in body:
-        body["tools"][-1]["cache_control"] = _EPHEMERAL
-    if body["messages"] and body["messages"][-1]["role"] == "user":
-        body["messages"][-1]["content"][-1]["cache_control"] = _EPHEMERAL
+    """What comes before a mark is cached, and found again by a mark at the same place: tools, which change least, the
+    system text, the conversation so far, and what it was when it was last asked about. The vendor takes four marks."""
+    asked = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    for blocks in (body.get("tools"), body.get("system"), *asked[-2:]):
+        if blocks:
+            blocks[-1]["cache_control"] = _EPHEMERAL
 
 
 def _merged(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
@@ -142,7 +177,16 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         return [block for part in message.parts if (block := _block(part))]
     if isinstance(message, ToolResult):
         return [_result(message)]
-    return [{"type": "text", "text": message.text}] if message.text.strip() else []
+    text = [{"type": "text", "text": message.text}] if message.text.strip() else []
+    return [*map(_attached, message.attachments), *text]
+
+
+def _attached(file: Attachment) -> dict[str, Any]:
+    kind = "image" if file.media_type in IMAGES else "document" if file.media_type == PDF else ""
+    if not kind or not file.data:
+        return {"type": "text", "text": f"[{file.name}, {file.media_type}: not shown]"}
+    source = {"type": "base64", "media_type": file.media_type, "data": b64encode(file.data).decode()}
+    return {"type": kind, "source": source}
 
 
 def _block(part: Part) -> dict[str, Any] | None:
@@ -415,13 +459,19 @@ class _Models(Struct):
     data: list[_Model]
 
 
-def _authorize(credential: Credential, sent: Sent) -> Mapping[str, str]:
-    version = {"anthropic-version": _VERSION}
-    return {"x-api-key": credential.key.reveal(), **version} if credential.key else version
+def _headers(config: Config, *betas: str) -> Callable[[Credential, Sent], Mapping[str, str]]:
+    """What shows who asks: a login by its own headers, a key by the one or the other. Betas of a login are kept."""
 
+    def authorize(credential: Credential, sent: Sent) -> Mapping[str, str]:
+        told = {name.lower(): value for name, value in credential.headers.items()}
+        headers = {"anthropic-version": _VERSION}
+        if asked := [beta for beta in (told.get("anthropic-beta"), *betas) if beta]:
+            headers["anthropic-beta"] = ",".join(asked)
+        if "authorization" in told or not credential.key:
+            return headers
+        return {**headers, **(bearer(credential, sent) if config.bearer else {"x-api-key": credential.key.reveal()})}
 
-def _authorize_bearer(credential: Credential, sent: Sent) -> Mapping[str, str]:
-    return {"anthropic-version": _VERSION, **bearer(credential, sent)}
+    return authorize
 
 
 class Anthropic:
@@ -431,14 +481,14 @@ class Anthropic:
         self.name = server.name
         self._config = config
         self._server = server
-        self._wire = Wire(_authorize_bearer if config.bearer else _authorize)
+        self._wire = Wire(_headers(config))
+        self._binding_wire = Wire(_headers(config, _BINDING_BETA))
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
         body = encode(mine, self._config)
-        return self._server.converse(
-            self._wire, request.model, "/messages", body, Decoder, decode, streamed=request.stream
-        )
+        wire = self._binding_wire if _fits(request.model, self._config.bound_models) else self._wire
+        return self._server.converse(wire, request.model, "/messages", body, Decoder, decode, streamed=request.stream)
 
     async def models(self) -> list[ModelInfo]:
         models = (await self._server.get(self._wire, "/models", _Models)).data
