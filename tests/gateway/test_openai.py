@@ -1,4 +1,5 @@
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from openai import AsyncOpenAI
 
 from carapax.config import AgentConfig, Config
 from carapax.errors import ModelUnavailable
-from carapax.messages import ModelRequest
+from carapax.messages import ModelRequest, UserMessage
 from carapax.testing import Pause, Script, call
 from carapax.testing.gateway import GatewayClient, gateway_client
 from tests.gateway.raw import eventually
@@ -269,3 +270,41 @@ def test_a_token_with_the_scope_opens() -> None:
             return answer.choices[0].message.content, caught.value.status_code
 
     assert run(main()) == ("yes", 403)
+
+
+def test_images_and_files_come_along_as_data() -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(1_200_000)
+    table = {"file_data": f"data:text/csv;base64,{b64encode(b'a,b').decode()}", "filename": "a.csv"}
+    parts: Any = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(png).decode()}"}},
+        {
+            "type": "file",
+            "file": {"file_data": f"data:text/csv;base64,{b64encode(text).decode()}", "filename": "a.csv"},
+        },
+    ]
+
+    async def main() -> None:
+        async with client(["A picture."]) as (library, gateway):
+            await library.chat.completions.create(model="carapax", messages=[{"role": "user", "content": parts}])
+            message = gateway.model.requests[0].messages[0]
+            assert isinstance(message, UserMessage)
+            told = [(file.name, file.media_type, file.size) for file in message.attachments]
+            assert told == [("", "image/png", len(png)), ("a.csv", "text/csv", 3)]
+            assert await gateway.services.files.read(message.attachments[0].digest) == png
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/i.png", "data:image/png,x", "data:image/png;base64,", "data:;base64,!"]
+)
+def test_files_that_are_not_in_the_request_are_refused(url: str) -> None:
+    async def main() -> openai.APIStatusError:
+        parts: Any = [{"type": "image_url", "image_url": {"url": url}}]
+        async with client() as (library, _):
+            with pytest.raises(openai.APIStatusError) as caught:
+                await library.chat.completions.create(model="carapax", messages=[{"role": "user", "content": parts}])
+            return caught.value
+
+    assert run(main()).status_code == 400
