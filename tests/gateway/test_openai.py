@@ -278,10 +278,7 @@ def test_images_and_files_come_along_as_data() -> None:
     parts: Any = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(png).decode()}"}},
-        {
-            "type": "file",
-            "file": {"file_data": f"data:text/csv;base64,{b64encode(text).decode()}", "filename": "a.csv"},
-        },
+        {"type": "file", "file": table},
     ]
 
     async def main() -> None:
