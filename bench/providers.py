@@ -15,13 +15,15 @@ from bench.table import Row
 from carapax.clock import SystemClock
 from carapax.http import Http
 from carapax.messages import ModelRequest, UserMessage
+from carapax.models.eventstream import EventStreamParser
 from carapax.models.ndjson import NdjsonParser
 from carapax.models.refusal import Origin
 from carapax.models.server import Framing, Server, StreamDecoder
 from carapax.models.sse import SseParser
-from carapax.providers import anthropic, cohere, gemini, ollama, openai_chat, openai_responses
+from carapax.providers import anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses
 from tests.fakes.answer import Answer
 from tests.fakes.wires.anthropic import messages_events
+from tests.fakes.wires.bedrock import converse_events
 from tests.fakes.wires.cohere import cohere_events
 from tests.fakes.wires.gemini import gemini_events
 from tests.fakes.wires.ollama import ollama_events
@@ -44,6 +46,12 @@ def rows() -> list[Row]:
             "decode a token of a Responses stream, CPU", list(responses_events(answer, "m")), openai_responses.Decoder
         ),
         _decoding("decode a token of a Messages stream, CPU", messages, anthropic.Decoder),
+        _decoding(
+            "decode a token of a Converse stream, CPU",
+            list(converse_events(answer, "m")),
+            bedrock.Decoder,
+            EventStreamParser,
+        ),
         _decoding("decode a token of a Gemini stream, CPU", list(gemini_events(answer, "m")), gemini.Decoder),
         _decoding("decode a token of a Cohere stream, CPU", list(cohere_events(answer, "m")), cohere.Decoder),
         _decoding(
@@ -71,8 +79,8 @@ def _decoding(
 
     def floor() -> None:
         for chunk in events:
-            data = chunk.rpartition(b"data: ")[2]
-            if data.startswith(b"{"):
+            data = chunk[chunk.find(b"{") : chunk.rfind(b"}") + 1]
+            if data:
                 msgspec.json.decode(data)
 
     took_us, floor_us = _cpu_us(ours), _cpu_us(floor)

@@ -3,7 +3,7 @@ from zlib import crc32
 
 import msgspec
 import pytest
-from botocore.eventstream import EventStreamBuffer
+from botocore.eventstream import EventStreamBuffer  # type: ignore[import-untyped]  # it has no type hints
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,9 +3,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from botocore import auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore import auth  # type: ignore[import-untyped]  # it has no type hints
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # it has no type hints
+from botocore.credentials import Credentials  # type: ignore[import-untyped]  # it has no type hints
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -17,9 +17,10 @@ from carapax.models.ndjson import NdjsonParser
 from carapax.models.refusal import Origin
 from carapax.models.server import Framing, StreamDecoder
 from carapax.models.sse import SseParser
-from carapax.providers import anthropic, cohere, gemini, ollama, openai_chat, openai_responses
+from carapax.providers import anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses
 from tests.fakes.answer import Answer, Call
 from tests.fakes.wires.anthropic import messages_body, messages_events
+from tests.fakes.wires.bedrock import converse_body, converse_fields
 from tests.fakes.wires.cohere import cohere_body, cohere_events
 from tests.fakes.wires.gemini import gemini_body, gemini_events
 from tests.fakes.wires.ollama import ollama_body, ollama_events
@@ -49,10 +50,24 @@ ITEMS = [
     b'"id":"r","encrypted_content":"s","content":[{"type":"reasoning_text","text":"a"}]}}\n\n',
     b'data: {"type":"response.output_item.done","output_index":7,"sequence_number":0,"item":{"type":"mcp_call"}}\n\n',
 ]
+BLOCKS = [
+    ("contentBlockStart", {"contentBlockIndex": 9, "start": {"toolUse": {"type": "server_tool_use", "name": "a"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 9, "delta": {"toolUse": {"input": "{}"}}}),
+    ("contentBlockStart", {"contentBlockIndex": 8, "start": {"toolResult": {"status": "success", "content": []}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 8, "delta": {"toolResult": [{"json": {"a": 1}}]}}),
+    ("contentBlockDelta", {"contentBlockIndex": 7, "delta": {"text": "a"}}),
+    ("contentBlockDelta", {"contentBlockIndex": 7, "delta": {"citation": {"title": "a"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 6, "delta": {"reasoningContent": {"redactedContent": "eA=="}}}),
+    *converse_fields(ANSWER),
+]
 STREAMS: list[tuple[Callable[[Origin], StreamDecoder], list[bytes]]] = [
     (openai_chat.Decoder, [DETAILS, *chat_events(ANSWER, "m")]),
     (openai_responses.Decoder, [*ITEMS, *responses_events(ANSWER, "m")]),
     (anthropic.Decoder, [FOREIGN, *messages_events(ANSWER, "m")]),
+    (
+        bedrock.Decoder,
+        [b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode(event)) for kind, event in BLOCKS],
+    ),
     (gemini.Decoder, [PARTS, *gemini_events(ANSWER, "m")]),
     (cohere.Decoder, list(cohere_events(ANSWER, "m"))),
     (ollama.Decoder, list(ollama_events(ANSWER, "m"))),
@@ -61,6 +76,7 @@ WHOLE: list[tuple[Callable[[bytes, Origin], AssistantMessage], bytes]] = [
     (openai_chat.decode, chat_body(ANSWER, "m")),
     (openai_responses.decode, responses_body(ANSWER, "m")),
     (anthropic.decode, messages_body(ANSWER, "m")),
+    (bedrock.decode, converse_body(ANSWER, "m")),
     (gemini.decode, gemini_body(ANSWER, "m")),
     (cohere.decode, cohere_body(ANSWER, "m")),
     (ollama.decode, ollama_body(ANSWER, "m")),
@@ -102,6 +118,7 @@ def keep(message: AssistantMessage) -> None:
         msgspec.json.encode(openai_chat.encode(request, msgspec.convert(accent, openai_chat.Config)))
     msgspec.json.encode(openai_responses.encode(request, openai_responses.Config()))
     msgspec.json.encode(anthropic.encode(request, anthropic.Config()))
+    msgspec.json.encode(bedrock.encode(request, bedrock.Config()))
     msgspec.json.encode(gemini.encode(request, gemini.Config({"m": "low"})))
     msgspec.json.encode(cohere.encode(request, cohere.Config()))
     msgspec.json.encode(ollama.encode(request, ollama.Config()))

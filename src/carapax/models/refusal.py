@@ -211,7 +211,7 @@ def _classify(error: VendorError) -> tuple[type[ModelError], str]:
     if 400 <= status < 500 and _PLACES.search(error.message):
         return (
             ModelRejected,
-            "name the model by an inference profile (us., eu., apac. or global. before it), or change the region",
+            "put us., eu., apac. or global. before the model's name (an inference profile), or set another region",
         )
     if 400 <= status < 500:
         return ModelRejected, _HINTS.get(status, "the model or its settings may not take this request")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
+from carapax.errors import ModelError
 from carapax.events import Delta
 from carapax.messages import (
     AssistantMessage,
@@ -69,6 +70,7 @@ _STOPS: dict[str, StopReason] = {
     "guardrail_intervened": "filtered",
     "content_filtered": "filtered",
 }
+_EXCEPTIONS = {"validationException": 400, "throttlingException": 429, "modelStreamErrorException": 424}
 _MALFORMED = ("malformed_model_output", "malformed_tool_use")
 
 Knob = Literal["budget", "adaptive", "reasoning", "reasoning_effort", "reasoning_config", "reasoningConfig"]
@@ -404,8 +406,7 @@ class Decoder:
             raise unavailable(
                 self._origin, f"the vendor could not read what the model wrote: {self._stop}", "try again"
             )
-        for index in list(self._blocks):
-            self._end(index)
+        self._end_all()
         message = AssistantMessage(
             parts=tuple(self._draft.parts()),
             stop_reason=_STOPS.get(self._stop) or ("tool_calls" if self._draft.calls else "end"),
@@ -417,7 +418,9 @@ class Decoder:
         return storable(self._origin, message)
 
     def _about(self, stop: str | None, usage: object) -> None:
-        self._stop = stop or self._stop
+        if stop:
+            self._stop = stop
+            self._end_all()
         if usage:
             self._counted = True
             with suppress(msgspec.ValidationError):  # an answer is not lost for its counts
@@ -486,6 +489,10 @@ class Decoder:
             self._blocks[index] = words = self._draft.open(kind)
         return words
 
+    def _end_all(self) -> None:
+        for index in list(self._blocks):
+            self._end(index)
+
     def _end(self, index: int) -> None:
         part = self._blocks.pop(index, None)
         if isinstance(part, _Foreign):
@@ -499,14 +506,13 @@ def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _failure(origin: Origin, data: str) -> Exception:
-    """The exception for an error in a stream. What the request did wrong is told there by its name, not by a status."""
+def _failure(origin: Origin, data: str) -> ModelError:
+    """The exception for an error in a stream, whose kind is told there by its name, not by a status."""
     try:
         error = as_error(msgspec.json.decode(data)) or VendorError(data)
     except BROKEN_JSON:
         error = VendorError(data)
-    rejected = "validation" in error.code.lower()
-    return refusal(origin, msgspec.structs.replace(error, status=400) if rejected else error)
+    return refusal(origin, msgspec.structs.replace(error, status=_EXCEPTIONS.get(error.code, error.status)))
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
