@@ -54,7 +54,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
 def usd(row: Row | None) -> float | str | None:
     if row is None:
         return "unknown"
-    return row.price and row.price.input / 1000
+    return row.price.input / 1000 if row.price else None
 
 
 @pytest.mark.parametrize(
