@@ -1,5 +1,6 @@
 """Every recorded exchange in the Messages API replays: what is decoded is what the body says."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carapax.errors import ModelRejected
-from carapax.messages import AssistantMessage, ModelRequest, ToolResult, Usage, UserMessage
+from carapax.messages import AssistantMessage, Message, ModelRequest, ToolResult, ToolSpec, Usage, UserMessage
 from carapax.models.refusal import failure
 from carapax.providers.anthropic import Config, Decoder, decode, encode
 from tests.fakes.recordings import Exchange, conversations, present
@@ -153,9 +154,80 @@ def test_a_failure_is_told_by_its_kind_and_in_the_vendors_words(exchange: Exchan
     assert msgspec.json.decode(exchange.body)["error"]["message"] in error.message
 
 
-FOLLOW_UPS = [
+# The client that was recorded here shows how thoughts are lost on its way: it sends fewer than it was given.
+FORGETFUL = {
+    "anthropic/test_cache_prefix_stability-test_anthropic_thinking_agui_0_1_10_drops_prefix[2]",
+}
+PLAIN = {"text", "thinking", "redacted_thinking", "tool_use", "tool_result"}
+
+
+def normal(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Messages with the roles in turn and results as text: another client's spelling of the same."""
+    made: list[dict[str, Any]] = []
+    for message in messages:
+        blocks = [told(block) for block in bare(message["content"])]
+        if made and made[-1]["role"] == message["role"]:
+            made[-1]["content"] += blocks
+        elif blocks:
+            made.append({"role": message["role"], "content": blocks})
+    return made
+
+
+def told(block: dict[str, Any]) -> dict[str, Any]:
+    if block["type"] != "tool_result":
+        return block
+    content = block.get("content", "")
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    return {"type": "tool_result", "id": block["tool_use_id"], "text": text, "wrong": block.get("is_error", False)}
+
+
+def plain(exchange: Exchange) -> bool:
+    """Whether a request is of text, calls of functions and their results, as ours are."""
+    blocks = [block for message in exchange.request["messages"] for block in message["content"]]
+    results = [part for block in blocks if block["type"] == "tool_result" for part in block.get("content", [])]
+    return (
+        all(message["role"] in ("user", "assistant") for message in exchange.request["messages"])
+        and all(block["type"] in PLAIN for block in blocks)
+        and all(isinstance(part, str) or part["type"] == "text" for part in results)
+        and all("input_schema" in tool for tool in exchange.request.get("tools", []))
+    )
+
+
+def rebuilt(messages: list[dict[str, Any]], answers: list[AssistantMessage]) -> tuple[Message, ...]:
+    """The recorded conversation as ours: the model's turns are our decoded answers, the rest is read as recorded."""
+    made: list[Message] = []
+    rest = iter(answers)
+    for message in messages:
+        if message["role"] == "assistant":
+            made.append(next(rest))
+            continue
+        for block in map(told, message["content"]):
+            if block["type"] == "tool_result":
+                made.append(ToolResult(block["id"], "tool", block["text"], block["wrong"]))
+            else:
+                made.append(UserMessage(block["text"]))
+    return tuple(made)
+
+
+def said(exchange: Exchange) -> int:
+    return sum(message["role"] == "assistant" for message in exchange.request["messages"])
+
+
+def turns(exchanges: list[Exchange]) -> Iterator[tuple[list[Exchange], Exchange]]:
+    """Each plain request that goes on with answers recorded before it, and those."""
+    for at, exchange in enumerate(exchanges):
+        asked = exchange.request["messages"]
+        earlier = (one for one in exchanges[:at] if one.request["messages"] == asked[: len(one.request["messages"])])
+        chain = {said(one): one for one in earlier if said(one) < said(exchange)}
+        if chain and len(chain) == said(exchange) and plain(exchange):
+            yield [chain[turn] for turn in range(len(chain))], exchange
+
+
+CONVERSATIONS = list(conversations(("anthropic",), "/messages"))
+FOLLOW_UPS = [turn for exchanges in CONVERSATIONS for turn in turns(exchanges) if turn[1].name not in FORGETFUL]
+PAIRS = [
     (first, second)
-    for exchanges in conversations(("anthropic",), "/messages")
+    for exchanges in CONVERSATIONS
     for first, second in pairwise(exchanges)
     if first.status == 200
     and second.request["messages"][: len(first.request["messages"])] == first.request["messages"]
@@ -163,12 +235,33 @@ FOLLOW_UPS = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second"), FOLLOW_UPS, ids=lambda exchange: exchange.name)
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda exchange: exchange.name)
 def test_an_answer_goes_back_as_recorded(first: Exchange, second: Exchange) -> None:
     answer = replay(first, []) if first.streamed else decode(first.body, origin())
     recorded = second.request["messages"][len(first.request["messages"])]
     assert recorded["role"] == "assistant"
     assert bare(sent_back(answer)) == bare(recorded["content"])
+
+
+@pytest.mark.parametrize(("before", "exchange"), FOLLOW_UPS, ids=lambda value: getattr(value, "name", ""))
+def test_our_next_request_is_the_recorded_one(before: list[Exchange], exchange: Exchange) -> None:
+    answers = [replay(one, []) if one.streamed else decode(one.body, origin()) for one in before]
+    recorded = exchange.request
+    asked = recorded.get("system", "")
+    system = asked if isinstance(asked, str) else "".join(block["text"] for block in asked)
+    tools = tuple(
+        ToolSpec(tool["name"], tool.get("description", ""), tool["input_schema"]) for tool in recorded.get("tools", [])
+    )
+    body = encode(ModelRequest("model", rebuilt(recorded["messages"], answers), system, tools), CONFIG)
+    assert normal(body["messages"]) == normal(recorded["messages"])
+    assert "".join(block["text"] for block in body.get("system", [])) == system
+    assert [(tool["name"], tool["description"], tool["input_schema"]) for tool in body.get("tools", [])] == [
+        (tool.name, tool.description, tool.parameters) for tool in tools
+    ]
+
+
+def test_many_conversations_go_on() -> None:
+    assert len(FOLLOW_UPS) >= 24
 
 
 def test_results_of_tools_go_back_as_recorded() -> None:
