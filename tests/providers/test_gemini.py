@@ -164,6 +164,11 @@ def test_what_comes_twice_never_makes_a_call_twice() -> None:
     )
 
 
+def test_words_that_are_repeated_are_no_repetition() -> None:
+    again = chunk({"text": "ha"})
+    assert read(again, again, chunk({"text": "ha"}, stop="STOP")).text == "hahaha"
+
+
 def test_what_a_vendor_did_by_itself_is_kept_and_goes_back_unchanged() -> None:
     code = {"executableCode": {"language": "PYTHON", "code": "1+1", "id": "x"}, "thoughtSignature": "s"}
     outcome = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
@@ -506,6 +511,7 @@ def test_addresses_of_either_of_the_vendors_services_lead_there(base: str, model
     "answer",
     [
         pytest.param(msgspec.structs.replace(FULL, dribble=True), id="byte by byte"),
+        pytest.param(msgspec.structs.replace(FULL, twice=True), id="every event twice"),
         pytest.param(msgspec.structs.replace(FULL, calls=(Call("look", '{"a": 1}', "call_0"),) * 2), id="call twice"),
     ],
 )

@@ -42,6 +42,9 @@ _MOST_PAGES = 20
 _BUDGETS: dict[Effort, int] = {"low": 2_048, "medium": 8_192, "high": 24_576}
 _SHOWN = re.compile(r"image/(png|jpeg|webp|heic|heif)|application/pdf|(audio|video)/.+")
 
+# What an event has that is not said a second time in the same words: a call, or how many tokens there are by now.
+_COUNTED = re.compile(r'"(functionCall|candidatesTokenCount)"')
+
 # Lets calls stand that the model did not make itself: https://ai.google.dev/gemini-api/docs/thought-signatures
 _UNSIGNED = b64encode(b"skip_thought_signature_validator").decode()
 
@@ -255,8 +258,8 @@ class Decoder:
         """Raises a ModelError for an error that came instead of an answer, and for what cannot be read."""
         if not event.data.strip() or event.data.startswith("[DONE]"):
             return []
-        if event.data == self._last and '"functionCall"' in event.data:
-            return []  # said twice: a call must not become two
+        if event.data == self._last and _COUNTED.search(event.data):
+            return []
         self._last = event.data
         try:
             chunk = _chunk.decode(event.data)

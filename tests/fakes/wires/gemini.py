@@ -11,14 +11,14 @@ from tests.fakes.answer import Answer, Wire, identified, json_bytes, split
 SIGNATURE = "c2lnbmVk"
 
 
-def _chunk(answer: Answer, model: str, parts: list[dict[str, Any]], stop: str = "") -> dict[str, Any]:
+def _chunk(answer: Answer, model: str, parts: list[dict[str, Any]], counted: int, stop: str = "") -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if stop:
         candidate["finishReason"] = stop
     chunk: dict[str, Any] = {"candidates": [candidate], "modelVersion": model, "responseId": "fake"}
     if answer.usage:
-        counts = {"promptTokenCount": answer.input, "totalTokenCount": answer.input + (answer.output if stop else 0)}
-        chunk["usageMetadata"] = {**counts, "candidatesTokenCount": answer.output} if stop else counts
+        counts = {"promptTokenCount": answer.input, "candidatesTokenCount": counted}
+        chunk["usageMetadata"] = {**counts, "totalTokenCount": answer.input + counted}
     return chunk
 
 
@@ -40,22 +40,19 @@ def gemini_body(answer: Answer, model: str) -> bytes:
         parts.append({"text": answer.thinking, "thought": True})
     if answer.text:
         parts.append({"text": answer.text})
-    return json_bytes(_chunk(answer, model, parts + _calls(answer), answer.stop or "STOP"))
+    return json_bytes(_chunk(answer, model, parts + _calls(answer), answer.output, answer.stop or "STOP"))
 
 
 def gemini_events(answer: Answer, model: str) -> Iterator[bytes]:
-    """The answer as the events of a stream, of which the last says why it is the last."""
-
-    def event(parts: list[dict[str, Any]], stop: str = "") -> bytes:
-        return b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, parts, stop))
-
-    for word in split(answer.thinking, answer.pieces):
-        yield event([{"text": word, "thought": True}])
-    for word in split(answer.text, answer.pieces):
-        yield event([{"text": word}])
-    for call in _calls(answer):
-        yield event([call])
-    yield event([{"text": ""}], answer.stop or "STOP")
+    """The answer as the events of a stream, of which the last says why it is the last. Counts grow with each."""
+    parts: list[dict[str, Any]] = [
+        *({"text": word, "thought": True} for word in split(answer.thinking, answer.pieces)),
+        *({"text": word} for word in split(answer.text, answer.pieces)),
+        *_calls(answer),
+    ]
+    for count, part in enumerate(parts, 1):
+        yield b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, [part], count))
+    yield b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, [{"text": ""}], answer.output, answer.stop or "STOP"))
 
 
 def _last(body: dict[str, Any]) -> tuple[str, bool]:
