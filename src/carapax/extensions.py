@@ -12,7 +12,7 @@ import msgspec
 
 from carapax.errors import ConfigError
 
-Kind = Literal["provider", "channel", "tool", "sandbox", "vault", "login"]
+Kind = Literal["provider", "channel", "tool", "sandbox", "vault", "login", "embedder"]
 _FOLDERS: dict[Kind, str] = {
     "provider": "providers",
     "channel": "channels",
@@ -20,6 +20,7 @@ _FOLDERS: dict[Kind, str] = {
     "sandbox": "sandboxes",
     "vault": "vaults",
     "login": "logins",
+    "embedder": "embedders",
 }
 
 

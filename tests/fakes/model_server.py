@@ -19,9 +19,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from tests.fakes.answer import Answer, Call, Wire, json_bytes
-from tests.fakes.wires import anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses
+from tests.fakes.wires import anthropic, bedrock, cohere, embeddings, gemini, ollama, openai_chat, openai_responses
 
 WIRES = (openai_chat.WIRE, openai_responses.WIRE, anthropic.WIRE, gemini.WIRE, ollama.WIRE, bedrock.WIRE, cohere.WIRE)
+EMBEDDINGS = (embeddings.OPENAI, embeddings.GEMINI, embeddings.COHERE, embeddings.OLLAMA, bedrock.INVOKE)
 
 
 class Received(Struct, frozen=True):
@@ -78,7 +79,7 @@ class ModelServer:
         self._find = script if callable(script) else _in_turn(script)
         self._keep_requests = True
         app = web.Application(client_max_size=1 << 30)
-        for wire in WIRES:
+        for wire in (*WIRES, *EMBEDDINGS):
             app.router.add_post(f"/{{path:{wire.path}}}", partial(self._answer, wire))
             for path, page in wire.pages.items():
                 app.router.add_route("*", f"/{{path:{path}}}", partial(self._page, page))

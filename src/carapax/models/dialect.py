@@ -1,16 +1,36 @@
 """What every dialect of model APIs does alike with what is said: ids, names, arguments, counts."""
 
 import json
+import math
 import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from carapax.messages import AssistantMessage, ToolCall
 from carapax.models.refusal import BROKEN_JSON, Origin, unavailable
 
+T = TypeVar("T")
+
 _MOST_TOKENS = 2**53
+
+
+def is_one_of(model: str, patterns: Iterable[str]) -> bool:
+    """Whether a model's name is of one of the patterns, in which `*`, `?` and `[]` mean what they do for files."""
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
+
+
+def told_of(model: str, table: Mapping[str, T]) -> T | None:
+    """What a table tells of the first of such patterns that the model's name is of; None when it is of none."""
+    return next((told for pattern, told in table.items() if fnmatchcase(model, pattern)), None)
+
+
+def string(value: object) -> str:
+    """Text that a vendor sent, or none where it sent something else."""
+    return value if isinstance(value, str) else ""
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
@@ -32,6 +52,13 @@ def json_text(value: object) -> str:
 def tokens(count: int | None) -> int:
     """A count that a vendor gave, made fit to be kept."""
     return int(min(max(count or 0, 0), _MOST_TOKENS))
+
+
+def counted(found: object) -> int:
+    """A count in whatever form a vendor gave it; 0 for what is none."""
+    if isinstance(found, float):
+        found = int(found) if math.isfinite(found) else 0
+    return tokens(found) if isinstance(found, int) else 0
 
 
 def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:

@@ -150,6 +150,11 @@ class Server:
                     yield delta
             yield decoding.finish()
 
+    async def ask(self, wire: Wire, model: str, path: str, body: object, decode: Callable[[bytes, Origin], T]) -> T:
+        """POST a body, and have the answer decoded. Raises a ModelError."""
+        async with self._ask(wire, model, path, msgspec.json.encode(body)) as (response, origin):
+            return decode(await response.read(_LONGEST_ANSWER), origin)
+
     async def get(self, wire: Wire, path: str, kind: type[T]) -> T:
         """GET what is described by `kind`. Raises a ModelError."""
         return await self._read(wire, path, None, kind)

@@ -28,7 +28,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import arguments_object, counted, fitting_name, json_text, storable
 from carapax.models.draft import Call, Draft, Words
 from carapax.models.refusal import (
     BROKEN_JSON,
@@ -129,8 +129,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 class _Counts(Struct):
-    input_tokens: float | None = None
-    output_tokens: float | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
 
 
 class _Usage(Struct):
@@ -138,21 +138,17 @@ class _Usage(Struct):
 
     tokens: _Counts | None = None
     billed_units: _Counts | None = None
-    cached_tokens: float | None = None
+    cached_tokens: Any = None
 
 
 def _read_usage(found: object) -> Usage:
     """Counts in whatever form; an answer is not lost for them."""
     try:
         told = msgspec.convert(found, _Usage, strict=False)
-        counts = told.tokens or told.billed_units or _Counts()
-        return Usage(_count(counts.input_tokens), _count(counts.output_tokens), cache_read=_count(told.cached_tokens))
-    except (ValueError, OverflowError):
+    except msgspec.ValidationError:
         return Usage()
-
-
-def _count(number: float | None) -> int:
-    return tokens(int(number or 0))
+    counts = told.tokens or told.billed_units or _Counts()
+    return Usage(counted(counts.input_tokens), counted(counts.output_tokens), cache_read=counted(told.cached_tokens))
 
 
 class _Block(Struct):
@@ -348,7 +344,7 @@ def decode(body: bytes, origin: Origin) -> AssistantMessage:
 
 class _Model(Struct):
     name: str
-    context_length: float | None = None
+    context_length: Any = None
     endpoints: list[str] | None = None
     is_deprecated: bool | None = None
 
@@ -374,7 +370,7 @@ class Cohere:
         """Those that are for conversation."""
         listed = await self._server.get(_WIRE, "/v1/models?endpoint=chat&page_size=1000", _Models)
         return [
-            ModelInfo(model.name, size) if (size := _count(model.context_length)) else ModelInfo(model.name)
+            ModelInfo(model.name, size) if (size := counted(model.context_length)) else ModelInfo(model.name)
             for model in listed.models
             if "chat" in (model.endpoints or ["chat"]) and not model.is_deprecated
         ]

@@ -28,7 +28,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import arguments_object, counted, fitting_name, json_text, storable
 from carapax.models.draft import Draft, ThinkTags
 from carapax.models.ndjson import NdjsonParser
 from carapax.models.refusal import BROKEN_JSON, Origin, as_error, no_answer, refusal, unavailable, unreadable
@@ -260,12 +260,8 @@ class Decoder:
     def _end(self, chunk: _Chunk) -> None:
         self.done = True
         self._stop = chunk.done_reason or "stop"
-        self._usage = Usage(_count(chunk.prompt_eval_count), _count(chunk.eval_count))
+        self._usage = Usage(counted(chunk.prompt_eval_count), counted(chunk.eval_count))
         self._content("", last=True)
-
-
-def _count(found: object) -> int:
-    return tokens(found) if isinstance(found, int) else 0
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
@@ -291,7 +287,7 @@ class _Shown(Struct):
 
     def read(self) -> Model:
         info = self.model_info or {}
-        sizes = [_count(size) for key, size in info.items() if key.endswith(".context_length")]
+        sizes = [counted(size) for key, size in info.items() if key.endswith(".context_length")]
         least = re.search(r"^num_ctx\s+(\d{1,9})\s*$", self.parameters or "", re.M)
         return Model(
             context_tokens=max(sizes, default=0),
