@@ -30,6 +30,13 @@ def test_a_configured_provider_comes_first() -> None:
     assert found(environ, {}, mine=ProviderConfig(base_url="http://x", key_env="MISSING")).provider == "openai"
 
 
+def test_a_configured_provider_with_a_login_needs_no_key() -> None:
+    environ = {"OPENAI_API_KEY": "k"}
+    assert found(environ, {}, bedrock=ProviderConfig(default_model="m")) == Detected(
+        "bedrock", "m", "[providers.bedrock] is configured"
+    )
+
+
 def test_keys_in_the_environment_are_tried_in_the_order_of_the_catalogue() -> None:
     environ = {"GROQ_API_KEY": "k", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": ""}
     assert found(environ, {}) == Detected("openai", vendors()["openai"].default_model, "OPENAI_API_KEY is set")

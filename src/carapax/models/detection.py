@@ -41,15 +41,16 @@ async def detect(
     *,
     local: Mapping[str, str] | None = None,
 ) -> Detected:
-    """Choose a provider: the first that is configured and has its key, else the first vendor whose key is in the
-    vault or the environment, else the first local server that answers with a model, else the offline demo.
+    """Choose a provider: the first that is configured and has its key, or a login, which may be in places of its own;
+    else the first vendor whose key is in the vault or the environment, else the first local server that answers with a
+    model, else the offline demo.
 
     `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that
     cannot be used, and what the vault raises.
     """
     for name, section in sections.items():
         vendor = resolve(name, section)
-        if not needs_key(vendor) or await keys.source(name, vendor, section):
+        if vendor.login or not needs_key(vendor) or await keys.source(name, vendor, section):
             return Detected(name, vendor.default_model, f"[providers.{name}] is configured")
     for name, vendor in vendors().items():
         if needs_key(vendor) and vendor.dialect and (source := await keys.source(name, vendor)):
