@@ -34,6 +34,12 @@ def told(folder: Path, text: str) -> list[str]:
             "[sandboxes.bubblewrap.limits]\nprocesses = true\n",
             ":2: sandboxes.bubblewrap.limits.processes: expected `int`, got `bool`",
         ),
+        ('[user]\ntimezone = "Mars/Base"\n', ":2: user.timezone: there is no time zone 'Mars/Base'"),
+        (
+            "[models.gpt-5]\n",
+            ':1: models.gpt-5: name the model as "provider/model", or "*" for those that nobody knows',
+        ),
+        ("[budget]\ndaily_usd = -1\n", ":2: budget.daily_usd: expected `float` >= 0.0"),
         ('[agents.a]\nmodel = "nobody/x"\n', ":2: agents.a.model: there is no provider 'nobody'"),
         ('[providers.p]\nvendor = "nobody"\n', ":1: providers.p: there is no vendor 'nobody'"),
         ("[providers.p]\n", ":1: providers.p: does not say where its server is"),

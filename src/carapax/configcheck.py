@@ -8,6 +8,7 @@ from carapax.config import Config, EgressConfig, Home
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, vendors
+from carapax.store.days import open_days
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
@@ -40,8 +41,17 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _provider(name, config, ("providers", name))
     for name in config.chains:
         yield from _chain(name, config, ("chains", name))
+    if config.user.timezone:
+        yield from _timezone(config.user.timezone)
     if config.egress.allow:
         yield from _egress(config.egress)
+
+
+def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:
+    try:
+        open_days(timezone, {})
+    except ConfigError as error:
+        yield ("user", "timezone"), str(error)
 
 
 def _egress(egress: EgressConfig) -> Iterator[tuple[Route, str]]:

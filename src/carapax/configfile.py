@@ -21,6 +21,7 @@ from carapax.redaction import decode, encode
 
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_MODEL = re.compile(r"[A-Za-z0-9][\w-]*/\S(.*\S)?")
 _OF_EXTENSIONS = ("channels", "tools", "sandboxes")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKELY_SECRET = re.compile(
@@ -180,7 +181,10 @@ def _named_problems(kind: type[Struct], value: object, path: Route) -> Iterator[
     if not value and path == ("agents",):
         yield path, "at least one agent is needed: add [agents.main]"
     for name, table in value.items():
-        if not _NAME.fullmatch(name):
+        if path == ("models",):
+            if name != "*" and not _MODEL.fullmatch(name):
+                yield (*path, name), 'name the model as "provider/model", or "*" for those that nobody knows'
+        elif not _NAME.fullmatch(name):
             yield (*path, name), "a name is 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit"
         yield from _table_problems(kind, table, (*path, name))
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from carapax.agent.costs import Costs
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
 from carapax.store.records import SessionInfo
+from carapax.store.spend import By
 from carapax.store.tokens import Token
 
 _PAGE = 1000
@@ -57,6 +59,9 @@ class Asked:
 
     def import_(self, lines: bytes) -> SessionInfo:
         return self._gateway.import_(lines)
+
+    def costs(self, by: By, days: int) -> Costs:
+        return self._call("costs.get", {"by": by, "days": days}, Costs)
 
     def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
         created = self._call("token.create", {"name": name, "scopes": scopes}, _Created)

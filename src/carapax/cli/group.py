@@ -18,6 +18,7 @@ _COMMANDS = {
     "serve": "Start the gateway (what `carapax` alone does).",
     "chat": "Talk to an agent.",
     "sessions": "List, show, replay, fork, export and import sessions.",
+    "costs": "Show what models cost, and how the budgets stand.",
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
     "doctor": "Look for what is wrong, and say what to do.",

@@ -1,17 +1,22 @@
 """The record of a home as it lies on disk, while no gateway runs on it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from carapax.agent.costs import Costs, add_up
+from carapax.agent.ledger import Accounts, budgets
 from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope
 from carapax.store.database import Database
+from carapax.store.days import open_days
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
 from carapax.store.records import SessionInfo
+from carapax.store.spend import By
 from carapax.store.sqlite import open_database
 from carapax.store.tokens import Token, Tokens
 
@@ -44,6 +49,21 @@ class Stored:
 
     def tokens(self) -> list[Token]:
         return self._read(lambda database: Tokens(database, self._clock).list())
+
+    def costs(self, by: By, days: int) -> Costs:
+        from carapax.configfile import load
+
+        config = load(self._home)
+
+        async def read(database: Database) -> Costs:
+            journal = Journal(database, self._clock)
+            calendar = open_days(config.user.timezone, os.environ)
+            limits = budgets(config.budget, config.agents)
+            accounts = Accounts(database, journal, self._clock, calendar, limits, lambda name, work: work.close())
+            await accounts.load(recover=False)
+            return await add_up(accounts, self._clock.now(), by, days=days)
+
+        return self._read(read)
 
     def fork(self, session: str, at: int | None) -> SessionInfo:
         async def fork(database: Database) -> SessionInfo:

@@ -130,7 +130,7 @@ class FactBook:
         other = self._models.get("*", ModelConfig())
         known = row or _NO_ROW
         guessed = _filled(said, other) if row is None else said
-        cost = NOTHING if is_free else _changed(known.price, said) or _priced(other)
+        cost = _changed(NOTHING if is_free else known.price, said) or _priced(other)
         facts = Facts(
             guessed.context_tokens or known.context_tokens or CONTEXT_TOKENS,
             guessed.output_tokens or known.output_tokens or OUTPUT_TOKENS,

@@ -150,17 +150,17 @@ async def groups(database: Database, since: str, until: str, by: By, limit: int)
     return [Group(str(row[0]), titles.get(str(row[0]), ""), _tally(row[1:])) for row in rows]
 
 
-async def parts(database: Database, since: str, until: str, by: By, names: Sequence[str]) -> list[Part]:
-    """What each day cost of each of these groups, by day."""
-    if not names:
+async def parts(database: Database, since: str, until: str, by: By, names: Sequence[str] | None = None) -> list[Part]:
+    """What each day cost of each group, or of these groups, by day."""
+    if names is not None and not names:
         return []
-    places = ", ".join(f"${number}" for number in range(3, len(names) + 3))
+    places = ", ".join(f"${number}" for number in range(3, len(names or ()) + 3))
+    chosen = f"AND {_KEYS[by]} IN ({places}) " if names else ""
     rows = await database.fetch(
-        f"SELECT c.day, {_KEYS[by]}, sum(c.cost) {_BETWEEN} AND {_KEYS[by]} IN ({places}) GROUP BY c.day, {_KEYS[by]} "
-        "ORDER BY 1, 2",
+        f"SELECT c.day, {_KEYS[by]}, sum(c.cost) {_BETWEEN} {chosen}GROUP BY c.day, {_KEYS[by]} ORDER BY 1, 2",
         since,
         until,
-        *names,
+        *(names or ()),
     )
     return [Part(str(day), str(name), cast(int, cost) / DOLLAR) for day, name, cost in rows]
 
