@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 
 from tests.fakes.answer import Answer, Wire, identified, json_bytes, split
+from tests.fakes.wires.embeddings import vector
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
@@ -105,7 +106,7 @@ def _last(body: dict[str, Any]) -> tuple[str, bool]:
 
 
 def _model(path: str, body: dict[str, Any]) -> str:
-    found = re.search(r"model/([^/]+)/converse", path)
+    found = re.search(r"model/([^/]+)/(converse|invoke)", path)
     return unquote(found[1]) if found else ""
 
 
@@ -133,4 +134,42 @@ WIRE = Wire(
     failure=lambda said: {"message": said},
     content_type=CONTENT_TYPE,
     pages={"foundation-models": _summaries, "inference-profiles": _profiles},
+)
+
+
+def _whole(answer: Answer, model: str) -> bytes:
+    raise AssertionError("embeddings depend on the request")
+
+
+def _events(answer: Answer, model: str) -> Iterator[bytes]:
+    raise AssertionError("an embedding is not streamed")
+
+
+def _embeddings(answer: Answer, body: dict[str, Any]) -> bytes:
+    """In the language of Cohere, Nova or Titan, as the request is."""
+    if "texts" in body:
+        vectors = [vector(text, body.get("output_dimension")) for text in body["texts"]]
+        return json_bytes({"embeddings": {"float": vectors}, "response_type": "embeddings_by_type"})
+    if "taskType" in body:
+        told = body["singleEmbeddingParams"]
+        item = {"embeddingType": "TEXT", "embedding": vector(told["text"]["value"], told.get("embeddingDimension"))}
+        return json_bytes({"embeddings": [item]})
+    numbers = vector(body["inputText"], body.get("dimensions"))
+    return json_bytes({"embedding": numbers, "inputTextTokenCount": answer.input})
+
+
+def _text(body: dict[str, Any]) -> tuple[str, bool]:
+    nova = body.get("singleEmbeddingParams", {}).get("text", {}).get("value", "")
+    return "\n".join(body.get("texts", [])) or nova or body.get("inputText", ""), False
+
+
+INVOKE = Wire(
+    "model/.*/invoke",
+    _whole,
+    _events,
+    _text,
+    model=_model,
+    streamed=lambda path, body: False,
+    failure=lambda said: {"message": said},
+    reply=_embeddings,
 )
