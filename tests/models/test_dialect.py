@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carapax.messages import ToolCall
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name, is_one_of, told_of
 
 
 def test_arguments_that_are_no_object_go_back_inside_of_one() -> None:
@@ -22,3 +22,11 @@ def test_names_and_ids_fit_what_vendors_take(name: str) -> None:
 
 def test_an_id_that_fits_stays() -> None:
     assert fitting_id("call_1", r"[a-z_0-9]+") == "call_1"
+
+
+def test_a_models_name_is_found_by_the_first_pattern_that_fits() -> None:
+    assert is_one_of("large-4-6", ("small-*", "large-4-[6-9]*"))
+    assert not is_one_of("large-4-5", ("small-*", "large-4-[6-9]*"))
+    assert told_of("large-4", {"*-4": 1, "large-*": 2}) == 1
+    assert told_of("large-5", {"*-4": 1, "large-*": 2}) == 2
+    assert told_of("small", {"*-4": 1, "large-*": 2}) is None

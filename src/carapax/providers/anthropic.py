@@ -4,8 +4,7 @@ The format: https://docs.anthropic.com/en/api/messages
 """
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,7 +28,17 @@ from carapax.messages import (
     Usage,
 )
 from carapax.models.credential import Credential
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import (
+    arguments_object,
+    fitting_id,
+    fitting_name,
+    is_one_of,
+    json_text,
+    storable,
+    string,
+    tokens,
+    told_of,
+)
 from carapax.models.draft import Call, Draft, Words
 from carapax.models.refusal import (
     BROKEN_JSON,
@@ -92,8 +101,8 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
         body["system"] = [{"type": "text", "text": text} for text in system]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
-    least = next((told for pattern, told in config.least_thinking.items() if fnmatchcase(request.model, pattern)), None)
-    if _fits(request.model, config.adaptive_models):
+    least = told_of(request.model, config.least_thinking)
+    if is_one_of(request.model, config.adaptive_models):
         _decide(body, request, config, least or "")
     elif request.effort != "off" and _may_think(messages):
         body["thinking"] = {"type": "enabled", "budget_tokens": _BUDGETS[request.effort]}
@@ -105,10 +114,6 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
     return body
 
 
-def _fits(model: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(model, pattern) for pattern in patterns)
-
-
 def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
 
@@ -116,7 +121,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
 def _decide(body: dict[str, Any], request: ModelRequest, config: Config, least: str) -> None:
     """Have a model decide itself how long to think, which comes on top of the answer."""
     effort: Effort = "low" if request.effort == "off" and least == "low" else request.effort
-    bound = _fits(request.model, config.bound_models)
+    bound = is_one_of(request.model, config.bound_models)
     if effort == "off":
         if least:
             body["thinking"] = {"type": least}
@@ -293,7 +298,7 @@ class _Foreign:
         if delta.partial_json:
             self._input.append(delta.partial_json)
         if delta.content:
-            self._block["content"] = _string(self._block.get("content")) + delta.content
+            self._block["content"] = string(self._block.get("content")) + delta.content
 
     def close(self) -> None:
         if self._input:
@@ -383,24 +388,24 @@ class Decoder:
         kind = block.get("type")
         if kind == "text":
             self._blocks[index] = words = self._draft.open(Text)
-            self._draft.add(words, _string(block.get("text")))
+            self._draft.add(words, string(block.get("text")))
             if isinstance(citations := block.get("citations"), list) and citations:
                 words.vendor["citations"] = list(citations)
         elif kind == "thinking":
             self._blocks[index] = words = self._draft.open(Thinking)
-            self._draft.add(words, _string(block.get("thinking")))
-            if signature := _string(block.get("signature")):
+            self._draft.add(words, string(block.get("thinking")))
+            if signature := string(block.get("signature")):
                 words.vendor["signature"] = signature
         elif kind == "redacted_thinking":
             self._blocks[index] = words = self._draft.open(Thinking)
-            words.vendor["redacted_thinking"] = _string(block.get("data"))
+            words.vendor["redacted_thinking"] = string(block.get("data"))
         elif kind == "tool_use":
             self._blocks[index] = self._start_call(block)
         else:
             self._blocks[index] = _Foreign(block, self._draft.open(Text))
 
     def _start_call(self, block: dict[str, Any]) -> Call:
-        call = self._draft.open_call(_string(block.get("id")), _string(block.get("name")) or "unknown")
+        call = self._draft.open_call(string(block.get("id")), string(block.get("name")) or "unknown")
         caller = block.get("caller")
         if isinstance(caller, dict) and caller.get("type") != "direct":
             call.vendor["caller"] = caller
@@ -431,10 +436,6 @@ class Decoder:
         elif isinstance(part, Call) and not part.text:
             part.arguments.append("{}")
             self._draft.show(part)
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
@@ -487,7 +488,7 @@ class Anthropic:
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
         body = encode(mine, self._config)
-        wire = self._binding_wire if _fits(request.model, self._config.bound_models) else self._wire
+        wire = self._binding_wire if is_one_of(request.model, self._config.bound_models) else self._wire
         return self._server.converse(wire, request.model, "/messages", body, Decoder, decode, streamed=request.stream)
 
     async def models(self) -> list[ModelInfo]:

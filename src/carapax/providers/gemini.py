@@ -5,8 +5,7 @@ The format: https://ai.google.dev/api/generate-content
 
 import re
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -31,14 +30,13 @@ from carapax.messages import (
     UserMessage,
 )
 from carapax.models.credential import Credential
-from carapax.models.dialect import arguments_object, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import arguments_object, fitting_name, json_text, storable, string, tokens, told_of
 from carapax.models.draft import Draft, Words
 from carapax.models.refusal import BROKEN_JSON, Origin, as_error, no_answer, refusal, unavailable, unreadable
 from carapax.models.server import Sent, Server, Wire, own
 from carapax.models.sse import ServerSentEvent
 
-_CONTEXT_TOKENS = 1_048_576
-_MOST_PAGES = 20
+_CONTEXT_TOKENS, _MOST_PAGES = 1_048_576, 20
 _BUDGETS: dict[Effort, int] = {"low": 2_048, "medium": 8_192, "high": 24_576}
 _SHOWN = re.compile(r"image/(png|jpeg|webp|heic|heif)|application/pdf|(audio|video)/.+")
 
@@ -48,29 +46,8 @@ _COUNTED = re.compile(r'"(functionCall|candidatesTokenCount)"')
 # Lets calls stand that the model did not make itself: https://ai.google.dev/gemini-api/docs/thought-signatures
 _UNSIGNED = b64encode(b"skip_thought_signature_validator").decode()
 
-_STOPS: dict[str, StopReason] = {
-    "STOP": "end",
-    "MAX_TOKENS": "length",
-    "SAFETY": "filtered",
-    "RECITATION": "filtered",
-    "LANGUAGE": "filtered",
-    "BLOCKLIST": "filtered",
-    "PROHIBITED_CONTENT": "filtered",
-    "SPII": "filtered",
-    "MODEL_ARMOR": "filtered",
-    "ESCALATION": "filtered",
-    "IMAGE_SAFETY": "filtered",
-    "IMAGE_PROHIBITED_CONTENT": "filtered",
-    "IMAGE_RECITATION": "filtered",
-}
-_FAILURES = {
-    "MALFORMED_FUNCTION_CALL",
-    "MALFORMED_RESPONSE",
-    "UNEXPECTED_TOOL_CALL",
-    "TOO_MANY_TOOL_CALLS",
-    "MISSING_THOUGHT_SIGNATURE",
-    "OTHER",
-}
+_FILTERED = re.compile("(IMAGE_)?(SAFETY|RECITATION|PROHIBITED_CONTENT)|LANGUAGE|BLOCKLIST|SPII|MODEL_ARMOR|ESCALATION")
+_FAILED = re.compile(r"(MALFORMED|UNEXPECTED|TOO_MANY|MISSING)_\w+|OTHER")
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,9 +62,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
     """The body of a request."""
-    least = next(
-        (least for pattern, least in config.least_thinking.items() if fnmatchcase(request.model, pattern)), None
-    )
+    least = told_of(request.model, config.least_thinking)
     body: dict[str, Any] = {"contents": _contents(request.messages, signed=isinstance(least, str))}
     if request.system:
         body["systemInstruction"] = {"parts": [{"text": request.system}]}
@@ -265,29 +240,22 @@ class Decoder:
             chunk = _chunk.decode(event.data)
         except BROKEN_JSON:
             raise no_answer(self._origin, event.data) from None
-        self._take(chunk)
+        self.take(chunk)
         return self._draft.take_deltas()
 
-    def whole(self, chunks: Iterable[_Chunk]) -> AssistantMessage:
-        """The same of an answer that was not sent as a stream of events."""
-        for chunk in chunks:
-            self._take(chunk)
-        self._stop = self._stop or "STOP"
-        return self.finish()
-
-    def finish(self) -> AssistantMessage:
-        """The whole message. Raises ModelUnavailable when the stream broke off before the model was finished, and when
-        the model failed at what it began."""
+    def finish(self, stop: str = "") -> AssistantMessage:
+        """The whole message, finished by `stop` if it does not say how. Raises ModelUnavailable when it broke off
+        before its end, and when the model failed at what it began."""
+        self._stop = self._stop or stop
         if not self._stop:
             raise unavailable(self._origin, "the answer broke off before its end")
-        if self._stop in _FAILURES:
+        if not self._blocked and _FAILED.fullmatch(self._stop):
             raise unavailable(self._origin, f"the model stopped with {self._stop} {self._why}", "try again")
         if self._about:
             (self._open or self._draft.open(Text)).vendor.update(self._about)
-        stop = "filtered" if self._blocked else _STOPS.get(self._stop, "end")
         message = AssistantMessage(
             parts=tuple(self._draft.parts()),
-            stop_reason="tool_calls" if stop == "end" and self._draft.calls else stop,
+            stop_reason=self._reason(),
             usage=_usage(self._usage),
             provider=self._origin.provider,
             model=self._model,
@@ -295,7 +263,15 @@ class Decoder:
         )
         return storable(self._origin, message)
 
-    def _take(self, chunk: _Chunk) -> None:
+    def _reason(self) -> StopReason:
+        if self._blocked or _FILTERED.fullmatch(self._stop):
+            return "filtered"
+        if self._stop == "MAX_TOKENS":
+            return "length"
+        return "tool_calls" if self._draft.calls else "end"
+
+    def take(self, chunk: _Chunk) -> None:
+        """An event as it was read, or the answer as a whole."""
         if error := as_error(chunk.error):
             raise refusal(self._origin, error)
         self._model = chunk.model_version or self._model
@@ -314,11 +290,11 @@ class Decoder:
                 self._about[field] = told
 
     def _add(self, part: dict[str, Any]) -> None:
-        signature, text, call = _string(part.get("thoughtSignature")), part.get("text"), part.get("functionCall")
+        signature, text, call = string(part.get("thoughtSignature")), part.get("text"), part.get("functionCall")
         if isinstance(call, dict):
             self._call(call, signature)
         elif isinstance(text, str) or part.keys() <= {"thought", "thoughtSignature"}:
-            self._say(Thinking if part.get("thought") else Text, _string(text), signature)
+            self._say(Thinking if part.get("thought") else Text, string(text), signature)
         else:
             self._open = None
             self._draft.open(Text).vendor["part"] = part
@@ -339,23 +315,15 @@ class Decoder:
 
     def _call(self, said: dict[str, Any], signature: str) -> None:
         self._open = None
-        vendor_id, name = _string(said.get("id")), _string(said.get("name")) or "unknown"
+        vendor_id, name = string(said.get("id")), string(said.get("name")) or "unknown"
         arguments = json_text(said.get("args") or {})
-        if vendor_id and any(
-            (made.vendor.get("id"), made.name, made.text) == (vendor_id, name, arguments) for made in self._draft.calls
-        ):
+        made = ((call.vendor.get("id"), call.name, call.text) for call in self._draft.calls)
+        if vendor_id and (vendor_id, name, arguments) in made:
             return
         call = self._draft.open_call(vendor_id, name)
         call.arguments.append(arguments)
-        if vendor_id:
-            call.vendor["id"] = vendor_id
-        if signature:
-            call.vendor["signature"] = signature
+        call.vendor.update((key, value) for key, value in (("id", vendor_id), ("signature", signature)) if value)
         self._draft.show(call)
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
@@ -367,7 +335,10 @@ def decode(body: bytes, origin: Origin) -> AssistantMessage:
     chunks = found if isinstance(found, list) else [found]
     if not any(chunk.candidates or chunk.prompt_feedback or chunk.error for chunk in chunks):
         raise unreadable(origin, body)
-    return Decoder(origin).whole(chunks)
+    decoder = Decoder(origin)
+    for chunk in chunks:
+        decoder.take(chunk)
+    return decoder.finish("STOP")
 
 
 class _Model(Struct, rename="camel"):
