@@ -477,6 +477,13 @@ def test_what_can_be_cached_is_marked_at_its_end_for_models_that_take_marks() ->
         assert "cachePoint" not in str(encoded(*said, model=model, config=ACCENT, system="Be kind."))
 
 
+def test_results_of_tools_are_marked_only_for_models_that_take_marks_there() -> None:
+    turn = (UserMessage("hi"), AssistantMessage((CALL,)), RESULT)
+    for model, marked in ((CLAUDE, [False, False, True]), ("amazon.nova-lite-v1:0", [True, False, False])):
+        messages = encoded(*turn, model=model, config=ACCENT)["messages"]
+        assert [POINT in message["content"] for message in messages] == marked
+
+
 EFFORTS: tuple[Effort, ...] = ("off", "low", "high")
 
 
@@ -629,6 +636,21 @@ def test_an_answer_comes_whole_when_asked_so() -> None:
             call = ToolCall("call_0", "look", '{"a":1}')
             assert message == msgspec.structs.replace(MESSAGE, parts=(*MESSAGE.parts[:2], call))
             assert server.requests[0].path == "/model/us.anthropic.claude-v9:0/converse"
+
+    run(main())
+
+
+def test_a_model_that_cannot_stream_with_tools_answers_whole() -> None:
+    async def main() -> None:
+        async with ModelServer([FULL, FULL]) as server, Http() as http:
+            provider = Bedrock(ACCENT, Server("fake", http, FakeClock(), server.url))
+            for tools in ((TOOL,), ()):
+                request = ModelRequest("us.writer.palmyra-x4-v1:0", (UserMessage("hi"),), tools=tools)
+                said = [item async for item in provider.stream(request)]
+                assert isinstance(said[-1], AssistantMessage)
+                assert (len(said) == 1) is bool(tools)
+            ends = [request.path.rpartition("/")[2] for request in server.requests]
+            assert ends == ["converse", "converse-stream"]
 
     run(main())
 

@@ -86,6 +86,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     json_results: those that take results of tools only as JSON
     results_apart: those that take nothing else in a message with results of tools
     results_unrated: those that are not told whether a call went wrong
+    whole_with_tools: those that cannot stream when they have tools; their answers come whole
     """
 
     cached_models: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     json_results: tuple[str, ...] = ()
     results_apart: tuple[str, ...] = ()
     results_unrated: tuple[str, ...] = ()
+    whole_with_tools: tuple[str, ...] = ()
 
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
@@ -108,12 +110,16 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
         body["inferenceConfig"] = told
     _think(body, request, config)
     if _fits(request.model, config.cached_models):
-        _mark(body)
+        _mark(body, after_results=_is_claude(request.model))
     return body
 
 
 def _fits(model: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(model, pattern) for pattern in patterns)
+
+
+def _is_claude(model: str) -> bool:
+    return "anthropic." in model
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -177,12 +183,15 @@ def _has_result(message: dict[str, Any]) -> bool:
     return any("toolResult" in block for block in message["content"])
 
 
-def _mark(body: dict[str, Any]) -> None:
-    """What comes before a mark is cached: tools and system text, and the conversation so far."""
+def _mark(body: dict[str, Any], *, after_results: bool) -> None:
+    """What comes before a mark is cached: tools and system text, and the conversation so far, or as far as to the last
+    message whose end may be marked."""
     if "system" in body:
         body["system"].append(_CACHE_POINT)
-    if body["messages"] and body["messages"][-1]["role"] == "user":
-        body["messages"][-1]["content"].append(_CACHE_POINT)
+    for message in reversed(body["messages"]):
+        if message["role"] == "user" and (after_results or "toolResult" not in message["content"][-1]):
+            message["content"].append(_CACHE_POINT)
+            break
 
 
 def _merged(request: ModelRequest, config: Config) -> list[dict[str, Any]]:
@@ -203,7 +212,7 @@ def _merged(request: ModelRequest, config: Config) -> list[dict[str, Any]]:
 
 
 def _blocks(message: Message, model: str, config: Config, documents: Counter[str]) -> list[dict[str, Any]]:
-    tool_id = _CLAUDE_TOOL_ID if "anthropic." in model else _TOOL_ID
+    tool_id = _CLAUDE_TOOL_ID if _is_claude(model) else _TOOL_ID
     if isinstance(message, AssistantMessage):
         same = message.model == model
         return [block for part in message.parts if (block := _block(part, tool_id, same_model=same))]
@@ -560,10 +569,12 @@ class Bedrock:
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
-        # A colon stays as it is: a client may write it so in any case, and what is signed must be what is sent.
-        path = f"/model/{quote(request.model, safe=':')}/converse{'-stream' if request.stream else ''}"
         body = encode(mine, self._config)
-        return self._server.converse(_WIRE, request.model, path, body, Decoder, decode, streamed=request.stream)
+        whole = "toolConfig" in body and _fits(request.model, self._config.whole_with_tools)
+        streamed = request.stream and not whole
+        # A colon stays as it is: a client may write it so in any case, and what is signed must be what is sent.
+        path = f"/model/{quote(request.model, safe=':')}/converse{'-stream' if streamed else ''}"
+        return self._server.converse(_WIRE, request.model, path, body, Decoder, decode, streamed=streamed)
 
     async def models(self) -> list[ModelInfo]:
         """The models for conversation that can be asked by their own name, and the inference profiles of all."""
