@@ -90,6 +90,27 @@ def test_a_provider_without_a_default_has_its_first_model() -> None:
     run(main())
 
 
+def test_each_embedder_is_opened_once_and_knows_its_model() -> None:
+    async def main() -> None:
+        sections = {"mine": ProviderConfig(base_url="http://mine")}
+        environ = {"OPENAI_API_KEY": "k"}
+        found = models(AUTO, sections, environ=environ)
+        first, model = await found.embedder("openai")
+        assert (first.name, model) == ("openai", "text-embedding-3-small")
+        environ.clear()
+        again, model = await found.embedder("openai/other")
+        assert (again, model) == (first, "other")
+        assert (await found.embedder("mine/a/b"))[1] == "a/b"
+        with pytest.raises(ModelRejected, match="mine has no model of its own for embeddings"):
+            await found.embedder("mine")
+        with pytest.raises(ConfigError, match="anthropic has no embeddings"):
+            await found.embedder("anthropic/x")
+        with pytest.raises(ConfigError, match="there is no provider 'nobody'"):
+            await found.embedder("nobody")
+
+    run(main())
+
+
 def test_what_cannot_be_opened_is_told_by_name() -> None:
     with pytest.raises(ConfigError, match="there is no provider 'nobody'"):
         run(models(AUTO).open("nobody/x"))

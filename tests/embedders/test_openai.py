@@ -26,6 +26,7 @@ def test_a_request_asks_for_base64_and_for_a_length_only_if_one_is_wanted() -> N
     assert encode(["a", "b"], "m", None, Config()) == plain
     assert encode(["a", "b"], "m", 5, Config()) == {**plain, "dimensions": 5}
     assert encode(["a", "b"], "m", 5, Config(dimensions_field="length")) == {**plain, "length": 5}
+    assert encode(["a", "b"], "m", None, Config(base64=False)) == {"model": "m", "input": ["a", "b"]}
 
 
 def body(*items: Any, **fields: Any) -> bytes:

@@ -10,14 +10,14 @@ from carapax.agent.retrying import Retrying
 from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
-from carapax.contracts import Ledger, Provider, Spender
+from carapax.contracts import Embedder, Ledger, Provider, Spender
 from carapax.errors import ModelRejected
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.detection import Detected, detect, first_for_talk
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
-from carapax.models.opening import open_provider
+from carapax.models.opening import open_embedder, open_provider
 
 AUTO = ("", "auto")
 
@@ -75,6 +75,7 @@ class Models:
         self._detected = detected
         self._local = local
         self._providers: dict[str, Provider] = {}
+        self._embedders: dict[str, Embedder] = {}
 
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         """The provider for "provider/model", "provider", "auto" or a chain's name, and the model's name there. What it
@@ -88,6 +89,23 @@ class Models:
         name, wanted = self._choice(model)
         raw = await self._raw(name)
         return self._composed(name, raw, spender), wanted or await _first_model(raw)
+
+    async def embedder(self, model: str) -> tuple[Embedder, str]:
+        """The embedder for "provider/model" or "provider", and the model's name there.
+
+        Raises ConfigError for a provider that nobody knows or that has no embeddings, and a ModelError when its key is
+        missing or it must be told which model is meant.
+        """
+        name, wanted = parse_model(model)
+        section = self._sections.get(name)
+        wanted = wanted or resolve(name, section).default_embedding
+        embedder = self._embedders.get(name)
+        if embedder is None:
+            embedder = await open_embedder(name, section, self._http, self._keys, self._clock)
+            self._embedders[name] = embedder
+        if not wanted:
+            raise ModelRejected(f"{name} has no model of its own for embeddings", f"name one: {name}/...", vendor=name)
+        return embedder, wanted
 
     def describe(self, model: str) -> tuple[str, str]:
         """What `open` would choose, as "provider/model" or a chain's name, and a sentence why."""
@@ -113,6 +131,7 @@ class Models:
 
     async def _changed(self, name: str) -> None:
         self._providers.pop(name, None)
+        self._embedders.pop(name, None)
         self._detected = await detect(self._sections, self._keys, self._http, local=self._local)
 
     def context_tokens(self, model: str) -> int:

@@ -23,12 +23,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """A server that speaks OpenAI's language of embeddings, and its accent.
 
     most_texts: how many texts it takes at once
+    base64: whether vectors can be asked for in base64, which is shorter
     dimensions_field: what it calls the length of vectors
     key_header: the header that the key goes in; empty for Authorization
     version: what is added to an address that names no version; empty for none
     """
 
     most_texts: int = 2_048
+    base64: bool = True
     dimensions_field: str = "dimensions"
     key_header: str = ""
     version: str = "v1"
@@ -36,7 +38,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(texts: Sequence[str], model: str, dimensions: int | None, config: Config) -> dict[str, Any]:
     """The body of a request. Whether texts look for others or are to be found, the API has no word for."""
-    body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "base64"}
+    body: dict[str, Any] = {"model": model, "input": list(texts)}
+    if config.base64:
+        body["encoding_format"] = "base64"
     return {**body, config.dimensions_field: dimensions} if dimensions else body
 
 

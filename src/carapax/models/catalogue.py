@@ -16,6 +16,17 @@ from carapax.config import ProviderConfig
 from carapax.errors import ConfigError
 
 
+_EMBEDDINGS = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "ollama": "ollama",
+    "gemini": "gemini",
+    "cohere": "cohere",
+    "bedrock": "bedrock",
+}
+"""The embedder that a server of one's own speaks with, by its dialect."""
+
+
 class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     """One row: which dialect is spoken where, and with which `accent`, fields of that dialect's own Config.
 
@@ -23,8 +34,8 @@ class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     variable that says where the server is, before `base_url`, which may have a `{place}` to be filled. A `local` server
     is looked for on this machine and needs no key; its model is the first that it has. `tools` says how its models
     call tools, `facts` under which name its models are known to the facts when that is not its own, `embedding` which
-    embedder speaks its language, with `default_embedding` as its model. Without a `dialect` it has only embeddings.
-    `note` is what a person should know of it.
+    embedder speaks its language, with `default_embedding` as its model and fields of that embedder's Config in
+    `embedding_accent`. Without a `dialect` it has only embeddings. `note` is what a person should know of it.
     """
 
     dialect: str = ""
@@ -38,6 +49,7 @@ class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     facts: str = ""
     embedding: str = ""
     default_embedding: str = ""
+    embedding_accent: dict[str, Any] = {}
     note: str = ""
     accent: dict[str, Any] = {}
 
@@ -68,7 +80,8 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
     if row is None:
         if section.vendor:
             raise _unknown(section.vendor, f"[providers.{name}]: there is no vendor {section.vendor!r}")
-        row = Vendor(section.dialect or "openai_chat")
+        dialect = section.dialect or "openai_chat"
+        row = Vendor(dialect, embedding=_EMBEDDINGS.get(dialect, ""))
         if not section.base_url:
             raise ConfigError(f"[providers.{name}] does not say where its server is", "set its base_url or its vendor")
     told = ("dialect", "base_url", "key_env", "default_model", "tools")

@@ -1,14 +1,14 @@
-"""How a vendor becomes a Provider that can be asked."""
+"""How a vendor becomes a Provider or an Embedder that can be asked."""
 
 from pathlib import Path
 
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
-from carapax.contracts import Provider
+from carapax.contracts import Embedder, Provider
 from carapax.errors import ConfigError
 from carapax.extensions import configure, export, find
 from carapax.http import Http
-from carapax.models.catalogue import Vendor, address, resolve
+from carapax.models.catalogue import Vendor, address, resolve, vendors
 from carapax.models.credential import Credentials, Fixed
 from carapax.models.keys import Keys
 from carapax.models.server import Server
@@ -32,19 +32,46 @@ async def open_provider(
         raise ConfigError(f"{name} has embeddings, and no models to talk to")
     module = find("provider", vendor.dialect)
     config = configure("provider", name, module, vendor.accent)
+    credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
+    server = _server(name, vendor, section, http, keys, clock, credentials)
+    provider: Provider = export("provider", name, module)(config, server)
+    return provider
+
+
+async def open_embedder(name: str, section: ProviderConfig | None, http: Http, keys: Keys, clock: Clock) -> Embedder:
+    """The embedder of the provider of this name, likewise."""
+    vendor = resolve(name, section)
+    if not vendor.embedding:
+        able = ", ".join(known for known, row in vendors().items() if row.embedding)
+        raise ConfigError(f"{name} has no embeddings that can be asked for", f"these have: {able}")
+    module = find("embedder", vendor.embedding)
+    config = configure("embedder", name, module, vendor.embedding_accent)
+    credentials = await open_credentials(name, vendor, section, http, keys, clock)
+    server = _server(name, vendor, section, http, keys, clock, credentials)
+    embedder: Embedder = export("embedder", name, module)(config, server)
+    return embedder
+
+
+def _server(
+    name: str,
+    vendor: Vendor,
+    section: ProviderConfig | None,
+    http: Http,
+    keys: Keys,
+    clock: Clock,
+    credentials: Credentials,
+) -> Server:
     told = section or ProviderConfig()
-    server = Server(
+    return Server(
         name,
         http,
         clock,
         address(name, vendor, keys.environ),
         vendor.default_model,
-        credentials or await open_credentials(name, vendor, section, http, keys, clock),
+        credentials,
         told.connect_timeout_s,
         told.idle_timeout_s,
     )
-    provider: Provider = export("provider", name, module)(config, server)
-    return provider
 
 
 async def open_credentials(
