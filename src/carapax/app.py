@@ -22,6 +22,7 @@ from carapax.homelock import lock_home
 from carapax.http import Http
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
+from carapax.models.registry import Registry
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Models, Prepare
@@ -129,8 +130,9 @@ async def open_app(
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         facts = FactBook(config.providers, config.models, home.facts_file)
+        registry = Registry(home, config, keys, http, clock, facts, health)
         if models is None:
-            models = await open_models(config, http, keys, clock, health, facts, accounts)
+            models = registry.live = await open_models(config, http, keys, clock, health, facts, accounts)
         egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
@@ -154,7 +156,9 @@ async def open_app(
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
         tokens = Tokens(database, clock)
-        yield Services(config, clock, journal, sessions, tokens, files, accounts, facts, http, health, clock.now())
+        yield Services(
+            config, clock, journal, sessions, tokens, files, accounts, facts, http, health, registry, clock.now()
+        )
 
 
 async def _open_agents(

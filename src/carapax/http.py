@@ -9,6 +9,7 @@ from types import TracebackType
 import aiohttp
 
 from carapax.errors import Unavailable
+from carapax.redaction import without_userinfo
 
 MAX_BODY = 32 * 1024 * 1024
 _FAREWELL_S = 0.2
@@ -115,6 +116,7 @@ class Http:
 
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
+    where = without_userinfo(where or "the server")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return NotReached(f"the certificate of {where} is not trusted", "check the address and its certificate")
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):

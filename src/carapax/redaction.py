@@ -1,8 +1,10 @@
 """Secrets that cannot be printed by accident."""
 
+import re
 from typing import Any, NoReturn
 
 MASK = "********"
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class Secret:
@@ -55,3 +57,8 @@ def encode(value: object) -> str:
     if not isinstance(value, Secret):
         raise NotImplementedError(f"{type(value)} cannot be written")
     return str(value) if value else ""
+
+
+def without_userinfo(url: str) -> str:
+    """A URL, or a text with URLs, whose user names and passwords are masked."""
+    return _USERINFO.sub(f"{MASK}@", url)

@@ -23,3 +23,5 @@ __all__ = [
     "tools",
     "transfer",
 ]
+    "model",
+    "provider",

@@ -9,10 +9,9 @@ from msgspec import Struct
 from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.redaction import MASK, encode
+from carapax.redaction import MASK, encode, without_userinfo
 
 _SECRET = re.compile(r"(token|secret|password|passwd|credential|api_?key|private_?key|authorization)$", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class Effective(Struct, frozen=True):
@@ -41,5 +40,5 @@ def _masked(key: str, value: object) -> object:
         case str() if value and _SECRET.search(key):
             return MASK
         case str():
-            return _USERINFO.sub(f"{MASK}@", value)
+            return without_userinfo(value)
     return value

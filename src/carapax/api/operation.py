@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from carapax.api.services import Services
 from carapax.errors import InvalidRequest
+from carapax.redaction import decode
 
 Scope = Literal["read", "write", "admin"]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -56,7 +57,7 @@ class Operation:
         # To JSON Schema 1.0 is an integer, and every integer a number.
         whole = {key: int(value) if _is_whole(value) else value for key, value in given.items()}
         try:
-            return msgspec.convert(whole, self.params, strict=strict)
+            return msgspec.convert(whole, self.params, strict=strict, dec_hook=decode)
         except msgspec.ValidationError as error:
             known = ", ".join(self.params.__struct_fields__) or "none"
             said = _REGEX.sub("Expected text that is not empty and has no control characters", str(error))

@@ -11,6 +11,7 @@ from carapax.clock import Clock
 from carapax.config import Config
 from carapax.http import Http
 from carapax.models.facts import FactBook
+from carapax.models.registry import Registry
 from carapax.sessions.sessions import Sessions
 from carapax.store.files import Files
 from carapax.store.journal import Journal
@@ -55,6 +56,7 @@ class Services:
     facts: FactBook
     http: Http
     health: Health
+    registry: Registry
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

@@ -12,6 +12,7 @@ from carapax.api.operation import Operation
 from carapax.configdoc import keys
 from carapax.gateway.errors import Problem
 from carapax.gateway.responses import PROBLEM_JSON
+from carapax.redaction import Secret
 from carapax.version import __version__
 
 _REF = "#/components/schemas/{name}"
@@ -24,7 +25,7 @@ def document(operations: Mapping[str, Operation]) -> bytes:
     """The page as JSON."""
     served = [operation for operation in operations.values() if operation.paths]
     types = _types(served)
-    shown, components = msgspec.json.schema_components(types, ref_template=_REF)
+    shown, components = msgspec.json.schema_components(types, schema_hook=_secret, ref_template=_REF)
     schemas = dict(zip(types, shown, strict=True))
     for kind in types:
         _describe_fields(kind, _resolve(schemas[kind], components))
@@ -123,6 +124,13 @@ def _responses(operation: Operation, schemas: Mapping[type, Schema]) -> Schema:
 def _resolve(schema: Schema, components: Schema) -> Schema:
     reference = schema.get("$ref")
     return schema if reference is None else components[reference.rpartition("/")[2]]
+
+
+def _secret(kind: type) -> Schema:
+    """A secret is only ever sent to the gateway."""
+    if kind is not Secret:
+        raise NotImplementedError(kind)
+    return {"type": "string", "format": "password", "writeOnly": True, "pattern": "^[ -~]*$"}
 
 
 def _describe_fields(kind: type[Struct], schema: Schema) -> None:
