@@ -303,6 +303,13 @@ def test_a_body_that_is_no_message_is_unavailable(body: bytes) -> None:
             ModelRejected,
             r"us\., eu\., apac\. or global\. before the model's name",
         ),
+        (
+            400,
+            "ValidationException",
+            "The provided model identifier is invalid.",
+            ModelRejected,
+            "check the model's name",
+        ),
         (400, "ValidationException", "The model is not available in this region.", ModelRejected, "another region"),
     ],
 )

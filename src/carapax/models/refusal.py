@@ -65,6 +65,8 @@ _PLACES = re.compile(
     r"on-demand throughput isn|inference profile|(is not|isn.t) (available|supported) in .{0,40}region", re.I
 )
 
+_PLACE_HINT = "put us., eu., apac. or global. before the model's name (an inference profile), or set another region"
+
 _RETRY_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 _HINTS = {404: "check the model's name and the base_url", 405: "check the base_url"}
@@ -208,14 +210,18 @@ def _classify(error: VendorError) -> tuple[type[ModelError], str]:
         return ModelUnavailable, "try again"
     if 300 <= status < 400:
         return ModelRejected, "the server sends elsewhere: check the base_url"
-    if 400 <= status < 500 and _PLACES.search(error.message):
-        return (
-            ModelRejected,
-            "put us., eu., apac. or global. before the model's name (an inference profile), or set another region",
-        )
     if 400 <= status < 500:
-        return ModelRejected, _HINTS.get(status, "the model or its settings may not take this request")
+        return ModelRejected, _rejected(error)
     return ModelUnavailable, "it may work later"
+
+
+def _rejected(error: VendorError) -> str:
+    """What to do about a request that was refused for what it says."""
+    if _PLACES.search(error.message):
+        return _PLACE_HINT
+    if "model identifier is invalid" in error.message:
+        return _HINTS[404]
+    return _HINTS.get(error.status, "the model or its settings may not take this request")
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
