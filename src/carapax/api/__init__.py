@@ -1,6 +1,21 @@
 """What callers can ask for: `OPERATIONS`, by name."""
 
-from carapax.api import agent, config, cooldown, costs, facts, file, health, message, session, token, tools, transfer
+from carapax.api import (
+    agent,
+    config,
+    cooldown,
+    costs,
+    facts,
+    file,
+    health,
+    message,
+    model,
+    provider,
+    session,
+    token,
+    tools,
+    transfer,
+)
 from carapax.api.operation import OPERATIONS, Operation, covers
 from carapax.api.services import Caller, Services
 
@@ -18,10 +33,10 @@ __all__ = [
     "file",
     "health",
     "message",
+    "model",
+    "provider",
     "session",
     "token",
     "tools",
     "transfer",
 ]
-    "model",
-    "provider",
