@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs format bench crash powercut shape parts clean
+.PHONY: help run test check docs format bench litellm crash powercut shape parts clean
 
 PY := .venv/bin/python
 ROUNDS ?= 200
@@ -34,6 +34,10 @@ format: .venv/.dev ## format the code
 
 bench: .venv/.dev ## measure speed and memory against their floors, and add the table to bench/results.md
 	@$(PY) -m bench
+
+litellm: ## install litellm, 390 MB, into .venv-litellm, where its tests find it
+	@[ -x .venv-litellm/bin/python ] || python3 -m venv .venv-litellm
+	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[litellm]'
 
 crash: .venv/.dev ## kill the gateway at random under load and count what is lost or done twice (ROUNDS=200)
 	@$(PY) -m bench.crash --rounds $(ROUNDS)

@@ -113,7 +113,7 @@ PLACES = {
     ),
     "claude_code": Place("https://api.anthropic.com", "/v1", "/messages", headers=CLAUDE_CODE),
 }
-SPOKEN = [name for name, vendor in vendors().items() if vendor.dialect not in ("", "demo")]
+SPOKEN = [name for name, vendor in vendors().items() if vendor.dialect not in ("", "demo", "litellm")]
 
 
 class Seen(Struct, frozen=True):
