@@ -131,6 +131,14 @@ def test_a_request_is_signed_for_the_region_it_goes_to(url: str, region: str) ->
     assert f"/20150830/{region}/bedrock/" in authorize(credential, Sent("GET", url, b"", AT))["Authorization"]
 
 
+@pytest.mark.parametrize("host", ["gateway.example", "Gateway.Example", "gateway.example:443", "me@gateway.example"])
+def test_the_host_is_signed_as_clients_send_it(host: str) -> None:
+    expected = sign(Sent("GET", "https://gateway.example/", b"", AT), {}, KEYS, "us-east-1", "bedrock")
+    assert sign(Sent("GET", f"https://{host}/", b"", AT), {}, KEYS, "us-east-1", "bedrock") == expected
+    other = sign(Sent("GET", "https://gateway.example:8443/", b"", AT), {}, KEYS, "us-east-1", "bedrock")
+    assert other != expected
+
+
 def test_a_plain_key_goes_as_it_is_and_no_key_not_at_all() -> None:
     sent = Sent("GET", HOST, b"", AT)
     assert authorize(Credential(Secret("ABSKexample")), sent) == {"Authorization": "Bearer ABSKexample"}

@@ -679,6 +679,7 @@ def test_what_is_signed_is_what_is_sent(model: str) -> None:
             sent = Sent("POST", server.url + request.path, body, FakeClock().now())
             expected = authorize(Signing().credential, sent)
             assert {name: request.headers[name.lower()] for name in expected} == expected
+            assert f"http://{request.headers['host']}" == server.url
             assert "/eu-west-1/bedrock/aws4_request" in expected["Authorization"]
 
     run(main())

@@ -17,6 +17,7 @@ from carapax.models.server import Sent, bearer
 from carapax.redaction import Secret
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_PORTS = {"https": ":443", "http": ":80"}  # clients leave them out of Host
 _REGION = re.compile(r"(?:^|\.)([a-z]{2,4}(?:-[a-z]+)+-\d+)\.")
 
 
@@ -59,7 +60,7 @@ def sign(sent: Sent, headers: Mapping[str, str], keys: Keys, region: str, servic
         added["X-Amz-Security-Token"] = keys.token.reveal()
     url = urlsplit(sent.url)
     covered = {name.lower(): " ".join(value.split()) for name, value in (*headers.items(), *added.items())}
-    covered["host"] = url.netloc.rpartition("@")[2]
+    covered["host"] = url.netloc.rpartition("@")[2].lower().removesuffix(_PORTS.get(url.scheme, ""))
     names = ";".join(sorted(covered))
     lines = [f"{name}:{covered[name]}" for name in sorted(covered)]
     asked = (sent.method, _path(url.path), _query(url.query), *lines, "", names, sha256(sent.body).hexdigest())
