@@ -164,6 +164,11 @@ def test_what_comes_twice_never_makes_a_call_twice() -> None:
     )
 
 
+def test_a_reason_to_stop_that_comes_with_every_event_ends_nothing() -> None:
+    message = read(chunk(stop="STOP"), chunk({"text": "a"}, stop="STOP"), chunk({"text": "b"}), chunk(stop="STOP"))
+    assert (message.text, message.stop_reason) == ("ab", "end")
+
+
 def test_words_that_are_repeated_are_no_repetition() -> None:
     again = chunk({"text": "ha"})
     assert read(again, again, chunk({"text": "ha"}, stop="STOP")).text == "hahaha"
@@ -301,6 +306,7 @@ def test_how_long_to_wait_is_read_from_the_details() -> None:
     [
         [],
         [chunk({"text": "a"})],
+        [chunk(stop="STOP"), chunk({"text": "a"})],
         [b'data: {"usageMetadata": {"promptTokenCount": 1}}\n\n'],
         [b"data: {oops\n\n"],
         [b'data: {"candidates": 5}\n\n'],
@@ -349,10 +355,8 @@ def test_a_request_carries_the_whole_conversation_with_roles_in_turn() -> None:
                     {"functionCall": {"name": "do_it", "args": {"invalid_json": "{ "}}},
                 ],
             },
-            {
-                "role": "user",
-                "parts": [{"functionResponse": {"name": "do_it", "response": {"error": ""}}}, {"text": "well?"}],
-            },
+            {"role": "user", "parts": [{"functionResponse": {"name": "do_it", "response": {"error": ""}}}]},
+            {"role": "user", "parts": [{"text": "well?"}]},
         ],
         "systemInstruction": {"parts": [{"text": "Be kind."}]},
         "tools": [

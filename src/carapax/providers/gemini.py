@@ -98,19 +98,21 @@ def _think(generation: dict[str, Any], effort: Effort, least: int | str) -> None
 
 
 def _contents(messages: tuple[Message, ...], *, signed: bool) -> list[dict[str, Any]]:
-    """Messages with the roles in turn: neighbours of the same role become one, empty ones none. With `signed`, the
-    first of the calls made at once must have a signature."""
+    """Messages with the roles in turn: neighbours of the same role become one, empty ones none. Results of tools have
+    a content of their own, as many as there were calls. With `signed`, the first of these must have a signature."""
     contents: list[dict[str, Any]] = []
     ids: dict[str, str] = {}
+    last: type[Message] | None = None
     for message in messages:
         if isinstance(message, AssistantMessage):
             role, parts = "model", _said(message, ids, signed=signed)
         else:
             role, parts = "user", _asked(message, ids)
-        if contents and contents[-1]["role"] == role:
+        if parts and last is not type(message):
+            contents.append({"role": role, "parts": []})
+            last = type(message)
+        if parts:
             contents[-1]["parts"] += parts
-        elif parts:
-            contents.append({"role": role, "parts": parts})
     return contents
 
 
@@ -168,13 +170,9 @@ class _Candidate(Struct, rename="camel"):
     citation_metadata: Any = None
 
 
-class _Feedback(Struct, rename="camel"):
-    block_reason: str | None = None
-
-
 class _Chunk(Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
-    prompt_feedback: _Feedback | None = None
+    prompt_feedback: dict[str, Any] | None = None
     usage_metadata: Any = None
     model_version: str | None = None
     error: Any = None
@@ -276,15 +274,16 @@ class Decoder:
             raise refusal(self._origin, error)
         self._model = chunk.model_version or self._model
         self._usage = chunk.usage_metadata or self._usage
-        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
-            self._blocked, self._stop = True, chunk.prompt_feedback.block_reason
+        if blocked := string((chunk.prompt_feedback or {}).get("blockReason")):
+            self._blocked, self._stop = True, blocked
         if not chunk.candidates:
             return
         candidate = chunk.candidates[0]
-        for part in (candidate.content and candidate.content.parts) or ():
+        parts = (candidate.content and candidate.content.parts) or []
+        for part in parts:
             self._add(part)
-        if candidate.finish_reason:
-            self._stop, self._why = candidate.finish_reason, candidate.finish_message or ""
+        self._stop = candidate.finish_reason or ("" if parts else self._stop)  # some give one before the end, too
+        self._why = candidate.finish_message or self._why
         for field in ("grounding_metadata", "url_context_metadata", "citation_metadata"):
             if told := getattr(candidate, field):
                 self._about[field] = told
