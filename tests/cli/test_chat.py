@@ -31,8 +31,8 @@ def test_a_command_is_run_in_the_sandbox_of_a_fresh_home(run: Run, home: Home) -
 
 
 @needs_bubblewrap
-@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"])
-def test_a_model_of_either_dialect_drives_the_sandbox(run: Run, home: Home, dialect: str) -> None:
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic", "gemini"])
+def test_a_model_of_any_dialect_drives_the_sandbox(run: Run, home: Home, dialect: str) -> None:
     with Background(ModelServer()) as server:
         home.config_file.write_text(
             f'[agents.main]\nmodel = "lab/fake-model"\n\n'
