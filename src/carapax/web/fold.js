@@ -197,6 +197,12 @@ const KEPT = {
     push(view, { type: "notice", tone: "info", code: "compacted", upto, facts, summary, at, seq });
   },
 
+  budget_reached(view, event, { at, seq }) {
+    const { percent, budget, spent_usd: spent, limit_usd: limit } = event;
+    const code = percent < 100 ? "budget" : "spent";
+    push(view, { type: "notice", tone: "warning", code, budget: { percent, budget, spent, limit }, at, seq });
+  },
+
   run_finished(view, event, { at, seq }) {
     closeRun(view);
     view.finished = seq;

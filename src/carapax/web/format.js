@@ -5,11 +5,23 @@ import { language, t } from "./strings.js";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "narrow" });
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const number = new Intl.NumberFormat(language);
 
 export const formatClock = (at) => clock.format(at * 1000);
+export const formatMoment = (at) => moment.format(at * 1000);
 export const formatExact = (at) => exact.format(at * 1000);
+const usd = new Intl.NumberFormat(language, { style: "currency", currency: "USD" });
+const cents = new Intl.NumberFormat(language, { style: "currency", currency: "USD", maximumSignificantDigits: 2 });
+const calendarDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** US dollars to the cent; less than a cent with two digits that say something. */
+export const formatUsd = (value) => (value === 0 || value >= 0.01 ? usd : cents).format(value);
+
+/** A day that is written as 2026-11-21. */
+export const formatDay = (text) => calendarDay.format(Date.parse(text));
+
 export const formatNumber = (value) => number.format(value);
 
 /** "now", "5 min. ago", "2 hr. ago", then the day. */

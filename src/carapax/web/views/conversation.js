@@ -1,7 +1,7 @@
 // A conversation on screen: each item drawn once and touched again only when its `rev` grows.
 
 import { copyText, h, icon, iconButton } from "../dom.js";
-import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, prettyJson } from "../format.js";
+import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, formatUsd, prettyJson } from "../format.js";
 import { MarkdownStream } from "../markdown.js";
 import { t } from "../strings.js";
 import { drawFiles } from "./attachments.js";
@@ -238,7 +238,8 @@ class NoticeItem {
     this.element = h("article", { class: "notice" });
   }
 
-  draw({ tone, code, detail, summary, facts }) {
+  draw({ tone, code, detail: said, budget, summary, facts }) {
+    const detail = budget ? budgetText(budget) : said;
     const todo = t(`todo-${code}`);
     const known = facts?.length ? h("ul", null, facts.map((fact) => h("li", null, fact))) : null;
     const more = summary && h("details", null, h("summary", null, t("summed-up")), h("p", null, summary), known);
@@ -258,6 +259,10 @@ class NoticeItem {
       canRepeat ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "",
     );
   }
+}
+
+function budgetText({ percent, budget, spent, limit }) {
+  return t("budget-reached", { percent, budget, spent: formatUsd(spent), limit: formatUsd(limit) });
 }
 
 const DRAWN = { user: UserItem, answer: AnswerItem, notice: NoticeItem };

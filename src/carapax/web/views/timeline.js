@@ -198,6 +198,7 @@ const SUMMARIES = {
   state_changed: ({ key, value }) => `${key} = ${JSON.stringify(value)}`,
   history_compacted: ({ summary }) => summary,
   message_sent: ({ key }) => key,
+  budget_reached: ({ budget, percent }) => `${budget}: ${percent} %`,
   run_finished: ({ reason, detail = "" }) => `${reason} ${detail}`,
   session_ended: ({ reason = "" }) => reason,
 };
