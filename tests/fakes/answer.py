@@ -1,13 +1,15 @@
 """What a fake model says to one request, and how it goes wrong, whatever the dialect."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 json_bytes = msgspec.json.Encoder().encode
+T = TypeVar("T")
 
 
 class Call(Struct, frozen=True):
@@ -23,9 +25,15 @@ class Answer(Struct, frozen=True):
 
     Text, thinking and arguments are streamed in pieces: words, unless `pieces` says into how many. `status` and `body`
     replace the answer; `error` is put inside a 200. Faults count events of the stream: after `cut_after` the connection
-    breaks, after `stall_after` nothing more comes, after `end_after` the stream ends as if it were whole. `dribble`
-    sends single bytes, `twice` every event two times, and without `farewell` the last event ([DONE], message_stop) is
-    missing.
+    breaks, after `stall_after` nothing more comes, after `end_after` the stream ends as if it were whole, after
+    `error_after` an error comes in place of the rest, after `garbage_after` what nobody can read. `dribble` sends
+    single bytes, `twice` every event two times, and without `farewell` the last event ([DONE], message_stop) is
+    missing. An `unstreamed` answer is one document though a stream was asked for; faults then count its quarters.
+
+    What follows is up to the dialect. `usage` can be left out, or come `late`, after the end, where it comes in an
+    event of its own. A `reasonless` answer does not say why it stopped. Its calls, or what else has a number in the
+    dialect, are numbered from `first_index`; `interleaved` ones come in turn, the last one first (`in_turn`); and
+    `hollow` answers have events between their pieces that say nothing.
     """
 
     text: str = ""
@@ -49,6 +57,14 @@ class Answer(Struct, frozen=True):
     twice: bool = False
     farewell: bool = True
     usage: bool = True
+    late: bool = False
+    reasonless: bool = False
+    first_index: int = 0
+    interleaved: bool = False
+    hollow: bool = False
+    error_after: int | None = None
+    garbage_after: int | None = None
+    unstreamed: bool = False
 
 
 class Wire(Struct, frozen=True):
@@ -61,6 +77,7 @@ class Wire(Struct, frozen=True):
     model: the name of the model that is asked, from the path and the body
     streamed: whether a stream is asked for, likewise
     failure: the body of an answer that is an error, with these words
+    error_event: likewise, as an event of a stream
     content_type: of a stream
     reply: the body of an answer that depends on the request's body, in place of `whole`
     pages: other paths, likewise, and what they give, from the request's body and the models of the server
@@ -73,6 +90,9 @@ class Wire(Struct, frozen=True):
     model: Callable[[str, dict[str, Any]], str] = lambda path, body: str(body["model"])
     streamed: Callable[[str, dict[str, Any]], bool] = lambda path, body: bool(body.get("stream"))
     failure: Callable[[str], dict[str, Any]] = lambda said: {"error": {"message": said, "type": "fake_error"}}
+    error_event: Callable[[str], bytes] = lambda said: (
+        b'event: error\ndata: {"error":{"message":"%b"}}\n\n' % said.encode()
+    )
     content_type: str = "text/event-stream"
     reply: Callable[[Answer, dict[str, Any]], bytes] | None = None
     pages: Mapping[str, Callable[[dict[str, Any], list[dict[str, Any]]], object]] = {}
@@ -93,3 +113,11 @@ def text_of(content: object) -> str:
 
 def identified(answer: Answer) -> list[Call]:
     return [Call(call.name, call.arguments, call.id or f"call_{at}") for at, call in enumerate(answer.calls)]
+
+
+def in_turn(answer: Answer, calls: Iterable[Iterable[T]]) -> Iterator[T]:
+    """The events of the calls one after the other, or interleaved as the answer wants them."""
+    if not answer.interleaved:
+        return chain.from_iterable(calls)
+    rows = zip_longest(*reversed([list(call) for call in calls]))
+    return (event for row in rows for event in row if event is not None)

@@ -25,9 +25,12 @@ WIRES = (openai_chat.WIRE, openai_responses.WIRE, anthropic.WIRE, gemini.WIRE, o
 EMBEDDINGS = (embeddings.OPENAI, embeddings.GEMINI, embeddings.COHERE, embeddings.OLLAMA, bedrock.INVOKE)
 
 
+GARBAGE = b'data: {"half\n\n<html>\xff\x00{"a": [}\n\n'
+
+
 class Received(Struct, frozen=True):
     """A request as it came; header names in lower case. `peer` is unlike for each connection, `last_text` the text of
-    the last message, and `answers_a_tool` says whether that gives results of tools."""
+    the last message, `answers_a_tool` says whether that gives results of tools, `model` which model is asked."""
 
     path: str
     peer: str
@@ -35,6 +38,7 @@ class Received(Struct, frozen=True):
     body: dict[str, Any]
     last_text: str = ""
     answers_a_tool: bool = False
+    model: str = ""
 
 
 Script = Iterable[Answer] | Callable[[Received], Answer]
@@ -119,11 +123,11 @@ class ModelServer:
         body = msgspec.json.decode(await request.read())
         headers = {name.lower(): value for name, value in request.headers.items()}
         peer = str(request.transport and request.transport.get_extra_info("peername"))
-        received = Received(request.path_qs, peer, headers, body, *wire.last(body))
+        model = wire.model(request.path_qs, body)
+        received = Received(request.path_qs, peer, headers, body, *wire.last(body), model)
         if self._keep_requests:
             self.requests.append(received)
         answer = self._find(received)
-        model = wire.model(request.path_qs, body)
         self.open += 1
         self._idle.clear()
         try:
@@ -131,7 +135,7 @@ class ModelServer:
                 await asyncio.sleep(answer.delay_s)
             if answer.status != 200 or answer.body or answer.error or not wire.streamed(request.path_qs, body):
                 return _plain(answer, wire, model, body)
-            return await _stream(request, answer, wire, model)
+            return await _stream(request, answer, wire, model, body)
         finally:
             self.open -= 1
             if not self.open:
@@ -153,15 +157,21 @@ def _plain(answer: Answer, wire: Wire, model: str, asked: dict[str, Any]) -> web
     return web.Response(status=answer.status, headers=answer.headers, body=body, content_type=answer.content_type)
 
 
-async def _stream(request: web.Request, answer: Answer, wire: Wire, model: str) -> web.StreamResponse:
-    events = wire.events(answer, model)
-    response = web.StreamResponse(headers={"Content-Type": wire.content_type, **answer.headers})
+async def _stream(
+    request: web.Request, answer: Answer, wire: Wire, model: str, asked: dict[str, Any]
+) -> web.StreamResponse:
+    events, content_type = wire.events(answer, model), wire.content_type
+    if answer.unstreamed:
+        whole = wire.reply(answer, asked) if wire.reply else wire.whole(answer, model)
+        size = -(-len(whole) // 4)
+        events, content_type = (whole[at : at + size] for at in range(0, len(whole), size)), answer.content_type
+    response = web.StreamResponse(headers={"Content-Type": content_type, **answer.headers})
     await response.prepare(request)
     if _is_plain(answer):
         await response.write(b"".join(events))
         await response.write_eof()
         return response
-    async for event in _faulty(request, answer, events):
+    async for event in _faulty(request, answer, wire, events):
         for piece in (event[at : at + 1] for at in range(len(event))) if answer.dribble else (event,):
             await response.write(piece)
         if answer.chunk_delay_s:
@@ -170,11 +180,11 @@ async def _stream(request: web.Request, answer: Answer, wire: Wire, model: str) 
 
 
 def _is_plain(answer: Answer) -> bool:
-    faults = (answer.cut_after, answer.stall_after, answer.end_after)
+    faults = (answer.cut_after, answer.stall_after, answer.end_after, answer.error_after, answer.garbage_after)
     return not (answer.chunk_delay_s or answer.dribble or answer.twice) and all(fault is None for fault in faults)
 
 
-async def _faulty(request: web.Request, answer: Answer, events: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _faulty(request: web.Request, answer: Answer, wire: Wire, events: Iterator[bytes]) -> AsyncIterator[bytes]:
     for count, event in enumerate(events):
         if count == answer.end_after:
             return
@@ -184,6 +194,11 @@ async def _faulty(request: web.Request, answer: Answer, events: Iterator[bytes])
             assert request.transport is not None
             request.transport.abort()
             return
+        if count == answer.error_after:
+            yield wire.error_event("the fake model broke down")
+            return
+        if count == answer.garbage_after:
+            yield GARBAGE
         yield event
         if answer.twice:
             yield event

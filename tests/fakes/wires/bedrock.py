@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from tests.fakes.answer import Answer, Wire, identified, json_bytes, split
+from tests.fakes.answer import Answer, Call, Wire, identified, in_turn, json_bytes, split
 from tests.fakes.wires.embeddings import vector
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
@@ -42,6 +42,10 @@ def _stop(answer: Answer) -> str:
     return answer.stop or ("tool_use" if answer.calls else "end_turn")
 
 
+def _reason(answer: Answer) -> dict[str, str]:
+    return {} if answer.reasonless else {"stopReason": _stop(answer)}
+
+
 def _usage(answer: Answer) -> dict[str, int]:
     return {
         "inputTokens": answer.input,
@@ -63,13 +67,13 @@ def converse_body(answer: Answer, model: str) -> bytes:
         content.append({"toolUse": use})
     output = {"message": {"role": "assistant", "content": content}}
     usage = {"usage": _usage(answer)} if answer.usage else {}
-    return json_bytes({"output": output, "stopReason": _stop(answer), "metrics": {"latencyMs": 1}, **usage})
+    return json_bytes({"output": output, **_reason(answer), "metrics": {"latencyMs": 1}, **usage})
 
 
 def converse_fields(answer: Answer) -> Iterator[tuple[str, dict[str, Any]]]:
     """The answer as the events of a stream: their names and fields."""
     yield "messageStart", {"role": "assistant"}
-    index = 0
+    index = answer.first_index
     if answer.thinking:
         for word in split(answer.thinking, answer.pieces):
             yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"reasoningContent": {"text": word}}}
@@ -80,18 +84,24 @@ def converse_fields(answer: Answer) -> Iterator[tuple[str, dict[str, Any]]]:
     if answer.text:
         for word in split(answer.text, answer.pieces):
             yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"text": word}}
+            if answer.hollow:
+                yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"text": ""}}
+                yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {}}
         yield "contentBlockStop", {"contentBlockIndex": index}
         index += 1
-    for call in identified(answer):
-        use = {"toolUse": {"toolUseId": call.id, "name": call.name}}
-        yield "contentBlockStart", {"contentBlockIndex": index, "start": use}
-        for piece in split(call.arguments, answer.pieces):
-            yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"toolUse": {"input": piece}}}
-        yield "contentBlockStop", {"contentBlockIndex": index}
-        index += 1
-    yield "messageStop", {"stopReason": _stop(answer)}
+    yield from in_turn(answer, (_call(answer, at, call) for at, call in enumerate(identified(answer), index)))
+    yield "messageStop", _reason(answer)
     if answer.farewell and answer.usage:
         yield "metadata", {"usage": _usage(answer), "metrics": {"latencyMs": 1}}
+
+
+def _call(answer: Answer, index: int, call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
+    use = {"toolUse": {"toolUseId": call.id, "name": call.name}}
+    yield "contentBlockStart", {"contentBlockIndex": index, "start": use}
+    words = split(call.arguments, answer.pieces)
+    for word in ["", *words] if answer.hollow else words:
+        yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"toolUse": {"input": word}}}
+    yield "contentBlockStop", {"contentBlockIndex": index}
 
 
 def converse_events(answer: Answer, model: str) -> Iterator[bytes]:
@@ -132,6 +142,7 @@ WIRE = Wire(
     model=_model,
     streamed=lambda path, body: path.endswith("-stream"),
     failure=lambda said: {"message": said},
+    error_event=lambda said: converse_exception("internalServerException", said),
     content_type=CONTENT_TYPE,
     pages={"foundation-models": _summaries, "inference-profiles": _profiles},
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.fakes.answer import Answer, Wire, identified, json_bytes, split, text_of
+from tests.fakes.answer import Answer, Call, Wire, identified, in_turn, json_bytes, split, text_of
 
 
 def cohere_body(answer: Answer, model: str) -> bytes:
@@ -13,33 +13,45 @@ def cohere_body(answer: Answer, model: str) -> bytes:
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if answer.calls:
         message["tool_calls"] = [_call(call.id, call.name, call.arguments) for call in identified(answer)]
-    return json_bytes({"id": "fake", "message": message, "finish_reason": _stop(answer), "usage": _usage(answer)})
+    return json_bytes({"id": "fake", "message": message, **_ending(answer)})
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), json_bytes({"type": kind, **fields}))
 
 
 def cohere_events(answer: Answer, model: str) -> Iterator[bytes]:
     """The answer as the events of a stream."""
-
-    def event(kind: str, **fields: Any) -> bytes:
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), json_bytes({"type": kind, **fields}))
-
     empty = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    yield event("message-start", id="fake", delta={"message": empty})
+    yield _event("message-start", id="fake", delta={"message": empty})
     blocks = [("thinking", answer.thinking), ("text", answer.text)]
     for index, (kind, text) in enumerate(block for block in blocks if block[1]):
-        yield event("content-start", index=index, delta={"message": {"content": {"type": kind, kind: ""}}})
+        yield _event("content-start", index=index, delta={"message": {"content": {"type": kind, kind: ""}}})
         for word in split(text, answer.pieces):
-            yield event("content-delta", index=index, delta={"message": {"content": {kind: word}}})
-        yield event("content-end", index=index)
-    for index, call in enumerate(identified(answer)):
-        begun = _call(call.id, call.name, "")
-        yield event("tool-call-start", index=index, delta={"message": {"tool_calls": begun}})
-        for piece in split(call.arguments, answer.pieces):
-            more = {"tool_calls": {"function": {"arguments": piece}}}
-            yield event("tool-call-delta", index=index, delta={"message": more})
-        yield event("tool-call-end", index=index)
+            yield _event("content-delta", index=index, delta={"message": {"content": {kind: word}}})
+            if answer.hollow:
+                yield _event("content-delta", index=index, delta={"message": {"content": {kind: ""}}})
+                yield _event("content-delta", index=index, delta={})
+        yield _event("content-end", index=index)
+    numbered = enumerate(identified(answer), answer.first_index)
+    yield from in_turn(answer, (_call_events(answer, index, call) for index, call in numbered))
     if answer.farewell:
-        usage = {"usage": _usage(answer)} if answer.usage else {}
-        yield event("message-end", delta={"finish_reason": _stop(answer), **usage})
+        yield _event("message-end", delta=_ending(answer))
+
+
+def _call_events(answer: Answer, index: int, call: Call) -> Iterator[bytes]:
+    begun = _call(call.id, call.name, "")
+    yield _event("tool-call-start", index=index, delta={"message": {"tool_calls": begun}})
+    words = split(call.arguments, answer.pieces)
+    for word in ["", *words] if answer.hollow else words:
+        more = {"tool_calls": {"function": {"arguments": word}}}
+        yield _event("tool-call-delta", index=index, delta={"message": more})
+    yield _event("tool-call-end", index=index)
+
+
+def _ending(answer: Answer) -> dict[str, Any]:
+    usage = {"usage": _usage(answer)} if answer.usage else {}
+    return usage if answer.reasonless else {"finish_reason": _stop(answer), **usage}
 
 
 def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -64,4 +76,8 @@ def _failure(said: str) -> dict[str, Any]:
     return {"id": "fake", "message": said}
 
 
-WIRE = Wire(".*v2/chat", cohere_body, cohere_events, _last, failure=_failure)
+def _error(said: str) -> bytes:
+    return _event("message-end", delta={"error": said, "finish_reason": "ERROR"})
+
+
+WIRE = Wire(".*v2/chat", cohere_body, cohere_events, _last, failure=_failure, error_event=_error)

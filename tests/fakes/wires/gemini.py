@@ -13,10 +13,10 @@ SIGNATURE = "c2lnbmVk"
 
 def _chunk(answer: Answer, model: str, parts: list[dict[str, Any]], counted: int, stop: str = "") -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
-    if stop:
+    if stop and not answer.reasonless:
         candidate["finishReason"] = stop
     chunk: dict[str, Any] = {"candidates": [candidate], "modelVersion": model, "responseId": "fake"}
-    if answer.usage:
+    if answer.usage and not answer.late:
         counts = {"promptTokenCount": answer.input, "candidatesTokenCount": counted}
         chunk["usageMetadata"] = {**counts, "totalTokenCount": answer.input + counted}
     return chunk
@@ -30,7 +30,7 @@ def _calls(answer: Answer) -> list[dict[str, Any]]:
     ]
     if parts:
         parts[0]["thoughtSignature"] = SIGNATURE
-    return parts
+    return parts[::-1] if answer.interleaved else parts
 
 
 def gemini_body(answer: Answer, model: str) -> bytes:
@@ -51,8 +51,17 @@ def gemini_events(answer: Answer, model: str) -> Iterator[bytes]:
         *_calls(answer),
     ]
     for count, part in enumerate(parts, 1):
-        yield b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, [part], count))
-    yield b"data: %b\r\n\r\n" % json_bytes(_chunk(answer, model, [{"text": ""}], answer.output, answer.stop or "STOP"))
+        yield _event(_chunk(answer, model, [part], count))
+        if answer.hollow:
+            yield _event(_chunk(answer, model, [], count))
+            yield _event({"candidates": []})
+    yield _event(_chunk(answer, model, [{"text": ""}], answer.output, answer.stop or "STOP"))
+    if answer.late:
+        yield _event({"usageMetadata": {"promptTokenCount": answer.input, "candidatesTokenCount": answer.output}})
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return b"data: %b\r\n\r\n" % json_bytes(chunk)
 
 
 def _last(body: dict[str, Any]) -> tuple[str, bool]:
@@ -79,4 +88,5 @@ WIRE = Wire(
     _model,
     lambda path, body: ":stream" in path,
     _failure,
+    lambda said: _event(_failure(said)),
 )

@@ -21,7 +21,8 @@ def ollama_body(answer: Answer, model: str) -> bytes:
 def ollama_events(answer: Answer, model: str) -> Iterator[bytes]:
     """The answer as lines. Calls come whole, each in a line."""
     messages = [_message(content="", thinking=word) for word in split(answer.thinking, answer.pieces)]
-    messages += [_message(content=word) for word in split(answer.text, answer.pieces)]
+    for word in split(answer.text, answer.pieces):
+        messages += [_message(content=word), *([_message(content=""), _message()] if answer.hollow else ())]
     messages += [_message(content="", tool_calls=[call]) for call in _calls(answer)]
     for message in messages:
         yield json_bytes({**_head(model), "message": message, "done": False}) + b"\n"
@@ -38,18 +39,20 @@ def _message(**fields: Any) -> dict[str, Any]:
 
 
 def _calls(answer: Answer) -> list[dict[str, Any]]:
-    return [
+    calls = [
         {
             "id": call.id,
             "function": {"index": index, "name": call.name, "arguments": msgspec.json.decode(call.arguments)},
         }
-        for index, call in enumerate(identified(answer))
+        for index, call in enumerate(identified(answer), answer.first_index)
     ]
+    return calls[::-1] if answer.interleaved else calls
 
 
 def _ending(answer: Answer) -> dict[str, Any]:
     counts = {"prompt_eval_count": answer.input, "eval_count": answer.output} if answer.usage else {}
-    return {"done": True, "done_reason": answer.stop or "stop", "total_duration": 5_000_000, **counts}
+    reason = {} if answer.reasonless else {"done_reason": answer.stop or "stop"}
+    return {"done": True, **reason, "total_duration": 5_000_000, **counts}
 
 
 def _last(body: dict[str, Any]) -> tuple[str, bool]:
@@ -75,6 +78,7 @@ WIRE = Wire(
     _last,
     streamed=lambda path, body: bool(body.get("stream", True)),
     failure=lambda said: {"error": said},
+    error_event=lambda said: json_bytes({"error": said}) + b"\n",
     content_type="application/x-ndjson",
     pages={".*api/tags": _tags, ".*api/show": _show},
 )

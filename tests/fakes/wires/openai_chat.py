@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.fakes.answer import Answer, Wire, identified, json_bytes, split, text_of
+from tests.fakes.answer import Answer, Wire, identified, in_turn, json_bytes, split, text_of
 
 
 def _chat_usage(answer: Answer) -> dict[str, Any]:
@@ -21,9 +21,9 @@ def chat_body(answer: Answer, model: str) -> bytes:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in identified(answer)
         ]
-    choice = {"index": 0, "message": message, "finish_reason": _chat_stop(answer)}
+    choice = {"index": 0, "message": message, "finish_reason": None if answer.reasonless else _chat_stop(answer)}
     body = {"id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": model, "choices": [choice]}
-    return json_bytes({**body, "usage": _chat_usage(answer)})
+    return json_bytes({**body, "usage": _chat_usage(answer)} if answer.usage else body)
 
 
 def _chat_stop(answer: Answer) -> str:
@@ -39,21 +39,31 @@ def chat_events(answer: Answer, model: str) -> Iterator[bytes]:
             {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
         )
 
+    hollow = [chunk({}), chunk({"content": "", "tool_calls": []}), b'data: {"choices":[]}\n\n', b": nothing\n\n"]
+    usage = b"data: %b\n\n" % json_bytes({**head, "choices": [], "usage": _chat_usage(answer)})
     yield chunk({"role": "assistant", "content": ""})
     for word in split(answer.thinking, answer.pieces):
         yield chunk({"reasoning_content": word})
     for word in split(answer.text, answer.pieces):
         yield chunk({"content": word})
-    for index, call in enumerate(identified(answer)):
-        first = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
-        yield chunk({"tool_calls": [first]})
-        for piece in split(call.arguments, answer.pieces):
-            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield chunk({}, _chat_stop(answer))
-    if answer.usage:
-        yield b"data: %b\n\n" % json_bytes({**head, "choices": [], "usage": _chat_usage(answer)})
+        yield from hollow if answer.hollow else ()
+    yield from in_turn(answer, ([chunk(piece) for piece in call] for call in _pieces(answer)))
+    yield chunk({}, None if answer.reasonless else _chat_stop(answer))
+    if answer.usage and not answer.late:
+        yield usage
     if answer.farewell:
         yield b"data: [DONE]\n\n"
+    if answer.late:
+        yield usage
+
+
+def _pieces(answer: Answer) -> Iterator[list[dict[str, Any]]]:
+    """Each call as its deltas."""
+    for index, call in enumerate(identified(answer), answer.first_index):
+        first = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+        words = ["", *split(call.arguments, answer.pieces)] if answer.hollow else split(call.arguments, answer.pieces)
+        more = [{"index": index, "function": {"arguments": word}} for word in words]
+        yield [{"tool_calls": [piece]} for piece in [first, *more]]
 
 
 def _last(body: dict[str, Any]) -> tuple[str, bool]:
@@ -61,4 +71,8 @@ def _last(body: dict[str, Any]) -> tuple[str, bool]:
     return text_of(message.get("content")), message["role"] == "tool"
 
 
-WIRE = Wire(".*chat/completions", chat_body, chat_events, _last)
+def _error(said: str) -> bytes:
+    return b"data: %b\n\n" % json_bytes({"error": {"message": said, "type": "fake_error"}})
+
+
+WIRE = Wire(".*chat/completions", chat_body, chat_events, _last, error_event=_error)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.fakes.answer import Answer, Call, Wire, identified, json_bytes, split, text_of
+from tests.fakes.answer import Answer, Call, Wire, identified, in_turn, json_bytes, split, text_of
 
 _LIMITS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -43,7 +43,7 @@ def _response(answer: Answer, model: str) -> dict[str, Any]:
         "id": "resp_fake",
         "object": "response",
         "created_at": 0,
-        "status": "incomplete" if limit else "completed",
+        "status": None if answer.reasonless else "incomplete" if limit else "completed",
         "error": None,
         "incomplete_details": {"reason": limit} if limit else None,
         "model": model,
@@ -63,9 +63,13 @@ def responses_events(answer: Answer, model: str) -> Iterator[bytes]:
     whole = _response(answer, model)
     begun = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     kinds = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
-    for index, item in enumerate(whole["output"]):
+    items = list(enumerate(whole["output"], answer.first_index))
+    parts = len(items) - len(answer.calls)
+    for index, item in items[:parts]:
         kinds += _item_events(answer, index, item)
-    kinds.append((f"response.{whole['status']}", {"response": whole}))
+    kinds += in_turn(answer, (_item_events(answer, index, item) for index, item in items[parts:]))
+    if not answer.reasonless:
+        kinds.append((f"response.{whole['status']}", {"response": whole}))
     for number, (kind, fields) in enumerate(kinds):
         data = json_bytes({"type": kind, "sequence_number": number, **fields})
         yield b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
@@ -92,10 +96,14 @@ def _item_events(answer: Answer, index: int, item: dict[str, Any]) -> Iterator[t
         for word in split(answer.text, answer.pieces):
             fields = {"delta": word, "logprobs": [], "obfuscation": "x7fJk2"}
             yield "response.output_text.delta", {**place, "content_index": 0, **fields}
+            if answer.hollow:
+                yield "response.output_text.delta", {**place, "content_index": 0, **fields, "delta": ""}
+                yield "response.in_progress", {"response": {}}
         yield "response.output_text.done", {**place, "content_index": 0, "text": answer.text, "logprobs": []}
         yield "response.content_part.done", {**place, "content_index": 0, "part": {**part, "text": answer.text}}
     else:
-        for piece in split(item["arguments"], answer.pieces):
+        words = split(item["arguments"], answer.pieces)
+        for piece in ["", *words] if answer.hollow else words:
             yield "response.function_call_arguments.delta", {**place, "delta": piece, "obfuscation": "x7fJk2"}
         yield "response.function_call_arguments.done", {**place, "arguments": item["arguments"]}
     yield "response.output_item.done", {"output_index": index, "item": item}
@@ -111,4 +119,9 @@ def _failure(said: str) -> dict[str, Any]:
     return {"error": {"message": said, "type": "fake_error", "param": None, "code": None}}
 
 
-WIRE = Wire(".*responses", responses_body, responses_events, _last, failure=_failure)
+def _error(said: str) -> bytes:
+    data = json_bytes({"type": "error", "code": "server_error", "message": said, "param": None, "sequence_number": 9})
+    return b"event: error\ndata: %b\n\n" % data
+
+
+WIRE = Wire(".*responses", responses_body, responses_events, _last, failure=_failure, error_event=_error)
