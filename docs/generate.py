@@ -1,4 +1,7 @@
-"""Writes docs/reference/ from the code: `python -m docs.generate`. A test fails when a page is out of date."""
+"""Writes docs/reference/ and docs/providers.md from the code: `python -m docs.generate`.
+
+A test fails when a page is out of date.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,18 +19,20 @@ from carapax.config import Config
 from carapax.configdoc import Key, keys, named_table_type, summary, table_type, toml
 from carapax.events import Envelope, Kept, Streamed
 from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult, Usage
+from docs import providers
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the code. -->\n\n"
 
 
 def pages() -> dict[str, str]:
-    """Every page of the reference by its file name."""
+    """Every page that is written, by its place as seen from the reference."""
     writers: dict[str, Callable[[], Iterator[str]]] = {
         "configuration.md": _configuration,
         "cli.md": _cli,
         "api.md": _api,
         "events.md": _events,
+        "../providers.md": providers.page,
     }
     return {name: _NOTE + "\n".join(write()).rstrip() + "\n" for name, write in writers.items()}
 
