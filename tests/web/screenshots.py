@@ -5,6 +5,7 @@ from pathlib import Path
 
 from selenium.webdriver.common.keys import Keys
 
+from tests.web import spent
 from tests.web.browser import Browser, open_browser
 from tests.web.served import Process
 
@@ -19,6 +20,7 @@ MESSAGES = (
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
+        take_costs(Path(folder))
         gateway = Process(Path(folder) / "home")
         gateway.start()
         try:
@@ -51,6 +53,21 @@ def take_all(browser: Browser, url: str) -> None:
     browser.find(".chat .answer")
     browser.resize(390, 800, phone=True, scale=2)
     take(browser, "phone")
+
+
+def take_costs(folder: Path) -> None:
+    gateway = Process(folder / "spent" / "home", spent.CONFIG)
+    spent.plant(gateway.home)
+    gateway.start()
+    try:
+        with open_browser(folder / "spent" / "profile") as browser:
+            browser.resize(1280, 800)
+            browser.prefer(prefers_color_scheme="light", prefers_reduced_motion="reduce")
+            browser.open(f"{gateway.url}/#/costs")
+            browser.find(".bars svg")
+            take(browser, "costs")
+    finally:
+        gateway.close()
 
 
 def say(browser: Browser, message: str) -> None:

@@ -70,11 +70,11 @@ def test_costs_are_added_up_by_what_a_person_chooses(page: Browser) -> None:
 
 
 def test_budgets_are_meters_with_names(page: Browser) -> None:
-    labels = [meter.get_attribute("aria-label") or "" for meter in page.all("meter")]
+    labels = [meter.get_attribute("aria-label") or "" for meter in page.all("[role=meter]")]
     assert [label.split(":")[0] for label in labels] == ["Daily budget", "Monthly budget", "Monthly budget of research"]
     assert labels[1].endswith(" of $150.00")
-    values = numbers(page, "[...document.querySelectorAll('meter')].map((meter) => meter.value)")
-    assert all(0 <= value <= 1 for value in values)
+    values = numbers(page, "[...document.querySelectorAll('[role=meter]')].map((meter) => meter.ariaValueNow)")
+    assert all(0 <= value <= 100 for value in values)
 
 
 def test_the_screen_fits_a_phone(page: Browser) -> None:

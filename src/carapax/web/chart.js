@@ -1,4 +1,4 @@
-// A chart of stacked bars, one for each day, as SVG that follows its width.
+// A chart of stacked bars, one for each day, as SVG that follows its width; and a single bar that fills up.
 
 import { h, onFrame } from "./dom.js";
 
@@ -7,6 +7,15 @@ const HEIGHT = 220;
 const EDGE = { top: 12, right: 16, bottom: 26, left: 58 };
 const LABEL_PX = 64;
 const WIDEST_BAR = 46;
+
+/** A part of a whole as a bar, of which `label` tells what it stands for. */
+export function gauge(share, label) {
+  const now = Math.round(share * 100);
+  const track = s("rect", { width: "100%", height: 8, class: "track" });
+  const svg = s("svg", { height: 8, "aria-hidden": "true" }, track, s("rect", { width: `${now}%`, height: 8, class: "filled" }));
+  const values = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": now, "aria-valuetext": label };
+  return h("div", { class: "gauge", role: "meter", "aria-label": label, ...values }, svg);
+}
 
 function s(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);

@@ -1,6 +1,6 @@
 // Costs: what models cost by day, of which agent, model, session or provider, and how the budgets stand.
 
-import { BarChart } from "../chart.js";
+import { BarChart, gauge } from "../chart.js";
 import { h } from "../dom.js";
 import { formatDay, formatMoment, formatNumber, formatUsd } from "../format.js";
 import { t } from "../strings.js";
@@ -140,8 +140,6 @@ function budgetItem({ agent, period, spent_usd: spent, reserved_usd: reserved, l
   const name = agent ? t(`costs-${period}-of`, { agent }) : t(`costs-${period}`);
   const label = t("costs-spent", { spent: formatUsd(spent), limit: formatUsd(limit) });
   const share = limit ? spent / limit : 1;
-  const meter = h("meter", { min: 0, max: 1, high: 0.8, optimum: 0, "aria-label": `${name}: ${label}` });
-  meter.value = Math.min(1, share);
   const tone = share >= 1 ? "full" : share >= 0.8 ? "high" : "";
   const aside = reserved > 0 ? t("costs-aside", { reserved: formatUsd(reserved) }) : "";
   const until = t("costs-anew", { when: formatMoment(at) });
@@ -149,7 +147,7 @@ function budgetItem({ agent, period, spent_usd: spent, reserved_usd: reserved, l
     "li",
     { dataset: { tone } },
     h("div", { class: "what" }, h("span", null, name), h("span", { class: "amount" }, label)),
-    meter,
+    gauge(Math.min(1, share), `${name}: ${label}`),
     h("small", null, [limit ? `${Math.round(share * 100)} %` : "", aside, until].filter(Boolean).join(" · ")),
   );
 }
