@@ -114,7 +114,8 @@ def page() -> Iterator[str]:
     """The page, line by line."""
     rows = vendors()
     yield _HEAD
-    yield "\n| name | speaks | default model | key or login | embeddings | note |\n| --- | --- | --- | --- | --- | --- |"
+    yield "\n| name | speaks | default model | key or login | embeddings | note |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     yield from (_row(name, row) for name, row in rows.items())
     local = [f"{name} ({row.base_url.rpartition(':')[2]})" for name, row in rows.items() if row.local]
     untooled = [f"`{name}` ({row.tools})" for name, row in rows.items() if row.tools != "native"]
