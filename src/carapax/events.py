@@ -35,7 +35,8 @@ class SessionStarted(_Event, frozen=True):
 
 
 class MessageReceived(_Event, frozen=True):
-    """A message was accepted. From now on it is never lost; a run takes it by `id`."""
+    """A message was accepted. From now on it is never lost; a run takes it by `id`. `model` is the one that it asks
+    for, if any, in place of the session's."""
 
     id: str
     sender: Sender
@@ -45,6 +46,7 @@ class MessageReceived(_Event, frozen=True):
     reply_to: str | None = None
     dedupe_key: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    model: str = ""
 
 
 class RunStarted(_Event, frozen=True):

@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carapax.contracts import ChannelLimits, Effect, Provider, Spender, Submit, ToolContext
-from carapax.errors import CarapaxError, InvalidRequest, ModelUnavailable, Unavailable
+from carapax.contracts import ChannelLimits, Effect, Embedder, Provider, Spender, Submit, ToolContext
+from carapax.errors import CarapaxError, ConfigError, InvalidRequest, ModelUnavailable, Unavailable
 from carapax.events import Delta, Rerun, TextDelta, ToolArgumentsDelta
 from carapax.messages import (
     AssistantMessage,
@@ -166,8 +166,14 @@ class WorldModel:
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self, "model"
 
+    async def embedder(self, model: str) -> tuple[Embedder, str]:
+        raise ConfigError("this world has no embeddings")
+
     def context_tokens(self, model: str) -> int:
         return 128_000
+
+    def check(self, model: str) -> None:
+        pass
 
     def describe(self, model: str) -> tuple[str, str]:
         return "world/model", "it is the only one"

@@ -30,6 +30,10 @@ class Opened:
         inbound = Inbound("test", "", Sender(sender, sender), text, dedupe_key=dedupe_key)
         return (await self.sessions.submit(inbound, session=session)).session
 
+    async def ask(self, session: str, model: str) -> None:
+        """Submit a message that asks for a model of its own."""
+        await self.sessions.submit(Inbound("test", "", Sender("ann"), "hi"), session=session, model=model)
+
     async def until(self, session: str, met: Callable[[Envelope], bool], after: int = 0) -> Envelope:
         """The first event of the session, kept or streamed, for which this holds. Raises TimeoutError."""
         async with asyncio.timeout(10), self.journal.subscribe(session, after) as envelopes:

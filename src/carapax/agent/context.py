@@ -49,6 +49,8 @@ class Transcript:
         self.run: RunStarted | None = None
         """The run that has not finished, under the id `run_id`."""
         self.run_id = ""
+        self.run_model = ""
+        """The model that the messages of the run ask for; of several the last one counts. Empty for the session's."""
         self.interrupted: tuple[str, RunStarted] | None = None
         """The id and start of a run that a restart cut short and that has not been resumed yet."""
         self.running: dict[str, Rerun] = {}
@@ -94,6 +96,7 @@ class Transcript:
         for name in ids:
             received = self.waiting.pop(name, None)
             if received is not None:
+                self.run_model = received.model or self.run_model
                 self._add(UserMessage(received.text, received.sender.name, received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
@@ -108,6 +111,7 @@ class Transcript:
         if not event.resumes:
             for call in self.unanswered:
                 self._answer(ToolResult(call.id, call.name, NEVER_RAN, is_error=True), envelope.seq)
+            self.run_model = ""
         self.run, self.run_id, self.interrupted = event, envelope.run, None
         self._take(event.messages, envelope.seq)
 

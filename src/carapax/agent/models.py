@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Literal
 
+from carapax.agent.attached import Attached, Read
 from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
 from carapax.agent.metered import Metered
@@ -11,9 +13,10 @@ from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
 from carapax.contracts import Embedder, Ledger, Provider, Spender
-from carapax.errors import ModelRejected
+from carapax.errors import ModelRejected, NotFound
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
+from carapax.models.closest import did_you_mean
 from carapax.models.detection import Detected, detect, first_for_talk
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
@@ -36,6 +39,7 @@ async def open_models(
     health: Health,
     facts: FactBook | None = None,
     ledger: Ledger | None = None,
+    read: Read | None = None,
     *,
     local: Mapping[str, str] | None = None,
 ) -> "Models":
@@ -44,7 +48,7 @@ async def open_models(
     Raises ConfigError for a section that cannot be used.
     """
     detected = await detect(config.providers, keys, http, local=local)
-    return Models(config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger)
+    return Models(config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger, read)
 
 
 class Models:
@@ -63,6 +67,7 @@ class Models:
         local: Mapping[str, str] | None = None,
         facts: FactBook | None = None,
         ledger: Ledger | None = None,
+        read: Read | None = None,
     ) -> None:
         self._sections = sections
         self._chains = chains
@@ -72,6 +77,7 @@ class Models:
         self._health = health
         self._facts = facts or FactBook(sections, {})
         self._ledger = ledger
+        self._read = read
         self._detected = detected
         self._local = local
         self._providers: dict[str, Provider] = {}
@@ -106,6 +112,14 @@ class Models:
         if not wanted:
             raise ModelRejected(f"{name} has no model of its own for embeddings", f"name one: {name}/...", vendor=name)
         return embedder, wanted
+
+    def check(self, model: str) -> None:
+        """Raises NotFound, with what was probably meant, for a name that begins with no provider and is no chain."""
+        name, _ = parse_model(model)
+        known = [*self._chains, *self._sections, *vendors()]
+        if model not in AUTO and model not in self._chains and name not in known:
+            hint = did_you_mean(name, known) or 'models are named "provider/model"'
+            raise NotFound(f"there is no provider {name!r}", hint)
 
     def describe(self, model: str) -> tuple[str, str]:
         """What `open` would choose, as "provider/model" or a chain's name, and a sentence why."""
@@ -160,11 +174,17 @@ class Models:
             provider = TextTools(provider, self._clock)
         if tools == "off":
             provider = NoTools(provider)
+        if self._read is not None:
+            provider = Attached(provider, self._read, partial(self._takes, name))
         if spender is not None and self._ledger is not None:
             provider = Metered(provider, spender, self._ledger, self._facts)
         provider = Retrying(provider, self._clock)
         provider = Watched(provider, self._health, self._clock)
         return provider  # noqa: RET504 - each wrapper is a line of its own
+
+    def _takes(self, name: str, model: str, kind: Literal["images", "documents"]) -> bool | None:
+        facts = self._facts.of(name, model)
+        return facts.images if kind == "images" else facts.documents
 
     def _choice(self, model: str) -> tuple[str, str]:
         if model in AUTO:

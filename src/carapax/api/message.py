@@ -30,7 +30,8 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     session: the session it goes to; empty for the one of `conversation`, or a new one
     conversation: the caller's own name of a session, which is made when there is none
     agent: who answers in a new session; empty for the default agent
-    model: "provider/model" for a new session, instead of the agent's own
+    provider: who answers this message, by the provider's name; a new session keeps it for what follows
+    model: the provider's name of the model; without a `provider` "provider/model", or the name of a chain
     dedupe_key: a repetition with the same key is answered as before and not said again
     attachments: files that come with it, at most ten
     wait: answer only when the agent has replied, or after ten minutes
@@ -40,6 +41,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     session: Name = ""
     conversation: Name = ""
     agent: Name = ""
+    provider: Name = ""
     model: Name = ""
     dedupe_key: Identifier | None = None
     attachments: Annotated[tuple[AttachedFile, ...], Meta(max_length=10)] = ()
@@ -148,7 +150,7 @@ async def message(services: Services, params: Send) -> Sent:
         dedupe_key=params.dedupe_key,
         attachments=await attached(services, params.attachments),
     )
-    receipt = await services.sessions.submit(inbound, session=params.session, agent=params.agent, model=params.model)
+    receipt = await services.sessions.submit(inbound, session=params.session, agent=params.agent, model=_model(params))
     reply = None
     if params.wait:
         try:
@@ -197,3 +199,8 @@ async def unsubscribe(services: Services, params: Unsubscribe) -> Subscription:
 async def _read(services: Services, params: Page) -> list[Envelope]:
     await services.journal.session(params.session)
     return await services.journal.read(params.session, params.after, limit=params.limit)
+
+
+def _model(params: Send) -> str:
+    """The name by which the gateway knows the model that is asked for."""
+    return "/".join(part for part in (params.provider, params.model) if part)

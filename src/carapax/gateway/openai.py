@@ -1,6 +1,7 @@
 """Agents as models of the Chat Completions API, for clients that are written for it.
 
-The model `carapax` is the default agent, `carapax/NAME` any other. A request stands for itself: its last user message
+The model `carapax` is the default agent, `carapax/NAME` any other, and `PROVIDER/MODEL` the default agent with that
+model. A request stands for itself: its last user message
 is what the agent is asked, in a new session, with the messages before it quoted. With a `user` in the body, or with
 the header `X-Carapax-Session`, the session goes on instead, and only the last user message is read. Sampling fields
 are the agent's own business and are not read; a client's own `tools`, pictures and several choices are refused.
@@ -27,9 +28,9 @@ from carapax.messages import Attachment, Inbound, Receipt, Sender
 from carapax.store.files import attachment
 
 PREFIX = "/v1/"
-COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/models"
-OPERATION = {COMPLETIONS: "session.message", MODELS: "agent.list"}
-"""The operation that each path is another form of, and whose scope it needs."""
+COMPLETIONS, MODELS, EMBEDDINGS = "/v1/chat/completions", "/v1/models", "/v1/embeddings"
+OPERATION = {COMPLETIONS: "session.message", EMBEDDINGS: "session.message", MODELS: "agent.list"}
+"""The operation that each path is another form of, or as good as, and whose scope it needs."""
 SESSION_HEADER = "X-Carapax-Session"
 _encode = msgspec.json.Encoder().encode
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
@@ -102,8 +103,8 @@ def serves(path: str) -> bool:
 def operation_of(request: web.BaseRequest) -> str:
     """The operation whose scope a request needs. Raises NotFound, MethodNotAllowed."""
     if request.path not in OPERATION:
-        raise NotFound(f"there is nothing at {request.path}", f"there are {COMPLETIONS} and {MODELS}")
-    method = "POST" if request.path == COMPLETIONS else "GET"
+        raise NotFound(f"there is nothing at {request.path}", f"there are {', '.join(OPERATION)}")
+    method = "GET" if request.path == MODELS else "POST"
     if request.method != method:
         raise MethodNotAllowed(f"{request.method} is not for {request.path}", (method,))
     return OPERATION[request.path]
@@ -125,9 +126,11 @@ async def respond_completion(request: web.BaseRequest, services: Services) -> we
     """Ask an agent and answer with what it says, as it says it or as a whole. A caller that leaves stops the run."""
     limits = services.config.limits
     asked = _read(await read_json(request, limits, limits.body_bytes + limits.attachment_bytes * 4 // 3))
-    agent = services.sessions.agent(_agent_name(asked.model)).name
+    name, model = _who(asked.model)
+    agent = services.sessions.agent(name).name
     session = request.headers.get(SESSION_HEADER, "")
-    receipt = await services.sessions.submit(_inbound(request, services, asked, agent), session=session, agent=agent)
+    inbound = _inbound(request, services, asked, agent)
+    receipt = await services.sessions.submit(inbound, session=session, agent=agent, model=model)
     answering = Answering(receipt.message)
     answer = Answer(f"chatcmpl-{receipt.message}", int(services.clock.now()), asked.model, receipt.session)
     try:
@@ -200,11 +203,14 @@ def _read(body: dict[str, object]) -> ChatRequest:
     return asked
 
 
-def _agent_name(model: str) -> str:
-    name = "" if model == "carapax" else model.removeprefix("carapax/")
-    if model != "carapax" and (not name or name == model):
-        raise NotFound(f"there is no model {model!r}", "GET /v1/models lists them")
-    return name
+def _who(model: str) -> tuple[str, str]:
+    """The agent that is meant, and the model that is to answer for it; either may be the default, which is empty."""
+    product, slash, name = model.partition("/")
+    if slash and product != "carapax":
+        return "", model
+    if product != "carapax" or (slash and not name):
+        raise NotFound(f"there is no model {model!r}", 'GET /v1/models lists them; others are "provider/model"')
+    return name, ""
 
 
 def _inbound(request: web.BaseRequest, services: Services, asked: ChatRequest, agent: str) -> Inbound:

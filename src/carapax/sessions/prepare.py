@@ -11,7 +11,7 @@ from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
-from carapax.contracts import Egress, Provider, Sandbox, Spender, Tool, Toolbox, ToolContext
+from carapax.contracts import Egress, Embedder, Provider, Sandbox, Spender, Tool, Toolbox, ToolContext
 from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
@@ -28,8 +28,16 @@ class Models(Protocol):
         """
         ...
 
+    async def embedder(self, model: str) -> tuple[Embedder, str]:
+        """The embedder for "provider/model" or "provider", and the model's name there. Raises as `open` does."""
+        ...
+
     def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose."""
+        ...
+
+    def check(self, model: str) -> None:
+        """Raises NotFound, with what was probably meant, for a name that begins with no provider and is no chain."""
         ...
 
     def describe(self, model: str) -> tuple[str, str]:
@@ -82,7 +90,7 @@ class Prepare:
         if not agent.configured:
             raise NotFound(f"there is no agent {agent.name!r} any more", "configure it again, or start a new session")
         config = agent.config
-        chosen = str(transcript.state.get("model") or config.model)
+        chosen = transcript.run_model or str(transcript.state.get("model") or config.model)
         provider, model = await self.models.open(chosen, Spender(agent.name, session, run_id))
         limits = Limits(
             config.max_iterations,

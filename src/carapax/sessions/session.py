@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from carapax.agent.context import UNKNOWN_OUTCOME, Transcript
@@ -218,7 +219,8 @@ class Session:
                 else:
                     await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
             elif transcript.waiting and not transcript.ended:
-                model, messages = self._model(transcript), self._next(transcript)
+                messages = self._next(transcript)
+                model = self._model(transcript, [transcript.waiting[message].model for message in messages])
                 await self._run(transcript, RunStarted(self.agent.name, model, messages))
             else:
                 return False
@@ -247,8 +249,10 @@ class Session:
             raise LeaseLost(f"another gateway runs session {self.name}") from error
         await self._record(transcript, run_id, (RunFinished("cancelled", "the session was ended"),))
 
-    def _model(self, transcript: Transcript) -> str:
-        chosen = str(transcript.state.get("model") or self.agent.config.model)
+    def _model(self, transcript: Transcript, asked: Sequence[str]) -> str:
+        """The model of a run: the last that its messages ask for, else the session's, else the agent's."""
+        last = next((model for model in reversed(asked) if model), "")
+        chosen = last or str(transcript.state.get("model") or self.agent.config.model)
         return self._around.prepare.models.describe(chosen)[0]
 
     def _next(self, transcript: Transcript) -> tuple[str, ...]:
@@ -264,8 +268,13 @@ class Session:
         return tuple(taken)
 
     def _steering(self, transcript: Transcript) -> tuple[str, ...]:
+        """The messages that a run under way may take, in order, up to one that asks for another model: that one starts
+        a run of its own."""
         mode: QueueMode = self.agent.config.queue
-        return tuple(transcript.waiting) if mode == "steer" else ()
+        waiting = transcript.waiting.values() if mode == "steer" else ()
+        return tuple(
+            message.id for message in takewhile(lambda message: message.model in ("", transcript.run_model), waiting)
+        )
 
     async def _run(self, transcript: Transcript, start: RunStarted) -> None:
         with self._under_way() as run_id:

@@ -91,12 +91,13 @@ class Sessions:
     async def submit(self, inbound: Inbound, *, session: str = "", agent: str = "", model: str = "") -> Receipt:
         """Take a message; it is kept and synced when this returns, and never lost from then on.
 
-        Without a `session` it goes to the one of its channel and conversation, or to a new one. `model` is used from
-        this message on. Raises InvalidRequest, NotFound, Conflict (the session has ended), RateLimited.
+        Without a `session` it goes to the one of its channel and conversation, or to a new one. A new one has `model`
+        for its own; in one that is there, only the run that answers this message uses it. Raises InvalidRequest,
+        NotFound, Conflict (the session has ended), RateLimited.
         """
         check_inbound(inbound, self._max_text_bytes)
         if model:
-            check_name("model", model)
+            self._check_model(model)
         if session:
             return await self._receive(await self._session(session), inbound, model)
         if not inbound.conversation:
@@ -193,8 +194,10 @@ class Sessions:
         )
 
     def _start(self, agent: str, channel: str, conversation: str, model: str) -> tuple[str, list[Kept]]:
-        for field, value in (("channel", channel), ("conversation", conversation), ("model", model)):
+        for field, value in (("channel", channel), ("conversation", conversation)):
             check_name(field, value)
+        if model:
+            self._check_model(model)
         name = self._around.clock.new_id()
         return name, [SessionStarted(self.agent(agent).name, channel, conversation, model)]
 
@@ -216,17 +219,19 @@ class Sessions:
             raise Conflict(f"session {live.name} has ended", "start a new one, or fork it")
         if len(transcript.waiting) >= self._max_waiting:
             raise RateLimited(f"{len(transcript.waiting)} messages wait in session {live.name}", 5)
-        message = self._received(inbound)
-        more: list[Kept] = [StateChanged("model", model)] if model and model != transcript.state.get("model") else []
-        if "title" not in transcript.state:
-            more.append(_title(inbound))
+        message = self._received(inbound, model)
+        more = [] if "title" in transcript.state else [_title(inbound)]
         try:
             envelopes = await self._around.journal.append(live.name, message, *more, also=self._files(inbound))
         except Duplicate as duplicate:
             return duplicate.receipt
         return Receipt(live.name, message.id, envelopes[0].seq)
 
-    def _received(self, inbound: Inbound) -> MessageReceived:
+    def _check_model(self, model: str) -> None:
+        check_name("model", model)
+        self._around.prepare.models.check(model)
+
+    def _received(self, inbound: Inbound, model: str = "") -> MessageReceived:
         return MessageReceived(
             self._around.clock.new_id(),
             inbound.sender,
@@ -236,6 +241,7 @@ class Sessions:
             inbound.reply_to,
             inbound.dedupe_key,
             tuple(replace(attachment, data=b"") for attachment in inbound.attachments),
+            model,
         )
 
     def _files(self, inbound: Inbound) -> list[Statement]:

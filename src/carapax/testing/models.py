@@ -1,6 +1,7 @@
 """A gateway's models, all of them one provider that a test holds in its hand."""
 
-from carapax.contracts import Provider, Spender
+from carapax.contracts import Embedder, Provider, Spender
+from carapax.errors import ConfigError
 
 
 class OneProvider:
@@ -12,8 +13,14 @@ class OneProvider:
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self._provider, model.partition("/")[2] or "model"
 
+    async def embedder(self, model: str) -> tuple[Embedder, str]:
+        raise ConfigError(f"{self._provider.name} has no embeddings")
+
     def context_tokens(self, model: str) -> int:
         return 128_000
+
+    def check(self, model: str) -> None:
+        """Every name will do."""
 
     def describe(self, model: str) -> tuple[str, str]:
         return f"{self._provider.name}/model", "the test chose it"
