@@ -3,9 +3,19 @@ from collections.abc import Iterable
 import pytest
 
 from carapax.errors import ModelUnavailable
-from carapax.events import Envelope, Event, Finish, ModelResponded, RunFinished, StreamReset, TextDelta, ThinkingDelta
+from carapax.events import (
+    Envelope,
+    Event,
+    Finish,
+    ModelResponded,
+    RunFinished,
+    StreamReset,
+    TextDelta,
+    ThinkingDelta,
+    ToolReturned,
+)
 from carapax.gateway.completion import Answer, Chunk
-from carapax.messages import AssistantMessage, StopReason, Text, Usage
+from carapax.messages import AssistantMessage, StopReason, Text, ToolResult, Usage
 
 
 def said(text: str, stop: StopReason = "end") -> ModelResponded:
@@ -36,7 +46,6 @@ def text_of(chunks: Iterable[Chunk]) -> str:
         ([TextDelta("a "), said("a b")], "a b"),
         ([TextDelta("a"), said("a"), TextDelta("b"), said("b")], "a\n\nb"),
         ([said(""), TextDelta("b"), said("b")], "b"),
-        ([TextDelta("a"), StreamReset(), TextDelta("b"), said("b")], "a\n\n[started anew]\n\nb"),
         ([StreamReset(), TextDelta("b"), said("b")], "b"),
     ],
 )
@@ -44,6 +53,38 @@ def test_streamed_and_whole_text_are_the_same(events: list[Event], text: str) ->
     answer = answer_of()
     assert text_of(feed(answer, events)) == text
     assert answer.whole(Usage()).choices[0].message.content == text
+
+
+@pytest.mark.parametrize(
+    ("events", "streamed", "whole"),
+    [
+        ([TextDelta("a"), StreamReset(), TextDelta("b"), said("b")], "a\n\n[started anew]\n\nb", "b"),
+        (
+            [said("x"), TextDelta("a"), StreamReset(), TextDelta("b"), StreamReset(), said("c")],
+            "x\n\na\n\n[started anew]\n\nb\n\n[started anew]\n\nc",
+            "x\n\nc",
+        ),
+    ],
+)
+def test_what_is_void_was_streamed_but_is_no_part_of_the_whole(events: list[Event], streamed: str, whole: str) -> None:
+    answer = answer_of()
+    assert text_of(feed(answer, events)) == streamed
+    assert answer.whole(Usage()).choices[0].message.content == whole
+
+
+def test_thoughts_that_are_void_are_no_part_of_the_whole() -> None:
+    answer = answer_of()
+    events: list[Event] = [
+        ThinkingDelta("hm"),
+        said(""),
+        ThinkingDelta("so"),
+        ToolReturned(ToolResult("1", "look", "x")),
+        ThinkingDelta("void"),
+        StreamReset(),
+        ThinkingDelta("!"),
+    ]
+    feed(answer, events)
+    assert answer.whole(Usage()).choices[0].message.reasoning_content == "hmsolook done\n!"
 
 
 def test_thoughts_are_reasoning_content() -> None:

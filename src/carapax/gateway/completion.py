@@ -104,7 +104,8 @@ class Completion(Struct, frozen=True):
 
 
 class Answer:
-    """Folds the events of one run. `feed` gives what a streaming client is sent; `whole` what others get at the end."""
+    """Folds the events of one run. `feed` gives what a streaming client is sent, who cannot be told to forget what is
+    void and is told that it starts anew; `whole` what others get at the end, without what was void."""
 
     def __init__(self, name: str, created: int, model: str, session: str) -> None:
         self._id, self._created, self._model, self._session = name, created, model, session
@@ -113,6 +114,10 @@ class Answer:
         self._events: list[Event] = []
         self._sent = ""
         """The text of the model answer under way that was sent."""
+        self._gap = ""
+        """What parts the next answer from what was sent before."""
+        self._sure = (0, 0)
+        """How many pieces of text and thoughts are of answers that are whole."""
         self._stop: StopReason | Finish = "end"
         self._finish: Finish = "done"
         self._detail = ""
@@ -127,9 +132,8 @@ class Answer:
                 return [self._chunk(Delta(content=self._say(text)))]
             case ThinkingDelta(text=text):
                 return [self._chunk(Delta(reasoning_content=self._think(text)))]
-            case StreamReset() if self._sent:
-                self._sent = ""
-                return [self._chunk(Delta(content=self._mark("\n\n[started anew]")))]
+            case StreamReset():
+                return self._start_anew()
             case ModelResponded(message=message):
                 return self._answered(message.text, message.stop_reason)
             case ToolCalled(call=call) as event:
@@ -162,18 +166,21 @@ class Answer:
 
     def _say(self, text: str) -> str:
         """Text of one model answer after another is parted by an empty line."""
+        gap = "" if self._sent else self._gap
         if not self._sent and self._text:
-            self._mark("\n\n")
-            self._sent += text
-            self._text.append(text)
-            return "\n\n" + text
+            self._text.append("\n\n")
+        self._gap = "\n\n"
         self._sent += text
         self._text.append(text)
-        return text
+        return gap + text
 
-    def _mark(self, text: str) -> str:
-        self._text.append(text)
-        return text
+    def _start_anew(self) -> list[Chunk]:
+        text, thoughts = self._sure
+        del self._text[text:], self._thoughts[thoughts:]
+        if not self._sent:
+            return []
+        self._sent = ""
+        return [self._chunk(Delta(content="\n\n[started anew]"))]
 
     def _think(self, text: str) -> str:
         self._thoughts.append(text)
@@ -184,11 +191,14 @@ class Answer:
         rest = text[len(self._sent) :] if text.startswith(self._sent) else ""
         chunks = [self._chunk(Delta(content=self._say(rest)))] if rest else []
         self._sent, self._stop = "", stop
+        self._sure = len(self._text), len(self._thoughts)
         return chunks
 
     def _tool(self, seq: int, event: ToolCalled | ToolReturned, line: str) -> Chunk:
         self._events.append(event)
-        return self._chunk(Delta(reasoning_content=self._think(line)), vendor=Vendor(seq=seq, event=event))
+        chunk = self._chunk(Delta(reasoning_content=self._think(line)), vendor=Vendor(seq=seq, event=event))
+        self._sure = len(self._text), len(self._thoughts)
+        return chunk
 
     def _finished(self, reason: Finish, detail: str) -> None:
         if reason == "failed":
