@@ -9,6 +9,7 @@ from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
 from carapax.agent.metered import Metered
 from carapax.agent.retrying import Retrying
+from carapax.agent.suggesting import Suggesting
 from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
@@ -169,6 +170,7 @@ class Models:
 
     def _composed(self, name: str, provider: Provider, spender: Spender | None) -> Provider:
         """All that one candidate is wrapped in, innermost first."""
+        provider = Suggesting(provider)
         tools = resolve(name, self._sections.get(name)).tools
         if tools == "text":
             provider = TextTools(provider, self._clock)
