@@ -4,6 +4,7 @@ import io
 
 from carapax.cli.printer import Printer
 from carapax.events import (
+    BudgetReached,
     Envelope,
     Event,
     ModelResponded,
@@ -68,3 +69,8 @@ def test_why_a_run_ended_early_is_told() -> None:
 
 def test_what_the_model_says_cannot_command_the_terminal() -> None:
     assert printed(TextDelta("\x1b[2J"), answered("\x1b[2J")) == ("\\x1b[2J\n", "")
+
+
+def test_a_budget_that_is_reached_is_told_aside() -> None:
+    shown = printed(BudgetReached("daily of main", 80, 8.25, 10.0))
+    assert "(80 % of the daily of main budget: 8.25 of 10.00 USD)" in str(shown)

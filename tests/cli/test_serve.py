@@ -44,6 +44,17 @@ def refused(home: Home, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def test_the_start_says_what_may_be_spent_and_what_is_guessed(home: Home) -> None:
+    budgets = '[agents.main]\nmodel = "deepseek/x9"\nmonthly_usd = 0\n[budget]\ndaily_usd = 2.5\n'
+    home.config_file.write_text(budgets)
+    with started(home, "--port", "0") as (_, printed):
+        assert "  budget   daily: 2.50 USD may be spent\n  budget   monthly of main: nothing may be spent\n" in printed
+        assert "  price    the model deepseek/x9 is not known: 128,000 tokens of context are assumed" in printed
+    home.config_file.write_text(CONFIG)
+    with started(home, "--port", "0") as (_, printed):
+        assert "  budget   no limit to what all agents together may spend: set budget.daily_usd" in printed
+
+
 def test_the_first_start_says_where_it_is_and_which_model_answers(tmp_path: Path) -> None:
     home = Home.resolve(tmp_path / "new", None, None, {})
     with started(home) as (process, printed):

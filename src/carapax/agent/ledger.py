@@ -104,7 +104,7 @@ class Accounts:
         self.days = days
         self._journal = journal
         self._clock = clock
-        self._limits = limits
+        self.budgets = limits
         self._spawn = spawn
         self._sums: dict[tuple[str, str], _Sum] = {}
         self._open: dict[str, Call] = {}
@@ -117,7 +117,7 @@ class Accounts:
         for agent, day, cost in await rows.sums(self.database, since, "settled"):
             for each in self._of(agent, day):
                 each.spent += cost
-        for budget in self._limits:
+        for budget in self.budgets:
             for (agent, period), each in self._sums.items():
                 if agent == budget.agent and (len(period) == 10) == (budget.period == "daily"):
                     each.told = _level(each.spent, budget.limit)
@@ -164,7 +164,7 @@ class Accounts:
     def standing(self) -> list[Standing]:
         """How every budget stands now."""
         now = self._clock.now()
-        return [self._standing(budget, self.days.of(now), now) for budget in self._limits]
+        return [self._standing(budget, self.days.of(now), now) for budget in self.budgets]
 
     def _standing(self, budget: Budget, day: str, now: float) -> Standing:
         each = self._sum(budget.agent, period_of(day, budget.period))
@@ -249,7 +249,7 @@ class Accounts:
             self._unsaved = [*statements, *self._unsaved]
 
     def _budgets(self, agent: str) -> Iterator[Budget]:
-        return (budget for budget in self._limits if budget.agent in ("", agent))
+        return (budget for budget in self.budgets if budget.agent in ("", agent))
 
     def _of(self, agent: str, day: str) -> list[_Sum]:
         """The sums that a call of an agent counts in."""
@@ -282,4 +282,5 @@ async def open_accounts(
     days = open_days(config.user.timezone, environ)
     accounts = Accounts(database, journal, clock, days, budgets(config.budget, config.agents), spawn)
     await accounts.load()
+    log.info("budgets: %s", ", ".join(f"{each.name} {usd(each.limit)} USD" for each in accounts.budgets) or "none")
     return accounts

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from carapax.cli.terminal import clean, dim, one_line
 from carapax.events import (
+    BudgetReached,
     Envelope,
     HistoryCompacted,
     ModelResponded,
@@ -54,6 +55,8 @@ class Printer:
                 self._note(f"· {one_line(call.name, 40)} {one_line(call.arguments, 80)} → {outcome}")
             case HistoryCompacted():
                 self._note("(the history was shortened for the model; the record keeps it whole)")
+            case BudgetReached(budget=budget, percent=percent, spent_usd=spent, limit_usd=limit):
+                self._note(f"({percent} % of the {clean(budget)} budget: {spent:,.2f} of {limit:,.2f} USD)")
             case RunFinished(reason=reason, detail=detail) if reason != "done":
                 self._note(f"({reason}{': ' if detail else ''}{clean(detail)})")
             case _:

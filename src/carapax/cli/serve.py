@@ -67,6 +67,10 @@ def _greet(serving: Serving, config: Config, written: Path | None) -> None:
         )
         if not agent.sandbox_ok:
             click.echo(f"           {clean(agent.sandbox_detail)}")
+    for limit in serving.budgets:
+        click.echo(f"  budget   {clean(limit)}")
+    for note in serving.guesses:
+        click.echo(f"  price    {clean(note)}")
     for warning in warnings(config):
         click.echo(f"  warning  {warning}")
     click.echo("Open the address in a browser, or say something with `carapax chat`. Ctrl-C stops.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from carapax.agent.ledger import Accounts, usd
+from carapax.api.services import Services
 from carapax.app import open_app, supervise
 from carapax.cli.rpc import Running
 from carapax.config import Config, Home
@@ -24,6 +26,8 @@ class Serving:
 
     running: Running
     agents: list[AgentStatus]
+    budgets: list[str]
+    guesses: list[str]
 
 
 @asynccontextmanager
@@ -40,7 +44,24 @@ async def serve(home: Home, config: Config) -> AsyncGenerator[Serving, None]:
     ):
         running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)
         with _announced(home, running):
-            yield Serving(running, services.sessions.agents())
+            yield Serving(running, services.sessions.agents(), _budgets(services.accounts), _guesses(services))
+
+
+def _budgets(accounts: Accounts) -> list[str]:
+    """What may be spent on models, a sentence for each budget; or that there is no limit."""
+    told = [
+        f"{budget.name}: {f'{usd(budget.limit)} USD' if budget.limit else 'nothing'} may be spent"
+        for budget in accounts.budgets
+    ]
+    if not any(not budget.agent for budget in accounts.budgets):
+        told.append("no limit to what all agents together may spend: set budget.daily_usd or budget.monthly_usd")
+    return told
+
+
+def _guesses(services: Services) -> list[str]:
+    """What is not known of the agents' models, and guessed."""
+    models = {agent.model for agent in services.sessions.agents() if "/" in agent.model}
+    return sorted({note for model in models if (note := services.facts.of(*model.split("/", 1)).note)})
 
 
 def _url(host: str, port: int) -> str:
