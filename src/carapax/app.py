@@ -132,7 +132,7 @@ async def open_app(
         facts = FactBook(config.providers, config.models, home.facts_file)
         registry = Registry(home, config, keys, http, clock, facts, health)
         if models is None:
-            models = registry.live = await open_models(config, http, keys, clock, health, facts, accounts)
+            models = registry.live = await open_models(config, http, keys, clock, health, facts, accounts, files.read)
         egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
@@ -157,7 +157,19 @@ async def open_app(
             tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
         tokens = Tokens(database, clock)
         yield Services(
-            config, clock, journal, sessions, tokens, files, accounts, facts, http, health, registry, clock.now()
+            config,
+            clock,
+            journal,
+            sessions,
+            tokens,
+            files,
+            accounts,
+            facts,
+            http,
+            health,
+            registry,
+            models,
+            clock.now(),
         )
 
 

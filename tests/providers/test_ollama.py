@@ -1,11 +1,14 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from carapax.config import AgentConfig, ProviderConfig
+from carapax.config import Config as Settings
 from carapax.contracts import Provider
 from carapax.errors import (
     ContextOverflow,
@@ -37,6 +40,7 @@ from carapax.models.server import Server
 from carapax.providers.ollama import Config, Decoder, Model, Ollama, decode, encode
 from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
+from tests.api.real_models import gateway_on
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
 from tests.providers.reading import check_deltas, origin
@@ -428,6 +432,29 @@ def test_models_for_conversation_are_listed_with_their_size() -> None:
             return await provider.models()
 
     assert run(main()) == [ModelInfo("big", 5), ModelInfo("old"), ModelInfo("strange")]
+
+
+def test_it_chats_and_uses_tools_through_a_whole_gateway(tmp_path: Path) -> None:
+    async def main() -> None:
+        script = [Answer(calls=(Call("list_files", '{"path": "."}'),)), Answer("It is empty.")]
+        async with ModelServer(script, models=["m"]) as server:
+            config = Settings(
+                agents={"main": AgentConfig(model="local/m", sandbox="local")},
+                providers={"local": ProviderConfig(vendor="ollama", base_url=f"{server.url}/v1")},
+            )
+            asked = {"model": "carapax", "messages": [{"role": "user", "content": "What is there?"}]}
+            async with (
+                gateway_on(tmp_path, config) as gateway,
+                gateway.http.post(f"{gateway.url}/v1/chat/completions", json=asked) as response,
+            ):
+                answer = await response.json()
+            assert answer["choices"][0]["message"]["content"] == "It is empty."
+            *_, called, result = server.requests[1].body["messages"]
+            assert called["tool_calls"][0]["function"] == {"name": "list_files", "arguments": {"path": "."}}
+            assert (result["role"], result["tool_name"]) == ("tool", "list_files")
+            assert server.requests[1].path == "/api/chat"
+
+    run(main())
 
 
 class TestContract(ProviderContract):

@@ -12,6 +12,7 @@ from carapax.config import Config
 from carapax.http import Http
 from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
+from carapax.sessions.prepare import Models
 from carapax.sessions.sessions import Sessions
 from carapax.store.files import Files
 from carapax.store.journal import Journal
@@ -57,6 +58,7 @@ class Services:
     http: Http
     health: Health
     registry: Registry
+    models: Models
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

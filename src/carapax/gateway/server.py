@@ -24,6 +24,7 @@ from carapax.errors import CarapaxError, ConfigError, InvalidRequest, RateLimite
 from carapax.gateway import files, ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
+from carapax.gateway.embeddings import respond_embeddings
 from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.held import Held
 from carapax.gateway.limits import Rate, check_head, read_body
@@ -118,7 +119,7 @@ class Gateway:
         if path == "/rpc":
             return await self._respond_rpc(request, services, credential)
         if openai.serves(path):
-            return await self._completion(request, services, credential)
+            return await self._respond_openai(request, services, credential)
         if path == "/api/openapi.json" and request.method == "GET":
             return respond(self._page)
         route = self._routes.find(request.method, request.raw_path)
@@ -126,13 +127,15 @@ class Gateway:
         with self._hold(credential):
             return await self._respond_route(request, route, services)
 
-    async def _completion(
+    async def _respond_openai(
         self, request: web.BaseRequest, services: Services, credential: Credential
     ) -> web.StreamResponse:
         permit(credential.caller, OPERATIONS[openai.operation_of(request)])
         if request.path == openai.MODELS:
             return await openai.respond_models(services)
         with self._hold(credential):
+            if request.path == openai.EMBEDDINGS:
+                return await respond_embeddings(request, services)
             return await openai.respond_completion(request, services)
 
     async def _respond_route(self, request: web.BaseRequest, route: Route, services: Services) -> web.StreamResponse:

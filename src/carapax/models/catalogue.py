@@ -15,7 +15,6 @@ from msgspec import Struct
 from carapax.config import ProviderConfig
 from carapax.errors import ConfigError
 
-
 _EMBEDDINGS = {
     "openai_chat": "openai",
     "openai_responses": "openai",
