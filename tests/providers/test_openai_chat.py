@@ -294,6 +294,10 @@ def test_other_choices_are_left_out() -> None:
         ([chunk({"content": "a"}), chunk(error={"message": "no", "code": 429})], ModelBusy),
         ([chunk(error={"message": "no", "code": "context_length_exceeded"})], ContextOverflow),
         ([b'event: error\ndata: {"message": "boom", "type": "invalid_request_error"}\n\n'], ModelRejected),
+        (
+            [chunk({"content": "a"}, "length"), chunk(error={"message": "Provider returned error", "code": 400})],
+            ModelUnavailable,
+        ),
         ([b'data: {"error": "boom"}\n\n'], ModelUnavailable),
         ([chunk(x_groq={"error": "boom"})], ModelUnavailable),
     ],

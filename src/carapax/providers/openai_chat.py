@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from carapax.errors import ModelError, ModelRejected
 from carapax.events import Delta
 from carapax.messages import (
     AssistantMessage,
@@ -272,7 +273,7 @@ class Decoder:
             self.done = True
             return []
         if event.event == "error":
-            raise refusal(self._origin, read_error(event.data) or VendorError(event.data))
+            raise self._failed(read_error(event.data) or VendorError(event.data))
         return self.take(event.data) if event.data.strip() else []
 
     def take(self, data: bytes | str) -> list[Delta]:
@@ -283,7 +284,7 @@ class Decoder:
             raise no_answer(self._origin, data) from None
         groq = completion.x_groq or _Groq()
         if error := as_error(completion.error or groq.error):
-            raise refusal(self._origin, error)
+            raise self._failed(error)
         if completion.model:
             self._model = completion.model
         usage = completion.usage or groq.usage
@@ -294,6 +295,13 @@ class Decoder:
         if usage:
             self._usage = _read_usage(usage)
         return self._draft.take_deltas()
+
+    def _failed(self, error: VendorError) -> ModelError:
+        """A request that is being answered was not wrong, whatever a router says of its vendor's failure."""
+        failed = refusal(self._origin, error)
+        if self.answered and isinstance(failed, ModelRejected):
+            return unavailable(self._origin, error.message or error.code)
+        return failed
 
     def finish(self) -> AssistantMessage:
         """The whole message. Raises ModelUnavailable when the stream broke off before the model was finished."""
