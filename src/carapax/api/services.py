@@ -5,8 +5,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from carapax.agent.ledger import Accounts
 from carapax.agent.health import Health
+from carapax.agent.ledger import Accounts
 from carapax.clock import Clock
 from carapax.config import Config
 from carapax.http import Http

@@ -5,8 +5,7 @@ The format: https://docs.cohere.com/reference/chat
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator
-from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +27,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, counted, fitting_name, json_text, storable
+from carapax.models.dialect import arguments_object, counted, fitting_name, is_one_of, json_text, storable
 from carapax.models.draft import Call, Draft, Words
 from carapax.models.refusal import (
     BROKEN_JSON,
@@ -70,7 +69,7 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
         body["max_tokens"] = request.max_output_tokens
     if request.temperature is not None:
         body["temperature"] = request.temperature
-    if any(fnmatchcase(request.model, pattern) for pattern in config.thinking_models):
+    if is_one_of(request.model, config.thinking_models):
         _think(body, request.effort)
     return body
 
@@ -167,6 +166,9 @@ class _ToolCall(Struct):
     function: _Function | None = None
 
 
+T = TypeVar("T", _Block, _ToolCall)
+
+
 class _Said(Struct):
     """What a delta says: a block or a call at a time, or in a whole answer all of them."""
 
@@ -232,7 +234,7 @@ class Decoder:
     def whole(self, message: _Said, answer: _Event) -> AssistantMessage:
         """The same of an answer that was not streamed."""
         self._plan_on(message.tool_plan)
-        for index, block in enumerate(_listed(message.content)):
+        for index, block in enumerate(_blocks(message.content)):
             self._block(index, block)
         for index, call in enumerate(_listed(message.tool_calls)):
             self._open_call(index, call)
@@ -260,8 +262,8 @@ class Decoder:
 
     def _take(self, kind: str, index: int, delta: _Delta) -> None:
         said = delta.message or _Said()
-        if kind == "content-delta" or kind == "content-start":
-            for block in _listed(said.content):
+        if kind in ("content-start", "content-delta"):
+            for block in _blocks(said.content):
                 self._block(index, block)
         elif kind == "tool-plan-delta":
             self._plan_on(said.tool_plan)
@@ -322,11 +324,15 @@ class Decoder:
         self._draft.close_calls()
 
 
-def _listed(found: Any) -> list[Any]:
-    """One, several or none of a kind, as a list; words alone are a block."""
-    if isinstance(found, str):
-        return [_Block("text", found)]
-    return found if isinstance(found, list) else [found] if found else []
+def _listed(found: list[T] | T | None) -> list[T]:
+    """One, several or none of a kind, as a list."""
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _blocks(content: list[_Block] | _Block | str | None) -> list[_Block]:
+    return [_Block("text", content)] if isinstance(content, str) else _listed(content)
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:
