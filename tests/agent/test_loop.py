@@ -13,6 +13,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import AssistantMessage, Text, ToolCall, ToolResult, UserMessage
+from carapax.store.transcripts import UNKNOWN_OUTCOME
 from carapax.testing.provider import call
 from tests.agent.running import Book, FunctionTool
 from tests.running import run
@@ -171,7 +172,7 @@ def test_a_run_ends_at_its_limit_of_time_and_says_which_call_was_cut() -> None:
     tool = FunctionTool("wait", forever, effects=frozenset({"write"}), rerun="at_most_once")
     book = Book([call("wait")], tool, limits=Limits(3, 0.05, 128_000))
     assert run(book.run()) == RunFinished("limit", "the run reached its limit of 0.05 s")
-    assert book.results() == [("stopped while it was running; its outcome is unknown", True)]
+    assert book.results() == [(UNKNOWN_OUTCOME, True)]
 
 
 def test_messages_that_arrive_during_a_run_are_taken_between_tool_calls() -> None:

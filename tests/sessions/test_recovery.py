@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from carapax.agent.context import UNKNOWN_OUTCOME
 from carapax.config import AgentConfig, Config
 from carapax.errors import NotFound
 from carapax.events import ModelResponded, Rerun, RunFinished, RunStarted, ToolCalled, ToolReturned
 from carapax.messages import Inbound, Sender, ToolResult
 from carapax.sessions.session import ATTEMPTS
+from carapax.store.transcripts import UNKNOWN_OUTCOME
 from carapax.testing import MemoryChannel, Pause, call
 from tests.agent.running import FunctionTool
 from tests.running import run

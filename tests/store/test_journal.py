@@ -23,6 +23,7 @@ from carapax.store.database import Statement, Unexpected
 from carapax.store.journal import Duplicate, Journal
 from carapax.store.leases import LeaseLost, acquire, release
 from carapax.store.records import SessionInfo
+from carapax.store.transcripts import UNKNOWN_OUTCOME
 from carapax.testing.clock import START, FakeClock
 from tests.running import run
 from tests.store.opened import ANSWERED, CALLED, STARTED, STARTED_RUN, opened_database, opened_journal, said, value
@@ -297,7 +298,6 @@ def test_many_writers_of_one_session_leave_no_gap_and_are_told_in_order(tmp_path
     run(scenario())
 
 
-CLOSED = "The call was cut short; whether it had an effect is unknown."
 LIFE: tuple[tuple[Kept, str], ...] = (
     (STARTED, ""),
     (said("hello", "m1", dedupe_key="k"), ""),
@@ -342,7 +342,7 @@ def test_a_fork_goes_on_from_where_it_was_cut(
             clock.advance(60)
             info = await journal.fork("s", at, "f")
             ends: dict[str, Kept] = {
-                call: ToolReturned(ToolResult(call, "shell", CLOSED, is_error=True)) for call in ("c1", "c2")
+                call: ToolReturned(ToolResult(call, "shell", UNKNOWN_OUTCOME, is_error=True)) for call in ("c1", "c2")
             }
             ends["end"] = RunFinished("cancelled", "the session was forked here")
             start = msgspec.structs.replace(STARTED, forked_from="s", forked_at=at)

@@ -24,10 +24,6 @@ from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinki
 
 CHARACTERS_PER_TOKEN = 3.5
 NEVER_RAN = "not run: the run ended before its turn came"
-UNKNOWN_OUTCOME = (
-    "The gateway was stopped while this call was running, so its outcome is unknown: it may or may not have taken "
-    "effect. Check before you do it again."
-)
 
 
 class Transcript:

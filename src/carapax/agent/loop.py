@@ -26,6 +26,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Part, ToolCall, ToolResult, UserMessage
+from carapax.store.transcripts import cut_short
 
 REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"
 _READING = frozenset({"read", "network"})
@@ -196,16 +197,12 @@ async def invoke(
 
 async def _finish(run: Run, finished: RunFinished) -> None:
     """Record the end, and that calls which were still running have an unknown outcome."""
-    await run.record(*cut_short(run.transcript), finished)
+    await run.record(*unreturned(run.transcript), finished)
 
 
-def cut_short(transcript: Transcript) -> list[ToolReturned]:
+def unreturned(transcript: Transcript) -> list[ToolReturned]:
     """What to record for calls that were started and will not return."""
-    return [ToolReturned(stopped(call)) for call in transcript.unanswered if call.id in transcript.running]
-
-
-def stopped(call: ToolCall) -> ToolResult:
-    return ToolResult(call.id, call.name, "stopped while it was running; its outcome is unknown", is_error=True)
+    return [ToolReturned(cut_short(call)) for call in transcript.unanswered if call.id in transcript.running]
 
 
 def _ending(answer: AssistantMessage) -> RunFinished:

@@ -9,8 +9,8 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from carapax.agent.context import UNKNOWN_OUTCOME, Transcript
-from carapax.agent.loop import cut_short, invoke, run_agent, stopped
+from carapax.agent.context import Transcript
+from carapax.agent.loop import invoke, run_agent, unreturned
 from carapax.clock import Clock
 from carapax.contracts import Supervise, Tool
 from carapax.errors import CarapaxError, Conflict, StoreError
@@ -32,6 +32,7 @@ from carapax.store import leases
 from carapax.store.database import Database, Statement, Unexpected
 from carapax.store.journal import Journal
 from carapax.store.leases import LeaseLost
+from carapax.store.transcripts import cut_short
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Session:
                 result = await invoke(self.agent.toolbox, tool, call, context, arguments)
                 await self._close(run_id, ToolReturned(result), RunFinished("done"))
             except asyncio.CancelledError:
-                result = stopped(call)
+                result = cut_short(call)
                 await self._around.database.transact([])
                 if transcript.run_id == run_id:
                     await self._close(run_id, ToolReturned(result), RunFinished("cancelled", "stopped on request"))
@@ -229,7 +230,7 @@ class Session:
     async def _settle(self, transcript: Transcript, run: RunStarted) -> None:
         """Close a run that a crash cut short: calls that may not run again have an unknown outcome."""
         unknown = [
-            ToolReturned(ToolResult(call.id, call.name, UNKNOWN_OUTCOME, is_error=True))
+            ToolReturned(cut_short(call))
             for call in transcript.unanswered
             if transcript.running.get(call.id, "pure") not in ("pure", "idempotent")
         ]
@@ -306,7 +307,7 @@ class Session:
         """End a run from outside, after what it had begun to keep is kept."""
         await self._around.database.transact([])
         if transcript.run_id == run_id:
-            await self._record(transcript, run_id, (*cut_short(transcript), finished))
+            await self._record(transcript, run_id, (*unreturned(transcript), finished))
 
     async def _record(self, transcript: Transcript, run_id: str, events: tuple[Kept, ...]) -> None:
         """Keep events of a run together with the replies they are, and give the lease back at its end."""

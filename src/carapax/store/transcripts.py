@@ -18,7 +18,7 @@ from carapax.events import (
 from carapax.messages import ToolCall, ToolResult
 from carapax.store.records import Stored
 
-_UNKNOWN = "The call was cut short; whether it had an effect is unknown."
+UNKNOWN_OUTCOME = "The call was cut short, so its outcome is unknown: it may or may not have taken effect. Check before you do it again."
 
 
 class _Line(Struct, frozen=True):
@@ -30,6 +30,11 @@ class _Line(Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Line).decode
+
+
+def cut_short(call: ToolCall) -> ToolResult:
+    """What a call gives that was started and will not return."""
+    return ToolResult(call.id, call.name, UNKNOWN_OUTCOME, is_error=True)
 
 
 async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
@@ -88,7 +93,5 @@ def closing(events: Iterable[Stored], why: str) -> list[tuple[Kept, str]]:
                 open_calls.clear()
             case _:
                 pass
-    answers: list[tuple[Kept, str]] = [
-        (ToolReturned(ToolResult(call.id, call.name, _UNKNOWN, is_error=True)), of) for call, of in open_calls.values()
-    ]
+    answers: list[tuple[Kept, str]] = [(ToolReturned(cut_short(call)), of) for call, of in open_calls.values()]
     return [*answers, (RunFinished("cancelled", why), run)] if run else answers
