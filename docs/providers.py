@@ -132,7 +132,7 @@ def _row(name: str, row: Vendor) -> str:
     if row.local:
         entry += " if it wants one"
     model = f"`{row.default_model}`" if row.default_model else "the first it has" if row.local else ""
-    embeddings = f"`{row.default_embedding}`" if row.default_embedding else row.embedding and "the first it has"
+    embeddings = f"`{row.default_embedding}`" if row.default_embedding else row.embedding and "to be named"
     cells = (f"`{name}`", row.dialect and f"`{row.dialect}`", model, entry, embeddings, row.note)
     return f"| {' | '.join(cells)} |"
 
