@@ -21,6 +21,7 @@ _COMMANDS = {
     "costs": "Show what models cost, and how the budgets stand.",
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
+    "models": "List models, and add, check and remove their providers.",
     "doctor": "Look for what is wrong, and say what to do.",
 }
 _FOLDERS = {

@@ -15,7 +15,7 @@ from carapax.models.catalogue import resolve, vendors
 from carapax.models.check import CHECK_S, Checked, ask, told
 from carapax.models.closest import did_you_mean
 from carapax.models.credential import Fixed
-from carapax.models.detection import Detected, needs_key
+from carapax.models.detection import Detected, detect, needs_key
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys, secret_name
 from carapax.models.listing import ADDRESS, NAME, VARIABLE, Addition, Offer, ProviderStatus, Silent, Standing
@@ -63,9 +63,9 @@ class Registry:
             if name not in names and needs_key(vendor) and vendor.dialect and await self.keys.source(name, vendor):
                 found.append(await self._status(name, None, "key"))
                 names.add(name)
-        detected = self.live.detected().provider if self.live else ""
-        if detected and detected not in names:
-            found.append(await self._status(detected, None, "detected"))
+        detected = self.live.detected() if self.live else await detect(self.config.providers, self.keys, self.http)
+        if detected.provider not in names:
+            found.append(await self._status(detected.provider, None, "detected"))
         return found
 
     async def add(self, addition: Addition) -> ProviderStatus:
