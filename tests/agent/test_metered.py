@@ -1,13 +1,13 @@
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Literal
 
 import pytest
 
-from carapax.agent.metered import Metered, bounded, prompt_tokens
+from carapax.agent.metered import Metered, MeteredEmbedder, bounded, prompt_tokens
 from carapax.config import ModelConfig
-from carapax.contracts import Provider, Spend, Spender
+from carapax.contracts import Embeddings, Provider, Spend, Spender
 from carapax.errors import (
     ContextOverflow,
     ModelBusy,
@@ -244,3 +244,38 @@ def test_everything_that_is_sent_counts_in_the_estimate() -> None:
     ]
     least = (100, 100, 100, 5_000, 50_000)
     assert all(prompt_tokens(request) - plain >= part for request, part in zip(more, least, strict=True))
+
+
+class OneVector:
+    """An embedder that gives one vector for each text, or fails."""
+
+    name = "scripted"
+
+    def __init__(self, usage: Usage, error: ModelError | None = None) -> None:
+        self._usage = usage
+        self._error = error
+
+    async def embed(
+        self, texts: Sequence[str], model: str, *, purpose: Literal["query", "document"], dimensions: int | None = None
+    ) -> Embeddings:
+        if self._error:
+            raise self._error
+        return Embeddings(((1.0,),) * len(texts), model, self._usage)
+
+
+def embedded(embedder: OneVector) -> OneBudget:
+    ledger = OneBudget()
+    metered = MeteredEmbedder(embedder, SPENDER, ledger, PRICED)
+    with suppress(ModelError):
+        run(metered.embed(["x" * 300, "y"], "m", purpose="query"))
+    return ledger
+
+
+def test_embeddings_are_counted_alike() -> None:
+    ledger = embedded(OneVector(Usage(70)))
+    assert ledger.reserved == [102_000]
+    assert ledger.settled == [Spend("scripted", "m", Usage(70), 70_000)]
+    assert embedded(OneVector(Usage())).settled == [Spend("scripted", "m", Usage(102), 102_000, estimated=True)]
+    assert embedded(OneVector(Usage(), ModelBusy("429", status=429))).settled == [None]
+    silent = embedded(OneVector(Usage(), ModelUnavailable("silent")))
+    assert silent.settled == [Spend("scripted", "m", Usage(102), 102_000, estimated=True)]

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carapax.contracts import ChannelLimits, Effect, Embedder, Provider, Spender, Submit, ToolContext
+from carapax.contracts import ChannelLimits, Effect, Embedder, Provider, Searcher, Spender, Submit, ToolContext
 from carapax.errors import CarapaxError, ConfigError, InvalidRequest, ModelUnavailable, Unavailable
 from carapax.events import Delta, Rerun, TextDelta, ToolArgumentsDelta
 from carapax.messages import (
@@ -166,8 +166,11 @@ class WorldModel:
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         return self, "model"
 
-    async def embedder(self, model: str) -> tuple[Embedder, str]:
+    async def embedder(self, model: str, spender: Spender | None = None) -> tuple[Embedder, str]:
         raise ConfigError("this world has no embeddings")
+
+    def searcher(self) -> Searcher | None:
+        return None
 
     def context_tokens(self, model: str) -> int:
         return 128_000

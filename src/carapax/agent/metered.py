@@ -1,16 +1,16 @@
 """Counts what a model costs: nothing is asked that a budget does not cover, nothing that was asked goes uncounted."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 import msgspec
 
-from carapax.contracts import Ledger, Provider, Spend, Spender
+from carapax.contracts import Embedder, Embeddings, Ledger, Provider, Spend, Spender
 from carapax.errors import ModelError, ModelUnavailable, OverBudget
 from carapax.events import Delta, StreamReset
 from carapax.messages import AssistantMessage, Effort, Message, ModelInfo, ModelRequest, Text, Thinking, Usage
 from carapax.models.facts import FactBook, Facts
-from carapax.models.price import Price
 
 ANSWER_TOKENS = 8_192
 THINKING_TOKENS: dict[Effort, int] = {"off": 0, "low": 8_192, "medium": 16_384, "high": 32_768}
@@ -43,21 +43,18 @@ class Metered:
         return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
-        facts = self._facts.of(self.name, request.model)
-        is_limited = self._ledger.limited(self._spender)
-        self._facts.tell(self.name, request.model)
-        price = facts.price or (self._facts.assumed if is_limited else None)
-        if is_limited:
-            request = bounded(request, facts)
+        meter = _Meter(self.name, request.model, self._spender, self._ledger, self._facts)
+        if meter.is_limited:
+            request = bounded(request, meter.facts)
         prompt = prompt_tokens(request)
-        call = await self._reserve(request, price, prompt)
-        heard, is_settled, is_free = 0, False, False
+        output = (request.max_output_tokens or ANSWER_TOKENS) + THINKING_TOKENS[request.effort]
+        await meter.reserve(prompt, output)
+        heard, is_free = 0, False
         try:
             async with aclosing(self._provider.stream(request)) as stream:
                 async for item in stream:
                     if isinstance(item, AssistantMessage):
-                        await self._ledger.settle(call, self._counted(item, request, facts, price, prompt))
-                        is_settled = True
+                        await meter.settle(item.usage, Usage(prompt, _spoken(item)))
                     elif not isinstance(item, StreamReset):
                         heard += _bytes(item.text)
                     yield item
@@ -65,37 +62,82 @@ class Metered:
             is_free = not heard and not _may_cost(error)
             raise
         finally:
-            if not is_settled:
-                guess = self._spend(request, facts, price, Usage(prompt, heard // BYTES_PER_TOKEN))
-                await self._ledger.settle(call, None if is_free else guess)
+            await meter.close(None if is_free else Usage(prompt, heard // BYTES_PER_TOKEN))
 
-    async def _reserve(self, request: ModelRequest, price: Price | None, prompt: int) -> str:
-        output = (request.max_output_tokens or ANSWER_TOKENS) + THINKING_TOKENS[request.effort]
-        amount = price.most(prompt, output) if price else 0
+
+class MeteredEmbedder:
+    """An embedder that is counted as `Metered` is."""
+
+    def __init__(self, embedder: Embedder, spender: Spender, ledger: Ledger, facts: FactBook) -> None:
+        self._embedder = embedder
+        self._spender = spender
+        self._ledger = ledger
+        self._facts = facts
+
+    @property
+    def name(self) -> str:
+        return self._embedder.name
+
+    async def embed(
+        self, texts: Sequence[str], model: str, *, purpose: Literal["query", "document"], dimensions: int | None = None
+    ) -> Embeddings:
+        meter = _Meter(self.name, model, self._spender, self._ledger, self._facts)
+        guess = Usage(sum(_tokens(text) for text in texts))
+        await meter.reserve(guess.input, 0)
+        is_free = False
         try:
-            return await self._ledger.reserve(self._spender, self.name, request.model, amount)
-        except OverBudget as error:
-            note = self._facts.of(self.name, request.model).note
-            if note:
-                raise OverBudget(
-                    error.message, f"{error.hint}; {note}", vendor=error.vendor, model=error.model
-                ) from None
+            answer = await self._embedder.embed(texts, model, purpose=purpose, dimensions=dimensions)
+            await meter.settle(answer.usage, guess)
+            return answer
+        except ModelError as error:
+            is_free = not _may_cost(error)
             raise
+        finally:
+            await meter.close(None if is_free else guess)
 
-    def _counted(
-        self, answer: AssistantMessage, request: ModelRequest, facts: Facts, price: Price | None, prompt: int
-    ) -> Spend:
-        """What the vendor counted; an estimate where it did not."""
-        usage = answer.usage
-        if usage.input or usage.output:
-            return self._spend(request, facts, price, usage, estimated=False)
-        return self._spend(request, facts, price, Usage(prompt, _spoken(answer)))
 
-    def _spend(
-        self, request: ModelRequest, facts: Facts, price: Price | None, usage: Usage, *, estimated: bool = True
-    ) -> Spend:
-        cost = price.cost(usage) if price else 0
-        return Spend(self.name, request.model, usage, cost, estimated, priced=facts.price is not None)
+class _Meter:
+    """One call: set aside, and settled once."""
+
+    def __init__(self, provider: str, model: str, spender: Spender, ledger: Ledger, facts: FactBook) -> None:
+        self.facts = facts.of(provider, model)
+        self.is_limited = ledger.limited(spender)
+        self._provider = provider
+        self._model = model
+        self._spender = spender
+        self._ledger = ledger
+        self._price = self.facts.price or (facts.assumed if self.is_limited else None)
+        self._reservation = ""
+        facts.tell(provider, model)
+
+    async def reserve(self, prompt: int, output: int) -> None:
+        """Raises OverBudget, with what is guessed of the price."""
+        amount = self._price.most(prompt, output) if self._price else 0
+        try:
+            self._reservation = await self._ledger.reserve(self._spender, self._provider, self._model, amount)
+        except OverBudget as error:
+            if not self.facts.note:
+                raise
+            hint = f"{error.hint}; {self.facts.note}"
+            raise OverBudget(error.message, hint, vendor=self._provider, model=self._model, asked=False) from None
+
+    async def settle(self, counted: Usage, guess: Usage) -> None:
+        """With what the vendor counted, or a guess where it did not."""
+        is_counted = bool(counted.input or counted.output)
+        await self._settle(self._spend(counted if is_counted else guess, estimated=not is_counted))
+
+    async def close(self, guess: Usage | None) -> None:
+        """Settle with a guess, or None for nothing, unless that was done."""
+        await self._settle(None if guess is None else self._spend(guess, estimated=True))
+
+    async def _settle(self, spend: Spend | None) -> None:
+        reservation, self._reservation = self._reservation, ""
+        if reservation:
+            await self._ledger.settle(reservation, spend)
+
+    def _spend(self, usage: Usage, *, estimated: bool) -> Spend:
+        cost = self._price.cost(usage) if self._price else 0
+        return Spend(self._provider, self._model, usage, cost, estimated, priced=self.facts.price is not None)
 
 
 def bounded(request: ModelRequest, facts: Facts) -> ModelRequest:

@@ -7,13 +7,13 @@ from typing import Literal
 from carapax.agent.attached import Attached, Read
 from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
-from carapax.agent.metered import Metered
+from carapax.agent.metered import Metered, MeteredEmbedder
 from carapax.agent.retrying import Retrying
 from carapax.agent.suggesting import Suggesting
 from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
-from carapax.contracts import Embedder, Ledger, Provider, Spender
+from carapax.contracts import Embedder, Ledger, Provider, Searcher, Spender
 from carapax.errors import ModelRejected, NotFound
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
@@ -22,8 +22,11 @@ from carapax.models.detection import Detected, detect, first_for_talk
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.opening import open_embedder, open_provider
+from carapax.models.search import choose
 
 AUTO = ("", "auto")
+SHORT_S, LONG_S = 10.0, 300.0
+"""How long a model may take to fail and still be asked again: with others waiting to be asked, and without."""
 
 
 def parse_model(name: str) -> tuple[str, str]:
@@ -49,7 +52,10 @@ async def open_models(
     Raises ConfigError for a section that cannot be used.
     """
     detected = await detect(config.providers, keys, http, local=local)
-    return Models(config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger, read)
+    searcher = await choose(config.providers, http, keys, clock)
+    return Models(
+        config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger, read, searcher
+    )
 
 
 class Models:
@@ -69,6 +75,7 @@ class Models:
         facts: FactBook | None = None,
         ledger: Ledger | None = None,
         read: Read | None = None,
+        searcher: Searcher | None = None,
     ) -> None:
         self._sections = sections
         self._chains = chains
@@ -83,6 +90,7 @@ class Models:
         self._local = local
         self._providers: dict[str, Provider] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._searcher = searcher
 
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         """The provider for "provider/model", "provider", "auto" or a chain's name, and the model's name there. What it
@@ -93,12 +101,11 @@ class Models:
         """
         if chain := self._chains.get(model):
             return Fallback(model, [self._candidate(name, spender) for name in chain], self._health), model
-        name, wanted = self._choice(model)
-        raw = await self._raw(name)
-        return self._composed(name, raw, spender), wanted or await _first_model(raw)
+        return await self._open(model, spender, LONG_S)
 
-    async def embedder(self, model: str) -> tuple[Embedder, str]:
-        """The embedder for "provider/model" or "provider", and the model's name there.
+    async def embedder(self, model: str, spender: Spender | None = None) -> tuple[Embedder, str]:
+        """The embedder for "provider/model" or "provider", and the model's name there. What it costs is counted for the
+        spender; without one it is not counted.
 
         Raises ConfigError for a provider that nobody knows or that has no embeddings, and a ModelError when its key is
         missing or it must be told which model is meant.
@@ -112,7 +119,13 @@ class Models:
             self._embedders[name] = embedder
         if not wanted:
             raise ModelRejected(f"{name} has no model of its own for embeddings", f"name one: {name}/...", vendor=name)
+        if spender is not None and self._ledger is not None:
+            return MeteredEmbedder(embedder, spender, self._ledger, self._facts), wanted
         return embedder, wanted
+
+    def searcher(self) -> Searcher | None:
+        """What searches the web; None when no vendor of searches is configured or has its key."""
+        return self._searcher
 
     def check(self, model: str) -> None:
         """Raises NotFound, with what was probably meant, for a name that begins with no provider and is no chain."""
@@ -148,6 +161,7 @@ class Models:
         self._providers.pop(name, None)
         self._embedders.pop(name, None)
         self._detected = await detect(self._sections, self._keys, self._http, local=self._local)
+        self._searcher = await choose(self._sections, self._http, self._keys, self._clock)
 
     def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose; of a chain, to any of its models."""
@@ -157,7 +171,13 @@ class Models:
     def _candidate(self, model: str, spender: Spender | None) -> Candidate:
         name, wanted = self._choice(model)
         facts = self._facts.of(name, wanted)
-        return Candidate(name, wanted, partial(self.open, model, spender), facts.context_tokens if facts.known else 0)
+        opening = partial(self._open, model, spender, SHORT_S)
+        return Candidate(name, wanted, opening, facts.context_tokens if facts.known else 0)
+
+    async def _open(self, model: str, spender: Spender | None, patience_s: float) -> tuple[Provider, str]:
+        name, wanted = self._choice(model)
+        raw = await self._raw(name)
+        return self._composed(name, raw, spender, patience_s), wanted or await _first_model(raw)
 
     async def _raw(self, name: str) -> Provider:
         """The provider as its dialect makes it."""
@@ -168,7 +188,7 @@ class Models:
             self._providers[name] = provider
         return provider
 
-    def _composed(self, name: str, provider: Provider, spender: Spender | None) -> Provider:
+    def _composed(self, name: str, provider: Provider, spender: Spender | None, patience_s: float) -> Provider:
         """All that one candidate is wrapped in, innermost first."""
         provider = Suggesting(provider)
         tools = resolve(name, self._sections.get(name)).tools
@@ -180,7 +200,7 @@ class Models:
             provider = Attached(provider, self._read, partial(self._takes, name))
         if spender is not None and self._ledger is not None:
             provider = Metered(provider, spender, self._ledger, self._facts)
-        provider = Retrying(provider, self._clock)
+        provider = Retrying(provider, self._clock, patience_s=patience_s)
         provider = Watched(provider, self._health, self._clock)
         return provider  # noqa: RET504 - each wrapper is a line of its own
 

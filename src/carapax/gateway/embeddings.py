@@ -14,12 +14,14 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from carapax.api.services import Services
-from carapax.contracts import Embeddings
+from carapax.contracts import Embeddings, Spender
 from carapax.errors import ConfigError, InvalidRequest, NotFound
 from carapax.gateway.responses import respond_json
 from carapax.gateway.rest import read_json
 
 _MOST_TEXTS = 2_048
+NOBODY = Spender("", "", "")
+"""For whom vectors are counted that a program asked for: for no agent and outside of sessions."""
 
 
 class EmbeddingRequest(Struct, frozen=True):
@@ -64,7 +66,7 @@ async def respond_embeddings(request: web.BaseRequest, services: Services) -> we
 
 async def _embed(services: Services, asked: EmbeddingRequest, texts: list[str]) -> Embeddings:
     try:
-        embedder, model = await services.models.embedder(asked.model)
+        embedder, model = await services.models.embedder(asked.model, NOBODY)
     except ConfigError as error:
         raise NotFound(f"model: {error.message}", error.hint) from error
     return await embedder.embed(texts, model, purpose=asked.input_type, dimensions=asked.dimensions)

@@ -11,7 +11,7 @@ from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
-from carapax.contracts import Egress, Embedder, Provider, Sandbox, Spender, Tool, Toolbox, ToolContext
+from carapax.contracts import Egress, Embedder, Provider, Sandbox, Searcher, Spender, Tool, Toolbox, ToolContext
 from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
@@ -28,8 +28,13 @@ class Models(Protocol):
         """
         ...
 
-    async def embedder(self, model: str) -> tuple[Embedder, str]:
-        """The embedder for "provider/model" or "provider", and the model's name there. Raises as `open` does."""
+    async def embedder(self, model: str, spender: Spender | None = None) -> tuple[Embedder, str]:
+        """The embedder for "provider/model" or "provider", and the model's name there. What it costs is counted for the
+        spender. Raises as `open` does."""
+        ...
+
+    def searcher(self) -> Searcher | None:
+        """What searches the web now, if anything does."""
         ...
 
     def context_tokens(self, model: str) -> int:
@@ -134,4 +139,5 @@ class Prepare:
             clock=self.clock,
             progress=lambda text: show(ToolProgress(call.id, valid(text))),
             config=agent.tool_settings[tool.name],
+            search=self.models.searcher(),
         )
