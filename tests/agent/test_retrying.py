@@ -1,14 +1,15 @@
 """Asking again."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from carapax.agent.retrying import Retrying
 from carapax.errors import ModelBusy, ModelError, ModelRejected, ModelUnauthorized, ModelUnavailable
-from carapax.events import StreamReset, TextDelta
-from carapax.messages import AssistantMessage, ModelRequest, Text, ToolCall, UserMessage
+from carapax.events import Delta, StreamReset, TextDelta
+from carapax.messages import AssistantMessage, ModelInfo, ModelRequest, Text, ToolCall, UserMessage
 from carapax.testing import Answer, FakeClock, ScriptedProvider
 from carapax.testing.simulation import simulate
 from tests.running import run
@@ -71,6 +72,38 @@ def test_a_wait_beyond_the_budget_is_not_begun() -> None:
     error = busy(60)
     assert ask(error, "too late") == ([error], 0)
     assert ask(error, "hello", budget_s=90)[0][-1] == "hello"
+
+
+class Silent:
+    """A provider that takes its time to fail, and then answers."""
+
+    name = "silent"
+
+    def __init__(self, silence_s: float) -> None:
+        self._silence_s = silence_s
+
+    async def models(self) -> list[ModelInfo]:
+        return []
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
+        if silence_s := self._silence_s:
+            self._silence_s = 0
+            await asyncio.sleep(silence_s)
+            raise DOWN
+        yield AssistantMessage((Text("hello"),))
+
+
+@pytest.mark.parametrize(("silence_s", "asked_again"), [(9, True), (11, False)])
+def test_a_model_that_takes_too_long_to_fail_is_not_asked_again(silence_s: float, asked_again: bool) -> None:
+    async def main() -> bool:
+        try:
+            return bool(
+                [item async for item in Retrying(Silent(silence_s), FakeClock(), patience_s=10).stream(REQUEST)]
+            )
+        except ModelUnavailable:
+            return False
+
+    assert simulate(main()) == asked_again
 
 
 @pytest.mark.parametrize("error", [ModelRejected("no"), ModelUnauthorized("no")])

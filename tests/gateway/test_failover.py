@@ -27,7 +27,7 @@ NEXT = "I am the next one."
 
 
 @asynccontextmanager
-async def gateway(home: Path) -> AsyncIterator[tuple[str, ClientSession, Services]]:
+async def gateway(home: Path) -> AsyncIterator[tuple[str, ClientSession, Services, ModelServer]]:
     """A gateway whose agent has a chain of two models, of which the first dies in the middle of every answer."""
     async with ModelServer(lambda received: DYING) as dying, ModelServer(lambda received: Answer(NEXT)) as sound:
         config = Config(
@@ -41,7 +41,7 @@ async def gateway(home: Path) -> AsyncIterator[tuple[str, ClientSession, Service
             open_gateway(services, supervise, local=Secret("local")) as opened,
             ClientSession() as http,
         ):
-            yield f"http://127.0.0.1:{opened.port}", http, services
+            yield f"http://127.0.0.1:{opened.port}", http, services, dying
 
 
 async def ask(http: ClientSession, url: str, **more: Any) -> str:
@@ -63,7 +63,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     async def main() -> dict[str, Any]:
         found: dict[str, Any] = {}
-        async with gateway(tmp_path_factory.mktemp("a")) as (url, http, services):
+        async with gateway(tmp_path_factory.mktemp("a")) as (url, http, services, _):
             found["whole"] = json.loads(await ask(http, url))
             found["health"] = await rpc(http, url, "model.health")
             found["status"] = await rpc(http, url, "agent.status")
@@ -90,6 +90,18 @@ async def printed(services: Services) -> str:
             if isinstance(envelope.event, RunFinished):
                 break
     return out.getvalue()
+
+
+def test_after_a_restart_the_model_that_failed_is_left_in_peace(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        asked = []
+        for _ in range(2):
+            async with gateway(tmp_path) as (url, http, _services, dying):
+                assert json.loads(await ask(http, url))["choices"][0]["message"]["content"] == NEXT
+                asked.append(len(dying.requests))
+        return asked
+
+    assert run(main()) == [3, 0]
 
 
 def test_a_client_that_waits_gets_the_next_models_answer_alone(seen: dict[str, Any]) -> None:

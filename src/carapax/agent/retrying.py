@@ -17,17 +17,26 @@ class Retrying:
 
     It waits `first_wait_s`, then twice as long each time, with up to half more by chance; longer if the vendor says so.
     It gives up, with the vendor's last error, when the next try would begin more than `budget_s` after the first
-    failure. If something was streamed already, a StreamReset makes it void.
+    failure, and after a failure that took more than `patience_s` to show, such as a long silence. If something was
+    streamed already, a StreamReset makes it void.
     """
 
     def __init__(
-        self, provider: Provider, clock: Clock, *, tries: int = 3, budget_s: float = 4.0, first_wait_s: float = 0.5
+        self,
+        provider: Provider,
+        clock: Clock,
+        *,
+        tries: int = 3,
+        budget_s: float = 4.0,
+        first_wait_s: float = 0.5,
+        patience_s: float = 300.0,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._tries = tries
         self._budget_s = budget_s
         self._first_wait_s = first_wait_s
+        self._patience_s = patience_s
 
     @property
     def name(self) -> str:
@@ -41,7 +50,7 @@ class Retrying:
         attempt = 0
         while True:
             attempt += 1
-            shown = False
+            began, shown = asyncio.get_running_loop().time(), False
             try:
                 async with aclosing(self._provider.stream(request)) as stream:
                     async for item in stream:
@@ -54,7 +63,7 @@ class Retrying:
                 now = asyncio.get_running_loop().time()
                 give_up_at = give_up_at or now + self._budget_s
                 wait_s = self._wait_s(attempt, error.retry_after_s)
-                if attempt >= self._tries or now + wait_s > give_up_at:
+                if attempt >= self._tries or now + wait_s > give_up_at or now - began > self._patience_s:
                     raise
                 if shown:
                     yield StreamReset(f"{error.message}; trying again")
