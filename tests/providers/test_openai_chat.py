@@ -18,6 +18,7 @@ from carapax.events import Delta, TextDelta, ThinkingDelta, ToolArgumentsDelta
 from carapax.http import Http
 from carapax.messages import (
     AssistantMessage,
+    Attachment,
     Effort,
     ModelInfo,
     ModelRequest,
@@ -240,6 +241,7 @@ def test_thoughts_are_told_from_text(deltas: list[dict[str, Any]], parts: list[P
             },
             Usage(input=7, output=8, reasoning=5),
         ),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 15}, Usage(input=7, output=8, reasoning=5)),
         ({}, Usage()),
         (None, Usage()),
     ],
@@ -389,6 +391,46 @@ def test_accents_change_only_what_they_name() -> None:
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
         {"type": "text", "text": "a"},
     ]
+
+
+def test_thinking_is_switched_off_by_the_word_of_the_model() -> None:
+    accent = Config(off_effort={"gpt-5.[1-9]*": "none", "gpt-5*": "minimal"})
+
+    def sent(model: str, effort: Effort = "off", **fields: Any) -> dict[str, Any]:
+        config = msgspec.structs.replace(accent, **fields)
+        return encode(ModelRequest(model, (UserMessage("hi"),), effort=effort), config)
+
+    assert sent("gpt-5.4")["reasoning_effort"] == "none"
+    assert sent("gpt-5-mini")["reasoning_effort"] == "minimal"
+    assert sent("gpt-5-mini", "high")["reasoning_effort"] == "high"
+    assert "reasoning_effort" not in sent("gpt-4.1")
+    assert sent("gpt-5.4", effort_field="reasoning")["reasoning"] == {"effort": "none"}
+
+
+PICTURE = Attachment("a.png", "image/png", "d", 2, b"hi")
+PAPER = Attachment("b.pdf", "application/pdf", "d", 2, b"hi")
+SONG = Attachment("c.mp3", "audio/mpeg", "d", 2, b"hi")
+NOT_SHOWN = {"type": "text", "text": "[b.pdf, application/pdf: not shown]"}
+FILE = {"type": "file", "file": {"filename": "b.pdf", "file_data": "data:application/pdf;base64,aGk="}}
+DOCUMENT = {"type": "document_url", "document_url": "data:application/pdf;base64,aGk="}
+
+
+@pytest.mark.parametrize(("part", "paper"), [("file", FILE), ("document_url", DOCUMENT), ("", NOT_SHOWN)])
+def test_pictures_and_papers_are_shown_and_what_cannot_be_is_named(part: str, paper: dict[str, Any]) -> None:
+    accent = msgspec.convert({"document_part": part}, Config)
+    message = UserMessage("these", attachments=(PICTURE, PAPER, SONG))
+    [sent] = encode(ModelRequest("m", (message,)), accent)["messages"]
+    assert sent == {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "these"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+            paper,
+            {"type": "text", "text": "[c.mp3, audio/mpeg: not shown]"},
+        ],
+    }
+    alone = encode(ModelRequest("m", (UserMessage("", attachments=(PICTURE,)),)), accent)["messages"]
+    assert [piece["type"] for piece in alone[0]["content"]] == ["image_url"]
 
 
 def test_ids_that_the_vendor_refuses_are_replaced_alike_in_call_and_result() -> None:

@@ -1,6 +1,7 @@
 """Every recorded exchange in Chat Completions replays: what is decoded is what the body says."""
 
 import re
+from base64 import b64decode
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carapax.errors import ModelBusy, ModelError, ModelRejected, ModelUnavailable
-from carapax.messages import AssistantMessage, ModelRequest, ToolResult, Usage, UserMessage
+from carapax.messages import AssistantMessage, Attachment, ModelRequest, ToolResult, Usage, UserMessage
 from carapax.models.catalogue import vendors
 from carapax.models.refusal import failure
 from carapax.models.server import endpoint
@@ -30,6 +31,7 @@ FAMILIES = (
     "zai",
     "crusoe",
     "ollama",
+    "gemini",
 )
 ALL = [exchange for exchanges in conversations(FAMILIES, "/chat/completions") for exchange in exchanges]
 STOPS = {"stop": "end", "length": "length", "content_filter": "filtered", "model_length": "length"}
@@ -55,8 +57,9 @@ def read_usage(usage: dict[str, Any] | None) -> Usage:
     cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("num_cached_tokens")
     given, said = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     thought = completion.get("reasoning_tokens") or 0
-    apart = thought and usage.get("total_tokens") == given + said + thought
-    return Usage(given, said + thought if apart else said, cached or 0, prompt.get("cache_write_tokens") or 0, thought)
+    if usage.get("total_tokens", 0) > given + said:
+        said, thought = usage["total_tokens"] - given, usage["total_tokens"] - given - said
+    return Usage(given, said, cached or 0, prompt.get("cache_write_tokens") or 0, thought)
 
 
 def read_thoughts(message: dict[str, Any]) -> str:
@@ -94,8 +97,12 @@ def read_whole(body: dict[str, Any]) -> Answer:
     message = choice["message"]
     tagged, text = part_tags(read_text(message))
     calls = [
-        (call["id"], call["function"]["name"], msgspec.json.decode(call["function"].get("arguments") or "{}"))
-        for call in message.get("tool_calls") or []
+        (
+            call["id"] or f"call_id_{number}",
+            call["function"]["name"],
+            msgspec.json.decode(call["function"].get("arguments") or "{}"),
+        )
+        for number, call in enumerate(message.get("tool_calls") or [])
     ]
     word = choice["finish_reason"]
     thoughts = read_thoughts(message) + tagged
@@ -170,7 +177,7 @@ def test_the_catalogue_knows_where_the_recorded_vendors_are() -> None:
         "https://ollama.com/v1/chat/completions": "http://127.0.0.1:11434/v1/chat/completions",  # its cloud
     }
     for exchange in ALL:
-        if exchange.family != "huggingface":  # recorded behind its router
+        if exchange.family not in ("huggingface", "gemini"):  # behind a router, beside its own language
             known = endpoint(vendors()[exchange.family].base_url, "/chat/completions")
             assert known == elsewhere.get(exchange.url, exchange.url)
 
@@ -191,7 +198,7 @@ def test_a_failure_is_told_by_its_kind_and_in_the_vendors_words(exchange: Exchan
 
 
 def config_of(exchange: Exchange) -> Config:
-    if exchange.family == "ollama":  # recorded in the language that it speaks besides its own
+    if exchange.family in ("ollama", "gemini"):  # recorded in the language that they speak besides their own
         return Config(thinking_field="reasoning")
     return msgspec.convert(vendors()[exchange.family].accent, Config)
 
@@ -207,10 +214,14 @@ FOLLOW_UPS = [
 ]
 
 
+MADE_UP = re.compile(r"pyd_ai_\w+|call_id_\d")
+
+
 def essence(message: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same however it is put: empty content in any spelling, arguments as values."""
+    """What must be the same however it is put: empty content in any spelling, arguments as values, ids that the vendor
+    gave."""
     calls = [
-        (call["id"], call["function"]["name"], msgspec.json.decode(call["function"]["arguments"]))
+        (MADE_UP.sub("", call["id"]), call["function"]["name"], msgspec.json.decode(call["function"]["arguments"]))
         for call in message.get("tool_calls") or []
     ]
     content = message.get("content") or ""
@@ -242,3 +253,31 @@ def test_results_of_tools_go_back_as_recorded() -> None:
     sent = encode(ModelRequest("model", results), Config(tool_id=".*"))["messages"]
     assert sent == [{key: message[key] for key in ("role", "tool_call_id", "content")} for message in recorded]
     assert len(sent) > 50
+
+
+def attached(piece: dict[str, Any]) -> Attachment | None:
+    """The file of a part, if it is in there; None for one that the vendor is to fetch."""
+    file = piece.get("file") or {"file_data": piece.get("document_url") or piece.get("image_url", {}).get("url")}
+    found = re.fullmatch(r"data:([^;]+);base64,(.*)", file["file_data"], re.S)
+    if not found or found[1] not in ("application/pdf", "image/png", "image/jpeg"):
+        return None
+    data = b64decode(found[2])
+    return Attachment(file.get("filename", ""), found[1], "", len(data), data)
+
+
+def test_files_are_shown_as_recorded() -> None:
+    shown = 0
+    for exchange in ALL:
+        for message in exchange.request.get("messages", []):
+            if message["role"] != "user" or isinstance(message["content"], str):
+                continue
+            words = [piece for piece in message["content"] if piece["type"] == "text"]
+            files = [attached(piece) for piece in message["content"] if piece["type"] != "text"]
+            if files and all(files) and len(words) == 1:
+                files_ = tuple(file for file in files if file)
+                config = Config(document_part="document_url" if exchange.family == "mistral" else "file")
+                asked = UserMessage(words[0]["text"], attachments=files_)
+                [sent] = encode(ModelRequest("model", (asked,)), config)["messages"]
+                assert sent["content"] == message["content"]
+                shown += 1
+    assert shown > 3

@@ -512,6 +512,17 @@ def test_an_answer_comes_whole_when_asked_so() -> None:
     run(main())
 
 
+def test_the_key_goes_in_the_header_that_is_wanted() -> None:
+    async def main() -> None:
+        async with served(FULL, path="/openai/v1", key_header="api-key") as (provider, server):
+            assert (await ask(provider))[-1] == MESSAGE
+            assert server.requests[0].path == "/openai/v1/responses"
+            assert server.requests[0].headers["api-key"] == KEY
+            assert "authorization" not in server.requests[0].headers
+
+    run(main())
+
+
 def test_a_server_that_only_streams_is_asked_for_a_stream_and_only_the_whole_is_told() -> None:
     async def main() -> None:
         async with served(FULL, path="/backend-api/codex", version="", stream_only=True) as (provider, server):

@@ -3,7 +3,9 @@
 The format: https://platform.openai.com/docs/api-reference/chat
 """
 
+from base64 import b64encode
 from collections.abc import AsyncGenerator
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +15,7 @@ from carapax.errors import ModelError, ModelRejected
 from carapax.events import Delta
 from carapax.messages import (
     AssistantMessage,
+    Attachment,
     Message,
     ModelInfo,
     ModelRequest,
@@ -23,6 +26,7 @@ from carapax.messages import (
     ToolResult,
     ToolSpec,
     Usage,
+    UserMessage,
 )
 from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
 from carapax.models.draft import Call, Draft, ThinkTags
@@ -60,8 +64,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     effort_field: how it is told to think: "reasoning_effort" as OpenAI, "reasoning" as OpenRouter, "thinking" as Z.ai,
         "thinking+reasoning_effort" as DeepSeek, "enable_thinking" as Qwen
     switch_off: whether it thinks unless it is told not to
+    off_effort: the effort that keeps a model from thinking, or nearly, by patterns of models of which the first counts;
+        where none fits, nothing is asked
     thinking_field: how it takes its own thoughts back: a field of the message, "chunks" of content, or not at all
     tool_id: the regular expression that ids of tool calls must match
+    document_part: how it takes a PDF: "file" as OpenAI, "document_url" as Mistral, or not at all
     key_header: the header that the key goes in; empty for Authorization
     version: what is added to an address that names no version; empty for none
     """
@@ -72,8 +79,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         "", "reasoning_effort", "reasoning", "thinking", "thinking+reasoning_effort", "enable_thinking"
     ] = "reasoning_effort"
     switch_off: bool = False
+    off_effort: dict[str, str] = {}
     thinking_field: Literal["", "reasoning", "reasoning_content", "reasoning_details", "chunks"] = ""
     tool_id: str = r"[\x21-\x7e]{1,40}"
+    document_part: Literal["", "file", "document_url"] = "file"
     key_header: str = ""
     version: str = "v1"
 
@@ -91,8 +100,8 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
         body[config.max_tokens_field] = request.max_output_tokens
     if request.temperature is not None:
         body["temperature"] = request.temperature
-    if request.effort != "off":
-        body |= _effort(request.effort, config)
+    if effort := _level(request, config):
+        body |= _effort(effort, config)
     elif config.switch_off:
         body |= {"enable_thinking": False} if config.effort_field == "enable_thinking" else {"thinking": _NO_THOUGHTS}
     return body
@@ -101,6 +110,13 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
 def _tool(tool: ToolSpec) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     return {"type": "function", "function": function}
+
+
+def _level(request: ModelRequest, config: Config) -> str:
+    """The effort to ask for; empty for none."""
+    if request.effort != "off":
+        return request.effort
+    return next((word for names, word in config.off_effort.items() if fnmatchcase(request.model, names)), "")
 
 
 def _effort(effort: str, config: Config) -> dict[str, Any]:
@@ -119,7 +135,25 @@ def _message(message: Message, config: Config) -> dict[str, Any] | None:
         return {"role": "tool", "tool_call_id": fitting_id(message.call_id, config.tool_id), "content": message.text}
     if isinstance(message, AssistantMessage):
         return _assistant(message, config)
-    return {"role": "user", "content": message.text}
+    return {"role": "user", "content": _content(message, config)}
+
+
+def _content(message: UserMessage, config: Config) -> str | list[dict[str, Any]]:
+    if not message.attachments:
+        return message.text
+    words = [{"type": "text", "text": message.text}] if message.text else []
+    return [*words, *(_attachment(attachment, config) for attachment in message.attachments)]
+
+
+def _attachment(attachment: Attachment, config: Config) -> dict[str, Any]:
+    data = f"data:{attachment.media_type};base64,{b64encode(attachment.data).decode()}"
+    if attachment.media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": data}}
+    if attachment.media_type == "application/pdf" and config.document_part == "document_url":
+        return {"type": "document_url", "document_url": data}
+    if attachment.media_type == "application/pdf" and config.document_part:
+        return {"type": "file", "file": {"filename": attachment.name, "file_data": data}}
+    return {"type": "text", "text": f"[{attachment.name}, {attachment.media_type}: not shown]"}
 
 
 def _assistant(message: AssistantMessage, config: Config) -> dict[str, Any] | None:
@@ -179,8 +213,12 @@ def _read_usage(found: object) -> Usage:
     prompt = told.prompt_tokens_details or _PromptDetails()
     reasoning = tokens((told.completion_tokens_details or _OutputDetails()).reasoning_tokens)
     given, output = tokens(told.prompt_tokens), tokens(told.completion_tokens)
-    if reasoning and told.total_tokens == given + output + reasoning:
-        output += reasoning  # some vendors count what was thought beside what was said
+    beside = tokens(told.total_tokens) - given - output
+    if beside > 0 and reasoning in (
+        0,
+        beside,
+    ):  # some vendors count what was thought beside what was said, or not at all
+        output, reasoning = output + beside, beside
     return Usage(
         input=given,
         output=output,

@@ -43,7 +43,7 @@ from carapax.models.refusal import (
     refusal,
     unavailable,
 )
-from carapax.models.server import Server, Wire, own
+from carapax.models.server import Server, Wire, bearer, keyed, own
 from carapax.models.sse import ServerSentEvent
 
 _CALL_ID = r"[\x21-\x7e]{1,64}"
@@ -67,7 +67,8 @@ _REFUSED_CODES = re.compile(r"invalid|unsupported|image|policy|not_found")
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """A server that speaks Responses, and its accent.
 
-    version: the part of an address that is added to one that names no version; empty for none
+    key_header: the header that the key goes in; empty for Authorization
+    version: what is added to an address that names no version; empty for none
     models_path: where its models are listed
     instructions: the system text of a request that has none, for servers that need one
     stream_only: whether it answers only as a stream; an answer that is asked for whole is then gathered here
@@ -79,6 +80,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     item_ids: whether the items of an answer go back with the ids they came with: all, those of thoughts, or none
     """
 
+    key_header: str = ""
     version: str = "v1"
     models_path: str = "/models"
     instructions: str = ""
@@ -565,7 +567,7 @@ class OpenAIResponses:
         self.name = server.name
         self._config = config
         self._server = server
-        self._wire = Wire(version=config.version)
+        self._wire = Wire(keyed(config.key_header) if config.key_header else bearer, config.version)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
