@@ -47,6 +47,11 @@ def told(folder: Path, text: str) -> list[str]:
             '[providers.p]\nbase_url = "http://x"\ndialect = "latin"\n',
             ":1: providers.p: there is no provider 'latin'",
         ),
+        (
+            '[providers.ollama]\naccent = { num_ctx = "x" }\n',
+            ":2: providers.ollama.accent.num_ctx: expected `int`, got `str`",
+        ),
+        ("[providers.openai]\naccent.nothing = 1\n", ":2: providers.openai.accent.nothing: unknown key"),
         ("[chains]\nfast = []\n", ":2: chains.fast: the chain is empty: name at least one model"),
         ('[chains]\nfast = ["nobody/x"]\n', ":2: chains.fast: there is no provider 'nobody'"),
         ('[chains]\nfast = ["demo/a", "demo/a"]\n', ":2: chains.fast: 'demo/a' stands in the chain more than once"),

@@ -11,7 +11,7 @@ from carapax import extensions
 from carapax.agent.health import open_health
 from carapax.agent.ledger import open_accounts
 from carapax.agent.models import open_models
-from carapax.agent.toolbox import Permitted, Supervised, Tools
+from carapax.agent.toolbox import Permitted, Supervised, Tools, Workable
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.config import Config, Home
@@ -134,7 +134,7 @@ async def open_app(
         if models is None:
             models = registry.live = await open_models(config, http, keys, clock, health, facts, accounts, files.read)
         egress = egress or PublicEgress(config.egress)
-        agents = await _open_agents(config, home, egress, tools, stack)
+        agents = await _open_agents(config, home, egress, models, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
         around = Surroundings(
@@ -174,15 +174,16 @@ async def open_app(
 
 
 async def _open_agents(
-    config: Config, home: Home, egress: Egress, more: Iterable[Tool], stack: AsyncExitStack
+    config: Config, home: Home, egress: Egress, models: Models, more: Iterable[Tool], stack: AsyncExitStack
 ) -> dict[str, Agent]:
     tools, settings = _load_tools(config)
     for tool in more:
         tools.append(tool)
         settings[tool.name] = None
+    able = Workable(Tools(tools), lambda: () if models.searcher() else ("web_search",))
     agents: dict[str, Agent] = {}
     for name, agent in config.agents.items():
-        toolbox = Supervised(Permitted(Tools(tools), agent.tools), supervise)
+        toolbox = Supervised(Permitted(able, agent.tools), supervise)
         sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, stack)
         agents[name] = Agent(name, agent, toolbox, sandbox, egress, settings, detail)
     return agents

@@ -179,13 +179,14 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A vendor of models under a name of your own; a vendor of the catalogue needs no section if its key is set.
 
     vendor: a name of the catalogue, for what is not set here; empty for a server of your own
-    dialect: the language the server speaks: "openai_chat" or "anthropic"
+    dialect: the language the server speaks, such as "openai_chat" or "anthropic"; a name or a dotted module path
     base_url: where it is, with or without the version path
     key: the key itself; better kept in the vault with `carapax models add`, which counts before it
     key_env: the environment variable that holds the key, where neither the vault nor `key` does; empty for none
     default_model: the model when none is named
     tools: "native", "text" for models that know of no tools and are told of them in words, "off" to send none; empty
         for what is known of the vendor
+    accent: settings of the dialect, as its page says, over what is known of the vendor
     connect_timeout_s: time to reach the server
     idle_timeout_s: longest silence of the server, also before its first word
     """
@@ -197,6 +198,7 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
     key_env: str = ""
     default_model: str = ""
     tools: Literal["", "native", "text", "off"] = ""
+    accent: dict[str, Any] = {}
     connect_timeout_s: PositiveSeconds = 10
     idle_timeout_s: PositiveSeconds = 120
 

@@ -100,7 +100,11 @@ def _chain(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]
 
 
 def _provider(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
+    section = config.providers.get(name)
     try:
-        extensions.find("provider", resolve(name, config.providers.get(name)).dialect)
+        module = extensions.find("provider", resolve(name, section).dialect)
     except ConfigError as error:
         yield path, str(error).removeprefix(f"[providers.{name}]").removeprefix(":").strip()
+    else:
+        if section and section.accent:
+            yield from problems(module.Config, section.accent, (*path, "accent"))

@@ -105,3 +105,10 @@ def test_what_cannot_be_used_is_named(name: str, section: ProviderConfig | None,
     with pytest.raises(ConfigError) as raised:
         resolve(name, section)
     assert raised.match(words)
+
+
+def test_a_section_may_give_its_vendor_another_accent() -> None:
+    row = vendors()["ollama"]
+    assert resolve("ollama", ProviderConfig(accent={"num_ctx": 4096})).accent == {**row.accent, "num_ctx": 4096}
+    elsewhere = ProviderConfig(vendor="mistral", dialect="anthropic", base_url="http://x", accent={"cache": False})
+    assert resolve("mine", elsewhere).accent == {"cache": False}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from carapax.config import ProviderConfig
 from carapax.errors import ConfigError
+from carapax.extensions import find
 
 _EMBEDDINGS = {
     "openai_chat": "openai",
@@ -34,7 +36,8 @@ class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     is looked for on this machine and needs no key; its model is the first that it has. `tools` says how its models
     call tools, `facts` under which name its models are known to the facts when that is not its own, `embedding` which
     embedder speaks its language, with `default_embedding` as its model and fields of that embedder's Config in
-    `embedding_accent`. Without a `dialect` it has only embeddings. `note` is what a person should know of it.
+    `embedding_accent`, `search` which searcher. Without a `dialect` it has no models to talk to, but only embeddings or
+    a web search. `note` is what a person should know of it.
     """
 
     dialect: str = ""
@@ -49,6 +52,7 @@ class Vendor(Struct, frozen=True, forbid_unknown_fields=True):
     embedding: str = ""
     default_embedding: str = ""
     embedding_accent: dict[str, Any] = {}
+    search: str = ""
     note: str = ""
     accent: dict[str, Any] = {}
 
@@ -62,6 +66,14 @@ def vendors() -> Mapping[str, Vendor]:
             model = rows[row.pop("like")]
             rows[name] = {**model, **row, "accent": {**model.get("accent", {}), **row.get("accent", {})}}
     return msgspec.convert(rows, dict[str, Vendor])
+
+
+def speaker(vendor: Vendor) -> ModuleType:
+    """The module that speaks with a vendor: its dialect, without one its searcher or its embedder. Raises ConfigError
+    for one that nobody has."""
+    if vendor.dialect:
+        return find("provider", vendor.dialect)
+    return find("searcher", vendor.search) if vendor.search else find("embedder", vendor.embedding)
 
 
 def resolve(name: str, section: ProviderConfig | None) -> Vendor:
@@ -85,9 +97,9 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
             raise ConfigError(f"[providers.{name}] does not say where its server is", "set its base_url or its vendor")
     told = ("dialect", "base_url", "key_env", "default_model", "tools")
     changes = {field: value for field in told if (value := getattr(section, field))}
-    if section.dialect and section.dialect != row.dialect:
-        changes["accent"] = {}
-    elif section.base_url:
+    own = section.dialect in ("", row.dialect)
+    changes["accent"] = {**row.accent, **section.accent} if own else section.accent
+    if own and section.base_url:
         changes["base_url"] = _completed(section.base_url, row.base_url)
     if section.base_url:
         changes["base_url_env"] = ""
