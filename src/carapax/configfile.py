@@ -72,7 +72,7 @@ def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Co
     found += look(config) if look else ()
     if found:
         lines = _lines(text)
-        raise ConfigError("\n".join(_place(name, lines.get(path, 0), path) + problem for path, problem in found))
+        raise ConfigError("\n".join(_place(name, _line(lines, path), path) + problem for path, problem in found))
     return config
 
 
@@ -234,6 +234,11 @@ def _sense(path: Route, value: object) -> str:
 def _suggestion(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def _line(lines: dict[Route, int], path: Route) -> int:
+    """Where a key stands, or what it is part of; 0 when neither has a line of its own."""
+    return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), 0)
 
 
 def _place(name: str, line: int, path: Route) -> str:
