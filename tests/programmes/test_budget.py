@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
+from msgspec.structs import replace
 
 from carapax.api import Services
 from carapax.app import open_app, supervise
+from carapax.cli.rpc import find_gateway
 from carapax.clock import Clock
 from carapax.config import (
     AgentConfig,
@@ -22,16 +24,36 @@ from carapax.config import (
     ProviderConfig,
     UserConfig,
 )
+from carapax.configfile import load
 from carapax.gateway.server import open_gateway
 from carapax.redaction import Secret
 from carapax.testing import FakeClock
 from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer, Received
 from tests.running import run
+from tests.web.served import Process
 
 PRICED = ModelConfig(input_usd=1000, output_usd=5000)
 """A prompt of a thousand tokens costs a dollar."""
 STREAMS = 64
+
+
+TOML = """
+[agents.main]
+model = "fake/priced"
+tools = []
+max_output_tokens = 100
+
+[providers.fake]
+base_url = "{url}"
+
+[models."fake/priced"]
+input_usd = 1000.0
+output_usd = 5000.0
+
+[budget]
+daily_usd = 100.0
+"""
 
 
 class Line:
@@ -212,5 +234,87 @@ def test_each_level_of_a_budget_is_told_once_in_the_session_that_reached_it(tmp_
                             ]
                         )
             assert told == [[], [], [], [(50, 6.0)], [], [(80, 9.0)]]
+
+    run(main())
+
+
+def test_every_attempt_is_counted_whoever_answers_in_the_end(tmp_path: Path) -> None:
+    """An empty answer, one that was cut, the next model's, and nothing for a vendor that refuses."""
+
+    def answer(received: Received) -> Answer:
+        said = [each.body["model"] for each in server.requests].count(received.body["model"])
+        match received.body["model"], said:
+            case "priced", 1:
+                return Answer("", input=100, output=0)
+            case "priced", _:
+                return Answer("word " * 30, cut_after=8)
+            case "refused", _:
+                return Answer(status=401)
+        return Answer("yes", input=100, output=10)
+
+    server = ModelServer(answer)
+
+    async def main() -> None:
+        async with server:
+            agent = AgentConfig(model="both", tools=(), max_output_tokens=100)
+            one = config(server.url, budget=BudgetConfig(daily_usd=1e6), main=agent)
+            models = {f"fake/{name}": PRICED for name in ("priced", "refused", "other")}
+            chosen = replace(one, chains={"both": ("fake/priced", "fake/refused", "fake/other")}, models=models)
+            async with opened(chosen, tmp_path) as line:
+                assert (await line.say())["reason"] == "done"
+                groups = (await line.rpc("costs.get", by="model"))["groups"]
+                standing = await line.standing()
+            asked = [received.body["model"] for received in server.requests]
+            counted = {group["name"]: (group["tally"]["calls"], group["tally"]["estimated"]) for group in groups}
+            assert counted == {"fake/priced": (asked.count("priced"), asked.count("priced") - 1), "fake/other": (1, 0)}
+            assert asked.count("priced") > 1
+            assert asked.count("refused") == 1
+            assert standing["reserved_usd"] == 0
+
+    run(main())
+
+
+def test_a_conversation_that_is_shortened_pays_for_its_summary(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ModelServer(lambda _: Answer("fact " * 50, input=100, output=10)) as server:
+            agent = AgentConfig(model="fake/priced", tools=(), max_output_tokens=100, context_tokens=800)
+            chosen = config(server.url, budget=BudgetConfig(daily_usd=1e6), main=agent)
+            async with opened(chosen, tmp_path) as line:
+                for _ in range(4):
+                    sent = await line.rpc("session.message", text="hello " * 150, conversation="one", wait=True)
+                events = (await line.rpc("session.events", session=sent["session"]))["events"]
+                assert "history_compacted" in [each["event"]["kind"] for each in events]
+                calls = (await line.rpc("costs.get"))["total"]["calls"]
+            assert calls == len(server.requests) > 4
+
+    run(main())
+
+
+def test_a_gateway_that_is_killed_during_a_call_counts_all_that_was_set_aside(tmp_path: Path) -> None:
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        def answer(received: Received) -> Answer:
+            asked.set()
+            return Answer("word " * 30, stall_after=5)
+
+        async with ModelServer(answer) as server:
+            killed = Process(tmp_path / "home", TOML.format(url=server.url))
+            await asyncio.to_thread(killed.start)
+            try:
+                gateway = find_gateway(killed.home)
+                assert gateway is not None
+                said: dict[str, object] = {"text": "hello"}
+                await asyncio.to_thread(lambda: gateway.call("session.message", said, dict[str, Any]))
+                await asked.wait()
+            finally:
+                killed.kill()
+        chosen = replace(
+            load(killed.home), gateway=GatewayConfig(port=0), agents={"main": AgentConfig(model="demo/demo")}
+        )
+        async with opened(chosen, tmp_path / "home") as line:
+            standing = await line.standing()
+            assert standing["spent_usd"] > 0.5
+            assert (await line.rpc("costs.get"))["total"]["estimated"] == 1
 
     run(main())
