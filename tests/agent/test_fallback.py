@@ -1,9 +1,13 @@
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from carapax.agent.fallback import Candidate, Fallback
-from carapax.agent.health import Health
+from carapax.agent.health import Health, Watched
+from carapax.agent.retrying import Retrying
 from carapax.contracts import Provider
 from carapax.errors import (
     CarapaxError,
@@ -17,10 +21,11 @@ from carapax.errors import (
     OverBudget,
 )
 from carapax.events import StreamReset, TextDelta, ThinkingDelta
-from carapax.messages import AssistantMessage, ModelInfo, ModelRequest, Thinking, UserMessage
+from carapax.messages import AssistantMessage, ModelInfo, ModelRequest, Thinking, ToolCall, UserMessage
 from carapax.store.health import State
 from carapax.testing import Answer, FakeClock, ScriptedProvider
 from carapax.testing.clock import START
+from carapax.testing.simulation import simulate
 from tests.agent.forgetful import Forgetful
 from tests.running import run
 
@@ -149,3 +154,59 @@ def test_a_model_that_cools_down_is_asked_last() -> None:
     assert ask(one, two, states=[cooling("a", 0)])[-1] == "a: a"
     assert ask(one, two, down, states=[cooling("a", 9), cooling("b", 5)])[-1] == "b: b"
     assert ask(one, two, three, states=[cooling("a", 9), cooling("b", 8), cooling("c", 7)])[-1] == "c: c"
+
+
+FAULTS: list[Answer] = [
+    DOWN,
+    ("half an ans", DOWN),
+    (Thinking("hm"), ToolCall("1", "look", "{}"), DOWN),
+    AssistantMessage(()),
+    ModelBusy("too much"),
+    ModelBusy("too much", retry_after_s=3),
+    ModelUnauthorized("no credit"),
+    ModelRejected("no such model", status=404),
+    ModelRejected("wrong", status=400),
+    ContextOverflow("too long"),
+    OverBudget("spent"),
+]
+SCRIPT = st.lists(st.sampled_from([*FAULTS, "whole", (Thinking("hm"), "also whole")]), min_size=3, max_size=3)
+
+
+@given(st.lists(st.tuples(SCRIPT, st.sampled_from([0, 1000, 2000])), min_size=1, max_size=3), st.integers(0, 2))
+@settings(max_examples=200, deadline=None)
+def test_whatever_the_models_do_there_is_one_whole_answer_or_one_error(
+    scripts: list[tuple[list[Answer], int]], cooling_down: int
+) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        health = Health(Forgetful(), clock, [cooling(str(cooling_down), 9)])
+        chain = Fallback(
+            "fast",
+            [
+                Candidate(str(at), "m", partial(watched, script, str(at), health, clock), context_tokens)
+                for at, (script, context_tokens) in enumerate(scripts)
+            ],
+            health,
+        )
+        shown, answers = "", list[AssistantMessage]()
+        try:
+            async for item in chain.stream(REQUEST):
+                assert not answers, "something came after the answer"
+                if isinstance(item, StreamReset):
+                    shown = ""
+                elif isinstance(item, AssistantMessage):
+                    answers.append(item)
+                else:
+                    shown += item.text if isinstance(item, TextDelta) else ""
+        except ModelError as error:
+            assert not answers and str(error)
+        else:
+            [answer] = answers
+            assert answer.text == shown and answer.parts
+            assert health.of(answer.provider, "m") is None
+
+    simulate(main())
+
+
+async def watched(script: list[Answer], name: str, health: Health, clock: FakeClock) -> tuple[Provider, str]:
+    return Watched(Retrying(ScriptedProvider(script, name=name), clock), health, clock), "m"
