@@ -161,3 +161,17 @@ def test_a_provider_says_how_its_models_call_tools(
             assert ("tools" in server.requests[0].body, bool(answer.tool_calls)) == (sent, called)
 
     run(main())
+
+
+def test_a_local_server_says_how_much_its_models_take() -> None:
+    async def main() -> None:
+        served = [{"id": "bge-small", "max_model_len": 512}, {"id": "tiny", "max_model_len": 4096}]
+        async with ModelServer((), models=served) as server, Http() as http:
+            section = ProviderConfig(vendor="vllm", base_url=server.url)
+            found = models(AUTO, {"lab": section}, http)
+            sizes = [await found.context_tokens(name) for name in ("lab/tiny", "lab", "lab/none")]
+            assert sizes == [4096, 4096, 128_000]
+        async with Http() as http:
+            assert await models(AUTO, {"lab": section}, http).context_tokens("lab/tiny") == 128_000
+
+    run(main())

@@ -172,7 +172,7 @@ class WorldModel:
     def searcher(self) -> Searcher | None:
         return None
 
-    def context_tokens(self, model: str) -> int:
+    async def context_tokens(self, model: str) -> int:
         return 128_000
 
     def check(self, model: str) -> None:

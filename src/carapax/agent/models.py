@@ -1,5 +1,6 @@
 """Which model is meant by a name, and all that it is wrapped in."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
@@ -14,7 +15,7 @@ from carapax.agent.texttools import NoTools, TextTools
 from carapax.clock import Clock
 from carapax.config import Config, ProviderConfig
 from carapax.contracts import Embedder, Ledger, Provider, Searcher, Spender
-from carapax.errors import ModelRejected, NotFound
+from carapax.errors import ModelError, ModelRejected, NotFound
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.closest import did_you_mean
@@ -25,6 +26,7 @@ from carapax.models.opening import open_embedder, open_provider
 from carapax.models.search import choose
 
 AUTO = ("", "auto")
+_ASK_S = 2.0
 SHORT_S, LONG_S = 10.0, 300.0
 """How long a model may take to fail and still be asked again: with others waiting to be asked, and without."""
 
@@ -90,6 +92,7 @@ class Models:
         self._local = local
         self._providers: dict[str, Provider] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._sizes: dict[tuple[str, str], int] = {}
         self._searcher = searcher
 
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
@@ -159,14 +162,33 @@ class Models:
 
     async def _changed(self, name: str) -> None:
         self._providers.pop(name, None)
+        self._sizes.clear()
         self._embedders.pop(name, None)
         self._detected = await detect(self._sections, self._keys, self._http, local=self._local)
         self._searcher = await choose(self._sections, self._http, self._keys, self._clock)
 
-    def context_tokens(self, model: str) -> int:
+    async def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose; of a chain, to any of its models."""
         names = self._chains.get(model) or (model,)
-        return min(self._facts.of(*self._choice(name)).context_tokens for name in names)
+        return min([await self._context(*self._choice(name)) for name in names])
+
+    async def _context(self, name: str, model: str) -> int:
+        """As is known, or for a model that only its server on this machine knows, as that says."""
+        facts, section = self._facts.of(name, model), self._sections.get(name)
+        if facts.known or not (section or name in vendors()) or not resolve(name, section).local:
+            return facts.context_tokens
+        if (name, model) not in self._sizes:
+            self._sizes[name, model] = await self._told(name, model)
+        return self._sizes[name, model] or facts.context_tokens
+
+    async def _told(self, name: str, model: str) -> int:
+        """What a server says of a model's context; 0 when it says nothing."""
+        try:
+            async with asyncio.timeout(_ASK_S):
+                sizes = {info.name: info.context_tokens for info in await (await self._raw(name)).models()}
+        except (ModelError, TimeoutError):
+            return 0
+        return sizes.get(model or first_for_talk(sizes), 0)
 
     def _candidate(self, model: str, spender: Spender | None) -> Candidate:
         name, wanted = self._choice(model)

@@ -37,7 +37,7 @@ class Models(Protocol):
         """What searches the web now, if anything does."""
         ...
 
-    def context_tokens(self, model: str) -> int:
+    async def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose."""
         ...
 
@@ -100,7 +100,7 @@ class Prepare:
         limits = Limits(
             config.max_iterations,
             config.max_seconds,
-            config.context_tokens or self.models.context_tokens(chosen),
+            config.context_tokens or await self.models.context_tokens(chosen),
             config.max_output_tokens or None,
         )
         return Run(

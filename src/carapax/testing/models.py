@@ -20,7 +20,7 @@ class OneProvider:
     def searcher(self) -> Searcher | None:
         return self._searcher
 
-    def context_tokens(self, model: str) -> int:
+    async def context_tokens(self, model: str) -> int:
         return 128_000
 
     def check(self, model: str) -> None:
