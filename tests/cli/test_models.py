@@ -56,7 +56,7 @@ def goes_round(run: Run, vendor: Vendor) -> None:
     vendor.keys.clear()
     refused = run("models", "check", "work")
     assert (refused.exit_code, "is not one of ours" in refused.output) == (1, True)
-    assert "work: " in run("models", "--provider", "work").stderr
+    assert "work answered with 401" in run("models", "--provider", "work").stderr
     assert run("models", "remove", "work").output == "work is gone\n"
     gone = run("models", "remove", "work")
     assert (gone.exit_code, "there is no provider 'work'" in gone.stderr) == (1, True)

@@ -47,7 +47,7 @@ def command(context: click.Context, provider: str, search: str, as_json: bool) -
     else:
         click.echo("no model is offered" + (f" whose name holds {search!r}" if search else ""), err=True)
     for each in silent:
-        click.echo(f"{each.provider}: {clean(each.error)}", err=True)
+        click.echo(clean(each.error), err=True)
 
 
 @command.command()

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from carapax import configedit, extensions
+from carapax import configedit
 from carapax.clock import Clock
 from carapax.config import Config, Home, ProviderConfig
 from carapax.errors import CarapaxError, ConfigError, Conflict, InvalidRequest, NotFound
 from carapax.http import Http
-from carapax.models.catalogue import resolve, vendors
-from carapax.models.check import CHECK_S, Checked, ask, told
+from carapax.models.catalogue import Vendor, resolve, speaker, vendors
+from carapax.models.check import CHECK_S, Checked, ask, ask_embedder, ask_searcher, told
 from carapax.models.closest import did_you_mean
-from carapax.models.credential import Fixed
+from carapax.models.credential import Credentials, Fixed
 from carapax.models.detection import Detected, detect, needs_key
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys, secret_name
 from carapax.models.listing import ADDRESS, NAME, VARIABLE, Addition, Offer, ProviderStatus, Silent, Standing
-from carapax.models.opening import open_provider
+from carapax.models.opening import open_embedder, open_provider, open_searcher
 from carapax.redaction import Secret, without_userinfo
 from carapax.store.health import State
 
@@ -92,7 +92,8 @@ class Registry:
             if name not in self.config.providers and not kept:
                 raise await self._not_removable(name)
             if not force and (users := list(self._users(name))):
-                raise Conflict(f"{name} is used by {', '.join(users)}", "change them first, or remove it with force")
+                hint = "change them first; removed with force, it leaves a carapax.toml that the next start refuses"
+                raise Conflict(f"{name} is used by {', '.join(users)}", hint)
             if name in self.config.providers:
                 await asyncio.to_thread(configedit.remove_table, self.home, ("providers", name))
             if kept:
@@ -120,7 +121,7 @@ class Registry:
             async with gate:
                 return await self._offers(name)
 
-        names = [status.name for status in await self._chosen(name)]
+        names = [status.name for status in await self._chosen(name) if status.dialect or name]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(models(name)) for name in names]
         results = [task.result() for task in tasks]
@@ -195,7 +196,7 @@ class Registry:
                 f"[providers.{name}] is there with other settings", "remove it first, or choose another name"
             )
         try:
-            extensions.find("provider", resolve(name, there or section).dialect)
+            speaker(resolve(name, there or section))
         except ConfigError as error:
             raise NotFound(error.message, error.hint) from error
         return there or section
@@ -210,12 +211,25 @@ class Registry:
     async def _ask(self, name: str, section: ProviderConfig | None, key: Secret | None = None) -> int:
         """How many models it says it has. Raises a ModelError when it does not answer."""
         credentials = Fixed(key) if key else None
-        provider = await open_provider(name, section, self.http, self.keys, self.clock, credentials=credentials)
         vendor = resolve(name, section)
+        if not vendor.dialect:
+            await self._try(name, section, vendor, credentials)
+            return 0
+        provider = await open_provider(name, section, self.http, self.keys, self.clock, credentials=credentials)
         anonymous = None
         if key or await self.keys.source(name, vendor, section):
             anonymous = await open_provider(name, section, self.http, self.keys, self.clock, credentials=Fixed())
         return await ask(provider, vendor.default_model, anonymous)
+
+    async def _try(
+        self, name: str, section: ProviderConfig | None, vendor: Vendor, credentials: Credentials | None
+    ) -> None:
+        """Ask one that has no models to talk to for the least that it can do."""
+        around = (name, section, self.http, self.keys, self.clock)
+        if vendor.search:
+            await ask_searcher(await open_searcher(*around, credentials=credentials))
+        else:
+            await ask_embedder(await open_embedder(*around, credentials=credentials), vendor.default_embedding)
 
     async def _checked(self, name: str) -> Checked:
         loop = asyncio.get_running_loop()

@@ -192,12 +192,13 @@ class App {
       this.shell.hidden = false;
       this.signIn?.element.remove();
       this.sidebar.signOut.hidden = localStorage.getItem(SIGNED_IN) === null;
-      await this.#loadAgents();
+      await this.loadAgents();
     }
     this.view?.update();
   }
 
-  async #loadAgents() {
+  /** The agents as they are now, with the models that were found for them. */
+  async loadAgents() {
     const { agents } = (await this.attempt("agent.list")) ?? { agents: this.agents };
     this.agents = await Promise.all(agents.map(({ name }) => this.attempt("agent.status", { agent: name })));
     this.agents = this.agents.filter(Boolean).map((agent) => ({ ...agent, demo: agent.model.startsWith("demo") }));
