@@ -198,9 +198,10 @@ def test_a_failure_is_told_by_its_kind_and_in_the_vendors_words(exchange: Exchan
 
 
 def config_of(exchange: Exchange) -> Config:
-    if exchange.family in ("ollama", "gemini"):  # recorded in the language that they speak besides their own
+    vendor = vendors()[exchange.family]
+    if vendor.dialect != "openai_chat":  # recorded in a language that it speaks besides its own
         return Config(thinking_field="reasoning")
-    return msgspec.convert(vendors()[exchange.family].accent, Config)
+    return msgspec.convert(vendor.accent, Config)
 
 
 FOLLOW_UPS = [

@@ -137,6 +137,11 @@ TWO = ToolCall("b", "two", "{}", {"item": {"type": "function_call"}})
             [ToolCall("a", "one", '{"x":1}'), ToolCall("b", "two", "{}")],
             id="told apart by id",
         ),
+        pytest.param(
+            [arguments("{}")],
+            [ToolCall("call_id_0", "unknown", "{}")],
+            id="never announced",
+        ),
     ],
 )
 def test_tool_calls_are_put_together_however_they_come(stream: list[bytes], expected: list[Part]) -> None:
@@ -334,6 +339,8 @@ def test_tokens_are_counted(usage: object, expected: Usage) -> None:
         ([b'data: {"type":"error","error":{"type":"invalid_request_error","message":"no"}}\n\n'], ModelRejected),
         ([b'event: error\ndata: {"message":"no"}\n\n'], ModelUnavailable),
         ([b'data: {"error":"boom"}\n\n'], ModelUnavailable),
+        ([text("a"), end("failed", error={"code": "invalid_prompt", "message": "no"})], ModelUnavailable),
+        ([text("a"), end("failed", error={"code": "rate_limit_exceeded", "message": "no"})], ModelBusy),
     ],
 )
 def test_a_stream_that_breaks_off_or_fails_is_no_answer(stream: list[bytes], kind: type[ModelError]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from carapax.errors import ModelError
+from carapax.errors import ModelError, ModelRejected
 from carapax.events import Delta
 from carapax.messages import (
     AssistantMessage,
@@ -48,7 +48,8 @@ from carapax.models.sse import ServerSentEvent
 
 _CALL_ID = r"[\x21-\x7e]{1,64}"
 _FEWEST_TOKENS = 16  # the vendor refuses a lower limit
-_BETWEEN = "\n\n"
+_BETWEEN = "\n\n"  # pieces of thoughts
+_THOUGHTS = ("summary_text", "reasoning_text")
 _STOPS: dict[str, StopReason] = {"content_filter": "filtered"}
 _WORDS = frozenset({"role", "status", "content", "summary", "call_id", "name", "arguments"})
 _OURS = frozenset({"computer_call", "local_shell_call", "shell_call", "apply_patch_call", "custom_tool_call"})
@@ -210,9 +211,6 @@ def _continued(piece: dict[str, Any]) -> dict[str, Any]:
     return {**piece, "text": piece["text"].removeprefix(_BETWEEN)} if piece["type"] in _THOUGHTS else piece
 
 
-_THOUGHTS = ("summary_text", "reasoning_text")
-
-
 def _item(part: Part) -> dict[str, Any] | None:
     """None for what no item can be made of: thoughts of others, empty text."""
     item = part.vendor.get("item")
@@ -351,7 +349,7 @@ class Decoder:
             raise no_answer(self._origin, event.data) from None
         kind = said.type or event.event
         if said.error or kind == "error":
-            raise _refused(self._origin, as_error(said.error) or read_error(event.data) or VendorError(event.data))
+            raise self._failed(as_error(said.error) or read_error(event.data) or VendorError(event.data))
         if not self._is_repeated(said.sequence_number):
             self._take(kind, said)
         return self._draft.take_deltas()
@@ -359,8 +357,10 @@ class Decoder:
     def conclude(self, response: _Response, kind: str) -> None:
         """The whole answer, after its pieces or instead of them."""
         if error := as_error(response.error):
-            raise _refused(self._origin, error)
+            raise self._failed(error)
         self._backfill(response.output or [])
+        for call in self._draft.calls:
+            call.name = call.name or "unknown"
         self._draft.close_calls()
         self._model = response.model or self._model
         if response.usage:
@@ -384,6 +384,15 @@ class Decoder:
             stop_detail=self._reason or self._status,
         )
         return storable(self._origin, message)
+
+    def _failed(self, error: VendorError) -> ModelError:
+        """Errors in a stream have no status. A request that is being answered was not wrong, whatever is said."""
+        if not error.status and _REFUSED_CODES.search(error.code):
+            error = msgspec.structs.replace(error, status=400)
+        failed = refusal(self._origin, error)
+        if self._items and isinstance(failed, ModelRejected):
+            return unavailable(self._origin, error.message or error.code)
+        return failed
 
     def _stop_reason(self) -> StopReason:
         if self._status == "incomplete":
@@ -495,13 +504,6 @@ class Decoder:
                 known = self._open(index, item)
             if known:
                 self._close(known, item)
-
-
-def _refused(origin: Origin, error: VendorError) -> ModelError:
-    """Errors in a stream have no status."""
-    if not error.status and _REFUSED_CODES.search(error.code):
-        error = msgspec.structs.replace(error, status=400)
-    return refusal(origin, error)
 
 
 def _missing(said: str, whole: str) -> str:
