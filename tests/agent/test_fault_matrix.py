@@ -11,11 +11,13 @@ from typing import Literal
 import pytest
 from msgspec import Struct
 
+from carapax.agent.models import Models
 from carapax.api.services import Services
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home, ProviderConfig
+from carapax.errors import ModelError
 from carapax.events import Kept, ModelResponded, RunFinished, StreamReset, TextDelta, ToolReturned
-from carapax.messages import AssistantMessage, Inbound, Sender
+from carapax.messages import AssistantMessage, Inbound, ModelRequest, Sender, UserMessage
 from carapax.redaction import Secret
 from carapax.store.health import State
 from tests.agent.running import FunctionTool
@@ -89,13 +91,16 @@ EITHER: dict[str, Answer] = {
 
 
 class Case(Struct, frozen=True):
-    """One fault of a dialect. `model` is its own, so that no case changes another's health."""
+    """One fault of a dialect, with a second model behind the first (`chained`) or without, and asked by an agent, which
+    has its answers streamed, or as its conversations are shortened, which is not (`streamed`). `model` is its own, so
+    that no case changes another's health."""
 
     dialect: str
     fault: str
     answer: Answer
     ending: Ending
     chained: bool
+    streamed: bool
 
     @property
     def provider(self) -> str:
@@ -103,7 +108,8 @@ class Case(Struct, frozen=True):
 
     @property
     def model(self) -> str:
-        return f"{self.dialect}.{self.fault}.{'chained' if self.chained else 'alone'}".replace(" ", "-")
+        kind = ("chained" if self.chained else "alone") + ("" if self.streamed else ".not-streamed")
+        return f"{self.dialect}.{self.fault}.{kind}".replace(" ", "-")
 
     @property
     def asked(self) -> str:
@@ -116,7 +122,9 @@ def cases() -> Iterator[Case]:
         for ending, faults in endings:
             for fault, answer in faults.items():
                 for chained in (True, False):
-                    yield Case(dialect, fault, answer, ending, chained)
+                    yield Case(dialect, fault, answer, ending, chained, streamed=True)
+                    if answer.unstreamed or answer.body or answer.error or answer.status != 200:
+                        yield Case(dialect, fault, answer, ending, chained, streamed=False)
 
 
 CASES = list(cases())
@@ -160,6 +168,19 @@ async def play(services: Services, case: Case) -> Outcome:
     return Outcome(tuple(kept), tuple(shown))
 
 
+async def ask(services: Services, case: Case) -> Outcome:
+    """The same request without an agent, and not streamed."""
+    assert isinstance(models := services.registry.live, Models)
+    provider, model = await models.open(case.asked)
+    request = ModelRequest(model, (UserMessage("go"),), stream=False)
+    try:
+        [answer] = [item async for item in provider.stream(request)]
+    except ModelError as error:
+        return Outcome((RunFinished("failed", str(error)),), ())
+    assert isinstance(answer, AssistantMessage)
+    return Outcome((ModelResponded(answer), RunFinished("done")), (answer.text,))
+
+
 def configuration(broken: str, sound: str) -> Config:
     def section(dialect: str, idle_timeout_s: float = 30) -> ProviderConfig:
         return ProviderConfig(dialect=dialect, base_url=broken, key=Secret(KEY), idle_timeout_s=idle_timeout_s)
@@ -189,7 +210,7 @@ async def play_all(home: Path) -> Played:
 
     async def one(case: Case) -> Outcome:
         async with at_once:
-            return await play(services, case)
+            return await (play if case.streamed else ask)(services, case)
 
     echo = FunctionTool("echo", lambda given: f"you said {given['text']}")
     async with (
@@ -243,7 +264,12 @@ def check_whole(case: Case, outcome: Outcome) -> None:
     """The model itself answered, and nothing of it is missing or there twice."""
     assert outcome.finished == RunFinished("done")
     assert {answer.provider for answer in outcome.answers} == {case.provider}
-    if case.answer.calls:
+    if case.answer.calls and not case.streamed:
+        [answer] = outcome.answers
+        assert [json.loads(call.arguments) for call in answer.tool_calls] == [
+            json.loads(call.arguments) for call in CALLS
+        ]
+    elif case.answer.calls:
         asked, final = outcome.answers
         said = [json.loads(call.arguments)["text"] for call in asked.tool_calls]
         assert sorted(said) == ["first of two", "second of two"]

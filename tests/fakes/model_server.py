@@ -133,8 +133,10 @@ class ModelServer:
         try:
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
-            if answer.status != 200 or answer.body or answer.error or not wire.streamed(request.path_qs, body):
+            unstreamed = answer.unstreamed or not wire.streamed(request.path_qs, body)
+            if answer.status != 200 or answer.body or answer.error or (unstreamed and _is_plain(answer)):
                 return _plain(answer, wire, model, body)
+            answer = msgspec.structs.replace(answer, unstreamed=unstreamed)
             return await _stream(request, answer, wire, model, body)
         finally:
             self.open -= 1
