@@ -20,7 +20,7 @@ from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.closest import did_you_mean
 from carapax.models.detection import Detected, detect, first_for_talk
-from carapax.models.facts import FactBook
+from carapax.models.facts import CONTEXT_TOKENS, FactBook
 from carapax.models.keys import Keys
 from carapax.models.opening import open_embedder, open_provider
 from carapax.models.search import choose
@@ -175,7 +175,8 @@ class Models:
     async def _context(self, name: str, model: str) -> int:
         """As is known, or for a model that only its server on this machine knows, as that says."""
         facts, section = self._facts.of(name, model), self._sections.get(name)
-        if facts.known or not (section or name in vendors()) or not resolve(name, section).local:
+        is_guess = facts.context_tokens == CONTEXT_TOKENS and (section or name in vendors())
+        if not is_guess or not resolve(name, section).local:
             return facts.context_tokens
         if (name, model) not in self._sizes:
             self._sizes[name, model] = await self._told(name, model)
