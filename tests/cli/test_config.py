@@ -30,3 +30,18 @@ def test_what_is_shown_is_a_configuration_that_means_the_same(run: Run, home: Ho
     shown = run("config", "show").output
     assert parse(shown) == parse(home.config_file.read_text())
     assert tomllib.loads(shown)["agents"]["main"]["max_iterations"] == 25
+
+
+def test_a_key_in_the_file_is_masked_wherever_it_could_show(run: Run, home: Home) -> None:
+    with home.config_file.open("a") as file:
+        file.write('[providers.mine]\nvendor = "openai"\nkey = "sk-very-secret-0123456789"\n')
+    assert 'key = "********"' in run("config", "show").output
+    checked = run("config", "check").output
+    assert "providers.mine.key stands readable in this file: `carapax models add mine`" in checked
+    with home.config_file.open("a") as file:
+        file.write("[providers.other]\nbase_url = 5\nkey = 12345678\n")
+    refused = run("config", "check").output
+    assert "providers.other.key: expected `str`" in refused
+    assert [
+        word for word in ("very-secret", "12345678") if word in run("config", "show").output + checked + refused
+    ] == []

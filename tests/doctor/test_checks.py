@@ -11,6 +11,8 @@ from carapax.config import Home
 from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import examine
+from carapax.redaction import Secret
+from carapax.vault import open_vault
 from tests.running import run
 
 needs_bubblewrap = pytest.mark.skipif(
@@ -120,3 +122,30 @@ def test_a_model_whose_key_is_missing_fails_with_the_name_of_the_variable(home: 
 def test_a_clock_that_went_back_is_warned_about(home: Home) -> None:
     os.utime(home.config_file, (4e9, 4e9))
     assert of("clock", findings(home))[0][0] == "warn"
+
+
+def test_it_is_told_where_each_key_is_and_never_the_key(home: Home) -> None:
+    home.config_file.write_text(
+        '[agents.main]\nmodel = "demo/demo"\n'
+        '[providers.written]\nvendor = "openai"\nkey = "sk-written-0123456789"\n'
+        '[providers.missing]\nbase_url = "http://127.0.0.1:1"\nkey_env = "NOT_SET"\n'
+    )
+    run(open_vault(home).set("provider:groq", Secret("gsk-kept-0123456789")))
+    found = findings(home, {"MISTRAL_API_KEY": "from-the-environment"})
+    assert sorted(of("model", found)) == [
+        ("ok", "demo/demo can be asked"),
+        ("ok", "groq: the key is from the vault"),
+        ("ok", "mistral: the key is from $MISTRAL_API_KEY"),
+        ("warn", "missing: there is no key"),
+        ("warn", "written: the key stands readable in carapax.toml"),
+    ]
+    assert of("vault", found)[0][0] == "ok"
+    everything = str(found)
+    assert [key for key in ("sk-written", "gsk-kept", "from-the-environment") if key in everything] == []
+
+
+def test_a_vault_that_cannot_be_read_is_told(home: Home) -> None:
+    run(open_vault(home).set("provider:groq", Secret("k")))
+    (home.vault / "key").chmod(0o644)
+    [(state, message)] = of("vault", findings(home))
+    assert (state, "others can read the key" in message) == ("fail", True)
