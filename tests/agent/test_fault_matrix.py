@@ -170,7 +170,8 @@ async def play(services: Services, case: Case) -> Outcome:
 
 async def ask(services: Services, case: Case) -> Outcome:
     """The same request without an agent, and not streamed."""
-    assert isinstance(models := services.registry.live, Models)
+    models = services.registry.live
+    assert isinstance(models, Models)
     provider, model = await models.open(case.asked)
     request = ModelRequest(model, (UserMessage("go"),), stream=False)
     try:
