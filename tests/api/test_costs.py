@@ -64,6 +64,16 @@ def test_costs_have_an_address() -> None:
     run(main())
 
 
+def test_a_session_says_what_it_cost() -> None:
+    async def main() -> None:
+        async with gateway_client(config=CONFIG) as client:
+            await spent(client)
+            tallies = [await client.rpc("costs.session", session=name) for name in ("s3", "nobody")]
+            assert [(tally["calls"], tally["cost_usd"]) for tally in tallies] == [(1, 0.4), (0, 0.0)]
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("params", "why"),
     [

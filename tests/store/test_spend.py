@@ -51,6 +51,7 @@ def test_calls_are_added_up_by_what_they_have_in_common(tmp_path: Path) -> None:
                 Part("2026-11-02", "other", 3.0),
             ]
             assert await spend.total(database, "2027-01-01", "2027-12-31") == Tally()
+            assert await spend.total_of(database, "s1") == tally(3, 3.0)
 
     run(main())
 

@@ -14,6 +14,10 @@ CONFIG = """
 [agents.main]
 model = "demo/demo"
 
+[models."demo/demo"]
+input_usd = 20.0
+output_usd = 20.0
+
 [agents.research]
 model = "demo/demo"
 monthly_usd = 60.0

@@ -83,6 +83,15 @@ def test_the_screen_fits_a_phone(page: Browser) -> None:
     assert page.run("return document.querySelector('.scroller').scrollWidth") == 390
 
 
+def test_a_session_shows_what_it_cost_and_leads_there(page: Browser, gateway: Process) -> None:
+    gateway.carapax("chat", "-m", "what did I say")
+    page.find(".sessions a", "what did I say").click()
+    cost = page.find(".meta .cost", "$")
+    assert "1 calls" in (cost.get_attribute("title") or "")
+    cost.click()
+    page.find(".bars svg")
+
+
 def test_without_any_cost_the_screen_says_so(browser: Browser, tmp_path: Path) -> None:
     process = Process(tmp_path / "home")
     process.start()

@@ -5,10 +5,11 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from carapax.agent.costs import Costs, add_up
-from carapax.api.fields import Limit
+from carapax.api.fields import Identifier, Limit
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.store.spend import By
+from carapax.store import spend
+from carapax.store.spend import By, Tally
 
 Day = Annotated[str, Meta(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
 
@@ -28,6 +29,21 @@ class Period(Struct, frozen=True, forbid_unknown_fields=True):
     until: Day = ""
     days: Annotated[int, Meta(ge=1, le=3660)] = 30
     limit: Limit = 100
+
+
+class Session(Struct, frozen=True, forbid_unknown_fields=True):
+    """One session.
+
+    session: its id
+    """
+
+    session: Identifier
+
+
+@operation("costs.session", scope="read", path="/api/sessions/{session}/costs")
+async def session(services: Services, params: Session) -> Tally:
+    """Add up what models cost in one session; all is 0 where none was asked."""
+    return await spend.total_of(services.accounts.database, params.session)
 
 
 @operation("costs.get", scope="read", path="/api/costs")

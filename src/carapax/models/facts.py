@@ -112,8 +112,8 @@ class FactBook:
         except ConfigError:
             vendor = _UNKNOWN
         said = self._models.get(f"{provider}/{model}") or self._models.get(f"{vendor_name}/{model}")
-        row = self._row(vendor.facts or vendor_name, model)
         is_free = vendor.local or vendor.dialect == "demo"
+        row = None if is_free else self._row(vendor.facts or vendor_name, model)
         return self._facts(f"{provider}/{model}", said or ModelConfig(), row, is_free=is_free)
 
     def _row(self, vendor: str, model: str) -> Row | None:

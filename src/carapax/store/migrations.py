@@ -123,6 +123,7 @@ _SPEND: Migration = (
         state TEXT NOT NULL
     )""",
     "CREATE INDEX spend_by_day ON spend (day)",
+    "CREATE INDEX spend_by_session ON spend (session)",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND)

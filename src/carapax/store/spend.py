@@ -140,6 +140,12 @@ async def total(database: Database, since: str, until: str) -> Tally:
     return _tally(row)
 
 
+async def total_of(database: Database, session: str) -> Tally:
+    """All calls of a session, whenever they were."""
+    [row] = await database.fetch(f"SELECT {_SUMS} FROM spend c WHERE c.session = $1 AND c.state = 'settled'", session)
+    return _tally(row)
+
+
 async def groups(database: Database, since: str, until: str, by: By, limit: int) -> list[Group]:
     """The calls by what they have in common: days in their order, all else by what it cost, the most first."""
     order = "1" if by == "day" else "9 DESC, 2 DESC, 1"

@@ -1,6 +1,7 @@
 // One session: its name, and either its conversation or its timeline.
 
 import { h, icon, iconButton } from "../dom.js";
+import { formatNumber, formatUsd } from "../format.js";
 import { t } from "../strings.js";
 import { Chat } from "./chat.js";
 import { Timeline } from "./timeline.js";
@@ -15,6 +16,7 @@ export class Session {
     this.feed = app.feed(id);
     this.title = h("h1", null);
     this.meta = h("span", { class: "meta" });
+    this.cost = h("a", { class: "cost", href: "#/costs", hidden: true });
     this.tabs = h("nav", { class: "tabs", "aria-label": t("view-chat") });
     this.bar = h(
       "header",
@@ -59,7 +61,11 @@ export class Session {
       this.element.replaceChildren(this.bar, missing(this.feed.problem));
       return;
     }
-    const { run, title, ended } = this.feed.view;
+    const { run, title, ended, finished } = this.feed.view;
+    if (this.counted !== finished) {
+      this.counted = finished;
+      this.#count();
+    }
     const listed = `${run?.id} ${title} ${ended}`;
     if (this.listed !== listed) {
       this.listed = listed;
@@ -78,8 +84,17 @@ export class Session {
     document.title = `${title} · ${t("product")}`;
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
-    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), view.forkedFrom ? origin(view) : "");
+    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), this.cost, view.forkedFrom ? origin(view) : "");
     this.tab?.update();
+  }
+
+  /** What the session cost so far, asked for whenever a run has ended. */
+  async #count() {
+    const tally = await this.app.rpc.call("costs.session", { session: this.id }).catch(() => null);
+    if (!tally) return;
+    this.cost.textContent = formatUsd(tally.cost_usd);
+    this.cost.title = t("session-cost", { calls: formatNumber(tally.calls), input: formatNumber(tally.input), output: formatNumber(tally.output) });
+    this.cost.hidden = tally.cost_usd === 0;
   }
 
   async #rename() {
