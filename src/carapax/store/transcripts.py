@@ -18,7 +18,9 @@ from carapax.events import (
 from carapax.messages import ToolCall, ToolResult
 from carapax.store.records import Stored
 
-UNKNOWN_OUTCOME = "The call was cut short, so its outcome is unknown: it may or may not have taken effect. Check before you do it again."
+UNKNOWN_OUTCOME = (
+    "The call was cut short, so its outcome is unknown: it may have taken effect. Check before you do it again."
+)
 
 
 class _Line(Struct, frozen=True):
