@@ -46,6 +46,18 @@ def test_a_server_on_this_machine_costs_nothing() -> None:
     assert (facts.price, facts.known, facts.note) == (NOTHING, True, "")
 
 
+@pytest.mark.parametrize("name", ["copilot", "codex"])
+def test_what_a_subscription_pays_for_costs_nothing_more(name: str) -> None:
+    facts = FactBook({}, {}).of(name, vendors()[name].default_model)
+    assert (facts.price, facts.known, facts.context_tokens > 128_000) == (NOTHING, True, True)
+
+
+def test_a_vendor_behind_litellm_is_known_by_its_own_name() -> None:
+    book = FactBook({}, {})
+    assert book.of("litellm", "openai/gpt-5-mini") == book.of("openai", "gpt-5-mini")
+    assert not book.of("litellm", "nobody/gpt-5-mini").known
+
+
 def test_the_configuration_says_it_better_than_the_table() -> None:
     said = {
         "anthropic/claude-sonnet-4-5": ModelConfig(cache_read_usd=0.1, context_tokens=1_000_000, images=False),

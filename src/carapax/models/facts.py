@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from carapax.config import ModelConfig, ProviderConfig
 from carapax.errors import ConfigError, InvalidRequest, StoreError
 from carapax.http import Http
-from carapax.models.catalogue import Vendor, resolve
+from carapax.models.catalogue import Vendor, resolve, vendors
 from carapax.models.price import NOTHING, Price, price
 from carapax.models.table import Row, Table, count, read
 
@@ -22,6 +22,8 @@ OUTPUT_TOKENS = 8_192
 ASSUMED = ModelConfig(input_usd=5, output_usd=25)
 """The price of a model of which none is known, where a budget needs one."""
 _UNKNOWN = Vendor()
+_SUBSCRIPTIONS = frozenset({"codex", "claude_code", "copilot"})
+"""Logins of people who pay by the month."""
 _NO_ROW = Row(0, 0, False, False, None, None)
 _LONGEST = 64 << 20
 _REMEMBERED = 2_000
@@ -113,7 +115,8 @@ class FactBook:
             vendor = _UNKNOWN
         said = self._models.get(f"{provider}/{model}") or self._models.get(f"{vendor_name}/{model}")
         is_free = vendor.local or vendor.dialect == "demo"
-        row = None if is_free else self._row(vendor.facts or vendor_name, model)
+        row = None if is_free else self._row(*_named(vendor_name, vendor, model))
+        is_free = is_free or vendor.login in _SUBSCRIPTIONS
         return self._facts(f"{provider}/{model}", said or ModelConfig(), row, is_free=is_free)
 
     def _row(self, vendor: str, model: str) -> Row | None:
@@ -151,6 +154,14 @@ class FactBook:
         guesses = "; ".join(part for part in (tokens, "" if facts.price else cost) if part)
         what = "the price of the model" if facts.known else "the model"
         return f'{what} {name} is not known: {guesses}; say what is right in [models."{name}"]'
+
+
+def _named(name: str, vendor: Vendor, model: str) -> tuple[str, str]:
+    """What the table calls a vendor and a model. LiteLLM puts the vendor before the model's name."""
+    if vendor.dialect == "litellm" and "/" in model:
+        name, _, model = model.partition("/")
+        vendor = vendors().get(name, _UNKNOWN)
+    return vendor.facts or name, model
 
 
 def _priced(said: ModelConfig) -> Price | None:
