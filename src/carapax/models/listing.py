@@ -22,7 +22,7 @@ class ProviderStatus(Struct, frozen=True):
 
     name: what models are named by: "name/model"
     vendor: its vendor in the catalogue; empty for a server of your own
-    dialect: the language its server speaks
+    dialect: the language its server speaks; empty for one that has only embeddings or searches the web
     base_url: where that is
     default_model: the model when none is named; empty for the first that it has
     key: where its key is: "vault", "carapax.toml", "$VARIABLE" or "login:NAME"; empty for none
@@ -126,5 +126,5 @@ class Silent(Struct, frozen=True):
 
 def catalogue() -> list[Known]:
     """The vendors that can be added by their names."""
-    listed: Mapping[str, Vendor] = {name: row for name, row in vendors().items() if row.dialect not in ("", "demo")}
+    listed: Mapping[str, Vendor] = {name: row for name, row in vendors().items() if row.dialect != "demo"}
     return [Known(name, row.key_env, row.login, row.local, row.note) for name, row in listed.items()]

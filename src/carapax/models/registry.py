@@ -60,7 +60,7 @@ class Registry:
         found = [await self._status(name, section, "configured") for name, section in self.config.providers.items()]
         names = set(self.config.providers)
         for name, vendor in vendors().items():
-            if name not in names and needs_key(vendor) and vendor.dialect and await self.keys.source(name, vendor):
+            if name not in names and needs_key(vendor) and await self.keys.source(name, vendor):
                 found.append(await self._status(name, None, "key"))
                 names.add(name)
         detected = self.live.detected() if self.live else await detect(self.config.providers, self.keys, self.http)
