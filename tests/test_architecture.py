@@ -115,7 +115,8 @@ def test_the_layers_are_documented() -> None:
 
 def test_extension_folders_are_imported_by_name_only() -> None:
     """Nobody but `extensions.py` brings in an extension. `absent` is none: it stands for one that cannot be had."""
-    pattern = re.compile(r"carapax\.(providers|channels|tools|sandboxes|vaults|logins|embedders)(\.(?!absent\b)\w+|$)")
+    folders = "providers|channels|tools|sandboxes|vaults|logins|embedders|searchers"
+    pattern = re.compile(rf"carapax\.({folders})(\.(?!absent\b)\w+|$)")
     found = {name_of(path): [name for name in imported(path) if pattern.match(name)] for path in sources()}
     assert {name: names for name, names in found.items() if names} == {}
 

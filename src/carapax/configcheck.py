@@ -7,7 +7,7 @@ from carapax import extensions
 from carapax.config import Config, EgressConfig, Home
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
-from carapax.models.catalogue import resolve, vendors
+from carapax.models.catalogue import resolve, speaker, vendors
 from carapax.store.days import open_days
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
@@ -78,8 +78,13 @@ def _section(kind: extensions.Kind, name: str, section: dict[str, Any], path: Ro
 
 def _model(model: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
     provider = model.partition("/")[0]
-    if model != "auto" and model not in config.chains and provider not in config.providers:
-        yield from _provider(provider, config, path)
+    if model == "auto" or model in config.chains:
+        return
+    found = list(_provider(provider, config, path))
+    if not found and not resolve(provider, config.providers.get(provider)).dialect:
+        yield path, f"{provider} has no models to talk to"
+    elif provider not in config.providers:
+        yield from found
 
 
 def _chain(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
@@ -102,7 +107,7 @@ def _chain(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]
 def _provider(name: str, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
     section = config.providers.get(name)
     try:
-        module = extensions.find("provider", resolve(name, section).dialect)
+        module = speaker(resolve(name, section))
     except ConfigError as error:
         yield path, str(error).removeprefix(f"[providers.{name}]").removeprefix(":").strip()
     else:

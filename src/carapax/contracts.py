@@ -105,6 +105,30 @@ class Embedder(Protocol):
         ...
 
 
+class Hit(Struct, frozen=True):
+    """A page that a search found: what it says to the query, and when it was `published` as its vendor writes that,
+    empty when nobody knows. All of it comes from outside."""
+
+    title: str
+    url: str
+    text: str
+    published: str = ""
+
+
+class Searcher(Protocol):
+    """A vendor of web searches."""
+
+    @property
+    def name(self) -> str:
+        """The name that the provider has in the configuration."""
+        ...
+
+    async def search(self, query: str, count: int) -> list[Hit]:
+        """At most so many pages, the best first; none when nothing was found. Raises a ModelError: a search fails as
+        a question to a model does."""
+        ...
+
+
 class SecretStore(Protocol):
     """Keeps secrets by name, on disk never in the clear. A name is letters, digits and `.:_/-`."""
 
@@ -224,7 +248,7 @@ class Egress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may use: the world outside only through these."""
+    """What a tool may use: the world outside only through these. Where nothing searches the web, `search` is None."""
 
     agent: str
     session: str
@@ -235,6 +259,7 @@ class ToolContext:
     clock: Clock
     progress: Callable[[str], None]
     config: object
+    search: Searcher | None = None
 
     def settings(self, kind: type[C]) -> C:
         """This tool's own configuration, as the `Config` type of its module."""

@@ -12,7 +12,7 @@ import msgspec
 
 from carapax.errors import ConfigError
 
-Kind = Literal["provider", "channel", "tool", "sandbox", "vault", "login", "embedder"]
+Kind = Literal["provider", "channel", "tool", "sandbox", "vault", "login", "embedder", "searcher"]
 _FOLDERS: dict[Kind, str] = {
     "provider": "providers",
     "channel": "channels",
@@ -21,6 +21,7 @@ _FOLDERS: dict[Kind, str] = {
     "vault": "vaults",
     "login": "logins",
     "embedder": "embedders",
+    "searcher": "searchers",
 }
 
 

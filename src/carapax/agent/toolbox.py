@@ -1,7 +1,7 @@
 """The tools of one agent, and the policies that wrap them."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -46,6 +46,24 @@ class Permitted:
 
     def _permits(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+
+
+class Workable:
+    """Without the tools that cannot do anything now, whose names `idle` gives."""
+
+    def __init__(self, toolbox: Toolbox, idle: Callable[[], Collection[str]]) -> None:
+        self._toolbox = toolbox
+        self._idle = idle
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        idle = self._idle()
+        return tuple(spec for spec in self._toolbox.specs() if spec.name not in idle)
+
+    def find(self, name: str) -> Tool | None:
+        return None if name in self._idle() else self._toolbox.find(name)
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        return await self._toolbox.call(tool, context, arguments)
 
 
 class Supervised:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from carapax.config import Config, Home
 from carapax.configfile import load
-from carapax.doctor.checks import clock, configuration, database, folders, model, port, sandbox, vault
+from carapax.doctor.checks import clock, configuration, database, folders, model, port, sandbox, search, vault
 from carapax.doctor.finding import Finding, Patient
 from carapax.errors import ConfigError
 
@@ -16,6 +16,7 @@ CHECKS = (
     sandbox.check,
     vault.check,
     model.check,
+    search.check,
     clock.check,
 )
 

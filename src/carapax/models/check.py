@@ -1,11 +1,12 @@
 """Whether a provider answers, and takes the key that it is asked with."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
 
-from carapax.contracts import Provider
+from carapax.contracts import Embedder, Provider, Searcher
 from carapax.errors import CarapaxError, ModelRejected, ModelUnavailable
 from carapax.messages import ModelInfo, ModelRequest, UserMessage
 from carapax.models.detection import first_for_talk
@@ -44,18 +45,34 @@ async def ask(provider: Provider, model: str, anonymous: Provider | None = None)
     `anonymous` is the same without its key: a vendor that lists its models to anybody says nothing of the key. Raises
     a ModelError.
     """
+    async with _in_time(provider.name):
+        found = await _list(provider)
+        if found is None:
+            await _answer(provider, model)
+        elif anonymous is not None and await _lists(anonymous):
+            await _take_key(provider, model or first_for_talk(info.name for info in found))
+    return len(found or ())
+
+
+async def ask_searcher(searcher: Searcher) -> None:
+    """Have it search for one page. Raises a ModelError."""
+    async with _in_time(searcher.name):
+        await searcher.search("hello", 1)
+
+
+async def ask_embedder(embedder: Embedder, model: str) -> None:
+    """Have it embed one word. Raises a ModelError."""
+    async with _in_time(embedder.name):
+        await embedder.embed(["hello"], model, purpose="query")
+
+
+@asynccontextmanager
+async def _in_time(name: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(CHECK_S):
-            found = await _list(provider)
-            if found is None:
-                await _answer(provider, model)
-            elif anonymous is not None and await _lists(anonymous):
-                await _take_key(provider, model or first_for_talk(info.name for info in found))
-            return len(found or ())
+            yield
     except TimeoutError:
-        raise ModelUnavailable(
-            f"{provider.name} did not answer in {CHECK_S:.0f} s", "check its base_url", vendor=provider.name
-        ) from None
+        raise ModelUnavailable(f"{name} did not answer in {CHECK_S:.0f} s", "check its base_url", vendor=name) from None
 
 
 async def _list(provider: Provider) -> list[ModelInfo] | None:

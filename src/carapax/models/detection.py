@@ -50,6 +50,8 @@ async def detect(
     """
     for name, section in sections.items():
         vendor = resolve(name, section)
+        if not vendor.dialect:
+            continue
         if vendor.login or not needs_key(vendor) or await keys.source(name, vendor, section):
             return Detected(name, vendor.default_model, f"[providers.{name}] is configured")
     for name, vendor in vendors().items():

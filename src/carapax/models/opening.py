@@ -1,10 +1,10 @@
-"""How a vendor becomes a Provider or an Embedder that can be asked."""
+"""How a vendor becomes a Provider, an Embedder or a Searcher that can be asked."""
 
 from pathlib import Path
 
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
-from carapax.contracts import Embedder, Provider
+from carapax.contracts import Embedder, Provider, Searcher
 from carapax.errors import ConfigError
 from carapax.extensions import configure, export, find
 from carapax.http import Http
@@ -29,7 +29,8 @@ async def open_provider(
     """
     vendor = resolve(name, section)
     if not vendor.dialect:
-        raise ConfigError(f"{name} has embeddings, and no models to talk to")
+        has = "embeddings" if vendor.embedding else "a web search"
+        raise ConfigError(f"{name} has {has}, and no models to talk to")
     module = find("provider", vendor.dialect)
     config = configure("provider", name, module, vendor.accent)
     credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
@@ -38,7 +39,15 @@ async def open_provider(
     return provider
 
 
-async def open_embedder(name: str, section: ProviderConfig | None, http: Http, keys: Keys, clock: Clock) -> Embedder:
+async def open_embedder(
+    name: str,
+    section: ProviderConfig | None,
+    http: Http,
+    keys: Keys,
+    clock: Clock,
+    *,
+    credentials: Credentials | None = None,
+) -> Embedder:
     """The embedder of the provider of this name, likewise."""
     vendor = resolve(name, section)
     if not vendor.embedding:
@@ -46,10 +55,32 @@ async def open_embedder(name: str, section: ProviderConfig | None, http: Http, k
         raise ConfigError(f"{name} has no embeddings that can be asked for", f"these have: {able}")
     module = find("embedder", vendor.embedding)
     config = configure("embedder", name, module, vendor.embedding_accent)
-    credentials = await open_credentials(name, vendor, section, http, keys, clock)
+    credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
     server = _server(name, vendor, section, http, keys, clock, credentials)
     embedder: Embedder = export("embedder", name, module)(config, server)
     return embedder
+
+
+async def open_searcher(
+    name: str,
+    section: ProviderConfig | None,
+    http: Http,
+    keys: Keys,
+    clock: Clock,
+    *,
+    credentials: Credentials | None = None,
+) -> Searcher:
+    """The searcher of the provider of this name, likewise."""
+    vendor = resolve(name, section)
+    if not vendor.search:
+        able = ", ".join(known for known, row in vendors().items() if row.search)
+        raise ConfigError(f"{name} does not search the web", f"these do: {able}")
+    module = find("searcher", vendor.search)
+    config = configure("searcher", name, module, vendor.accent)
+    credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
+    server = _server(name, vendor, section, http, keys, clock, credentials)
+    searcher: Searcher = export("searcher", name, module)(config, server)
+    return searcher
 
 
 def _server(

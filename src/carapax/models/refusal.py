@@ -21,7 +21,7 @@ _SHORTEST_PART = 12
 
 _UNAUTHORIZED_CODES = re.compile(
     r"insufficient_quota|invalid_api_key|API_KEY_INVALID|billing|credit_balance|exceeded_current_quota"
-    r"|AccessDenied|UnrecognizedClient|ExpiredToken|InvalidSignature|MissingAuthenticationToken"
+    r"|SUBSCRIPTION_|AccessDenied|UnrecognizedClient|ExpiredToken|InvalidSignature|MissingAuthenticationToken"
 )
 
 _UNAUTHORIZED_WORDS = re.compile(
@@ -73,7 +73,7 @@ _HINTS = {404: "check the model's name and the base_url", 405: "check the base_u
 
 
 class Origin(Struct, frozen=True):
-    """Who is asked: the provider by its name here, the model by the vendor's.
+    """Who is asked: the provider by its name here, the model by the vendor's, which is empty for one of searches.
 
     `id` is unlike that of any other request; names that a vendor left out are made from it. `key` is what no error
     may show.
@@ -111,11 +111,13 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
         retry_after_s = error.retry_after_s
     said = _shown(error.message or error.code or "no reason given", origin.key)
     kind, hint = _classify(error)
+    if kind is ModelRejected and not origin.model:
+        hint = "check the base_url" if status in (404, 405) else "the request may be one that it does not take"
     if kind is ModelBusy and retry_after_s:
         hint = f"try again in {math.ceil(retry_after_s)} s"
     number = f" with {status}" if status else ""
     return kind(
-        f"{origin.provider} answered{number} for model {origin.model}: {said}",
+        f"{origin.provider} answered{number}{f' for model {origin.model}' if origin.model else ''}: {said}",
         hint,
         vendor=origin.provider,
         model=origin.model,
@@ -127,7 +129,7 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
 def unavailable(origin: Origin, why: str, hint: str = "", *, asked: bool = True) -> ModelUnavailable:
     """The exception for a server that does not answer as it should, or that was not even `asked`."""
     return ModelUnavailable(
-        f"{origin.provider}, model {origin.model}: {_shown(why, origin.key)}",
+        f"{origin.provider}{f', model {origin.model}' if origin.model else ''}: {_shown(why, origin.key)}",
         hint or "it may work later",
         vendor=origin.provider,
         model=origin.model,
@@ -141,7 +143,7 @@ def unreadable(origin: Origin, body: bytes | str) -> ModelUnavailable:
     what = (
         "an HTML page" if "<html" in text.lower() or "<!doctype" in text.lower() else f"no valid answer: {text[:80]!r}"
     )
-    return unavailable(origin, f"the server sent {what}", "check that the base_url is that of a model API")
+    return unavailable(origin, f"the server sent {what}", "check that the base_url is that of an API")
 
 
 def no_answer(origin: Origin, body: bytes | str) -> ModelError:
@@ -176,7 +178,10 @@ def as_error(found: object) -> VendorError | None:
     if words and re.fullmatch(r"[45]\d\d", words[0]):
         status = int(words[0])
     metadata = found.get("metadata")
-    said = (found.get("message"), metadata.get("raw") if isinstance(metadata, dict) else None)
+    said = (
+        found.get("message") or found.get("detail") or found.get("error"),
+        metadata.get("raw") if isinstance(metadata, dict) else None,
+    )
     message = ": ".join(part for part in said if isinstance(part, str) and part)
     return VendorError(message, " ".join(words), status, retry_after_s)
 
@@ -198,7 +203,7 @@ def _classify(error: VendorError) -> tuple[type[ModelError], str]:
     if "RESOURCE_EXHAUSTED" in code and not _DEPLETED.search(error.message):
         return ModelBusy, "try again later"  # said with "exceeded your current quota" for each limit there is
     if (
-        status in (401, 402, 403)
+        status in (401, 402, 403, 432, 433)  # the last two are Tavily's for what a plan has no more of
         or _UNAUTHORIZED_CODES.search(code)
         or _UNAUTHORIZED_WORDS.search(error.message)
         or _DEPLETED.search(error.message)

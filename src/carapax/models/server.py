@@ -21,7 +21,9 @@ from carapax.models.sse import ServerSentEvent, SseParser
 
 T = TypeVar("T")
 
-_ENDPOINTS = re.compile(r"/(chat/completions|completions|messages|responses|embeddings|models|api/chat|v2/chat)$")
+_ENDPOINTS = re.compile(
+    r"/(chat/completions|completions|messages|responses|embeddings|models|api/chat|v2/chat|(web/)?search)$"
+)
 
 _LONGEST_ANSWER = 128 << 20  # ten times what the longest answers of today take as a stream
 
@@ -151,8 +153,9 @@ class Server:
             yield decoding.finish()
 
     async def ask(self, wire: Wire, model: str, path: str, body: object, decode: Callable[[bytes, Origin], T]) -> T:
-        """POST a body, and have the answer decoded. Raises a ModelError."""
-        async with self._ask(wire, model, path, msgspec.json.encode(body)) as (response, origin):
+        """POST a body, or GET where that is None, and have the answer decoded. Raises a ModelError."""
+        encoded = None if body is None else msgspec.json.encode(body)
+        async with self._ask(wire, model, path, encoded) as (response, origin):
             return decode(await response.read(_LONGEST_ANSWER), origin)
 
     async def get(self, wire: Wire, path: str, kind: type[T]) -> T:
