@@ -11,16 +11,18 @@ from typing import Any
 
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
+from msgspec.structs import replace
 
 from carapax.api import Services
 from carapax.app import open_app, supervise
-from carapax.config import Config, GatewayConfig, Home
+from carapax.config import Config, FactsConfig, GatewayConfig, Home
 from carapax.contracts import Tool
 from carapax.gateway.server import Gateway, open_gateway
 from carapax.redaction import Secret
 from carapax.testing.models import OneProvider
 from carapax.testing.provider import Script, ScriptedProvider
 
+_NOWHERE = FactsConfig("http://127.0.0.1:1/no-table")
 LOCAL_SECRET = "local-secret-of-this-start"
 
 
@@ -99,8 +101,11 @@ async def gateway_client(
     script: Script = (), *, config: Config | None = None, tools: Iterable[Tool] = (), home: Path | None = None
 ) -> AsyncGenerator[GatewayClient, None]:
     """Open a gateway on a free port of this machine, whose model answers from `script`, on a temporary home unless one
-    is given. `tools` come on top of its own. Everything is closed and removed at the end."""
+    is given. It fetches nothing from outside unless it is told from where. `tools` come on top of its own. Everything
+    is closed and removed at the end."""
     config = config or Config(gateway=GatewayConfig(port=0))
+    if config.facts == FactsConfig():
+        config = replace(config, facts=_NOWHERE)
     model = ScriptedProvider(script)
     with tempfile.TemporaryDirectory(prefix="carapax-") as folder:
         place = Home.resolve(home or Path(folder), None, None, {})
