@@ -33,6 +33,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> Generat
     config += (
         f'[agents.writer]\nmodel = "used/gpt-5"\n[providers.used]\nbase_url = "{vendor.url}/v1"\nkey_env = "UNSET"\n'
     )
+    config += f'[providers.lab]\nbase_url = "{vendor.url}"\nkey = "{KEY}"\n'
     process = Process(tmp_path_factory.mktemp("models") / "home", config)
     process.start()
     yield process
@@ -69,7 +70,7 @@ def begin(page: Browser, url: str, name: str, key: str) -> None:
 def test_models_are_shown_with_what_they_take_and_cost_and_are_searched(page: Browser) -> None:
     assert rows(page)[0] == "openai/gpt-5 400,000 $1.25 $10.00 yes"
     page.find(".models input[type=search]").send_keys("MINI")
-    page.until("document.querySelectorAll('.models tbody tr').length === 1")
+    page.until("document.querySelectorAll('.models tbody tr').length === 2")
     page.find(".models input[type=search]").send_keys("nothing")
     page.find(".models .none", "Nothing matches")
 
@@ -88,7 +89,7 @@ def test_a_key_is_refused_in_the_vendors_words_or_kept_and_never_shown(
     page.find(".providers li", "work")
     page.until("document.querySelector('.adding').hidden")
     assert "Key in the vault" in page.find(".providers li", "work").text
-    page.until("document.querySelectorAll('.models tbody tr').length === 6")
+    page.until("document.querySelectorAll('.models tbody tr').length === 9")
     assert "the vault" in gateway.carapax("models", "providers")
     kept = page.run("return document.body.innerHTML + JSON.stringify(localStorage)")
     assert KEY not in str(kept)
@@ -138,3 +139,11 @@ def test_on_a_phone_everything_fits(page: Browser) -> None:
     page.find(".provider-form")
     assert page.run("return document.querySelector('.models .scroller').scrollWidth") == 390
     page.resize(1280, 860)
+
+
+def test_a_session_begins_with_the_model_that_is_chosen_here(page: Browser) -> None:
+    page.find(".models tbody a", "lab/gpt-5-mini").click()
+    page.find(".who .model-name", "lab/gpt-5-mini")
+    page.find(".composer textarea").send_keys("who are you", Keys.ENTER)
+    page.find(".answer", "I am gpt-5-mini.")
+    page.find(".meta .model-name", "lab/gpt-5-mini")

@@ -148,8 +148,9 @@ class App {
   #navigate() {
     const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
     const [, screen = ""] = /^#\/(\w+)$/.exec(location.hash) ?? [];
-    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "" };
-    const shown = this.route.screen ? `#/${screen}` : this.route.session;
+    const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
+    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", model: decodeURIComponent(model) };
+    const shown = this.route.screen || model ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
       this.view?.close();
       this.view = this.#open(this.route);
@@ -163,9 +164,9 @@ class App {
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
-  #open({ session, screen }) {
+  #open({ session, screen, model }) {
     if (screen) return new SCREENS[screen].view(this);
-    return session ? new Session(this, session) : new Welcome(this);
+    return session ? new Session(this, session) : new Welcome(this, model);
   }
 
   #created({ session }) {

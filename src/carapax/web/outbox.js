@@ -25,9 +25,10 @@ export class Outbox extends EventTarget {
     });
   }
 
-  /** Send to a session; or, when `session` is empty, to the one of `conversation`, made with `agent` by the first. */
-  add({ session = "", conversation = "", agent = "", text, attachments = [] }) {
-    this.entries.push({ key: newKey(), session, conversation, agent, text, attachments, error: "" });
+  /** Send to a session; or, when `session` is empty, to the one of `conversation`, made by the first with `agent` and
+   * `model`, where that is not the agent's own. */
+  add({ session = "", conversation = "", agent = "", model = "", text, attachments = [] }) {
+    this.entries.push({ key: newKey(), session, conversation, agent, model, text, attachments, error: "" });
     this.#save();
     this.flush();
   }
@@ -59,9 +60,9 @@ export class Outbox extends EventTarget {
   async #send(entry) {
     try {
       if (!entry.session && !entry.tried) await this.#create(entry);
-      const { session, conversation, agent, text, key } = entry;
+      const { session, conversation, agent, model = "", text, key } = entry;
       const attachments = (entry.attachments ?? []).map(({ digest, name }) => ({ digest, name }));
-      const target = session ? { session } : { conversation, agent };
+      const target = session ? { session } : { conversation, agent, model };
       await this.#rpc.call("session.message", { ...target, text, attachments, dedupe_key: key });
       this.remove(key);
       this.dispatchEvent(new Event("sent"));
@@ -73,11 +74,11 @@ export class Outbox extends EventTarget {
 
   /** Once only: should the answer get lost, the message itself finds its session by `conversation`, or makes it. */
   async #create(entry) {
-    const { conversation, agent } = entry;
+    const { conversation, agent, model = "" } = entry;
     const others = this.entries.filter((other) => !other.session && other.conversation === conversation);
     others.forEach((other) => (other.tried = true));
     this.#save();
-    const { id } = await this.#rpc.call("session.create", { conversation, agent });
+    const { id } = await this.#rpc.call("session.create", { conversation, agent, model });
     others.forEach((other) => (other.session = id));
     this.#save();
     this.dispatchEvent(new CustomEvent("created", { detail: entry }));

@@ -215,6 +215,8 @@ const en = {
   "models-key-note": "It goes into the vault of the gateway, and is never shown again.",
   "models-default": "Default model",
   "models-save": "Check and keep",
+  "models-talk": "Begin a session with this model",
+  "usual-model": "use the usual one",
   "standing-configured": "configured",
   "standing-key": "by its key",
   "standing-detected": "found",

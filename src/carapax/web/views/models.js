@@ -199,7 +199,9 @@ function offerRow(offer) {
     offer.output_usd === null ? t("models-unknown") : formatUsd(offer.output_usd),
     t(images),
   ];
-  const name = h("th", { scope: "row" }, h("span", { class: "of" }, `${offer.provider}/`), offer.model);
+  const href = `#/new/${encodeURIComponent(`${offer.provider}/${offer.model}`)}`;
+  const link = h("a", { href, title: t("models-talk") }, h("span", { class: "of" }, `${offer.provider}/`), offer.model);
+  const name = h("th", { scope: "row" }, link);
   return h("tr", null, name, cells.map((cell) => h("td", { class: "to-right" }, cell)));
 }
 

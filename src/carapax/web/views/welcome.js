@@ -9,8 +9,10 @@ import { Conversation } from "./conversation.js";
 const CHIPS = ["try-shell", "try-write", "try-read", "try-remember", "try-recall", "try-list"];
 
 export class Welcome {
-  constructor(app) {
+  /** `chosen` is the model to begin with, where that is not the agent's own. */
+  constructor(app, chosen) {
     this.app = app;
+    this.chosen = chosen;
     this.key = newKey();
     this.agent = h("select", { "aria-label": t("agent"), onchange: () => this.#drawAgent() });
     this.model = h("span", { class: "model" });
@@ -52,8 +54,9 @@ export class Welcome {
 
   #drawAgent() {
     const agent = this.app.agents.find(({ name }) => name === this.agent.value);
-    this.text.textContent = t(agent?.demo ? "welcome-demo" : "welcome-text");
-    this.model.replaceChildren(...this.app.modelBadge(agent?.model ?? ""));
+    this.text.textContent = t(agent?.demo && !this.chosen ? "welcome-demo" : "welcome-text");
+    const usual = this.chosen && h("a", { class: "link", href: "#/" }, t("usual-model"));
+    this.model.replaceChildren(...this.app.modelBadge(this.chosen || (agent?.model ?? "")), usual);
   }
 
   #try(text) {
@@ -62,7 +65,7 @@ export class Welcome {
   }
 
   #send(text, attachments) {
-    this.app.outbox.add({ conversation: this.key, agent: this.agent.value, text, attachments });
+    this.app.outbox.add({ conversation: this.key, agent: this.agent.value, model: this.chosen, text, attachments });
   }
 
   focus() {
