@@ -129,6 +129,7 @@ async def open_app(
         keys = Keys(open_vault(home), environ)
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
+        stack.push_async_callback(accounts.close)
         facts = FactBook(config.providers, config.models, home.facts_file)
         registry = Registry(home, config, keys, http, clock, facts, health)
         if models is None:

@@ -55,6 +55,7 @@ class Books:
         self.database = database
         self.journal = journal
         self.tasks = tasks
+        self.never_begins = False
         self.writing: list[asyncio.Task[None]] = []
 
     async def spend(self, cost: float, spender: Spender = ANN, amount: float = 0) -> None:
@@ -62,7 +63,10 @@ class Books:
         await self.accounts.settle(reservation, Spend("p", "m", Usage(10, 5), round(cost * DOLLAR)))
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> object:
-        self.writing.append(self.tasks.create_task(work, name=name))
+        if self.never_begins:
+            work.close()
+        else:
+            self.writing.append(self.tasks.create_task(work, name=name))
         return None
 
     async def told(self, session: str = "s1") -> list[BudgetReached]:
@@ -203,6 +207,20 @@ def test_what_cannot_be_written_counts_and_is_written_later(tmp_path: Path) -> N
             books.database.full = False
             await books.spend(2)
             assert await books.written() == Tally(2, 20, output=10, cost_usd=3.0)
+
+    run(main())
+
+
+def test_what_is_not_written_at_the_end_is_written_then(tmp_path: Path) -> None:
+    """As when the end comes before the task that writes has begun."""
+
+    async def main() -> None:
+        async with opened(tmp_path, DAY) as books:
+            reservation = await books.accounts.reserve(ANN, "p", "m", DOLLAR)
+            books.never_begins = True
+            await books.accounts.settle(reservation, Spend("p", "m", Usage(1), DOLLAR))
+            await books.accounts.close()
+            assert await books.written() == Tally(1, 1, cost_usd=1.0)
 
     run(main())
 

@@ -161,6 +161,11 @@ class Accounts:
         # The task that writes takes its first step, which is all it needs to stand before what its caller commits next.
         await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        """Write what is still to be written. Raises StoreError."""
+        if self._unsaved:
+            await self.database.transact(self._unsaved)
+
     def standing(self) -> list[Standing]:
         """How every budget stands now."""
         now = self._clock.now()
@@ -230,23 +235,29 @@ class Accounts:
             each.reserved += amount
 
     def _write(self, statement: Statement, call: Call, reached: list[BudgetReached]) -> None:
-        statements, self._unsaved = [*self._unsaved, statement], []
-        self._spawn("ledger", self._save(statements, call, reached))
+        self._unsaved.append(statement)
+        self._spawn("ledger", self._save(call, reached))
 
-    async def _save(self, statements: list[Statement], call: Call, reached: list[BudgetReached]) -> None:
+    async def _save(self, call: Call, reached: list[BudgetReached]) -> None:
         """Write what is to be written, and what was reached in the session that did; what cannot be written now goes
         along with what follows."""
+        statements, self._unsaved = self._unsaved, []
         try:
-            if reached and call.session:
-                try:
-                    await self._journal.append(call.session, *reached, run=call.run, also=statements)
-                    return
-                except (Conflict, NotFound) as error:
-                    log.info("session %s is not told of its budget: %s", call.session, error)
-            await self.database.transact(statements)
+            is_told = reached and call.session and await self._told(call, reached, statements)
+            if statements and not is_told:
+                await self.database.transact(statements)
         except StoreError as error:
             log.warning("what was spent is not on disk yet: %s", error)
             self._unsaved = [*statements, *self._unsaved]
+
+    async def _told(self, call: Call, reached: list[BudgetReached], statements: list[Statement]) -> bool:
+        """Whether the session could be told, and the statements were written together with that."""
+        try:
+            await self._journal.append(call.session, *reached, run=call.run, also=statements)
+        except (Conflict, NotFound) as error:
+            log.info("session %s is not told of its budget: %s", call.session, error)
+            return False
+        return True
 
     def _budgets(self, agent: str) -> Iterator[Budget]:
         return (budget for budget in self.budgets if budget.agent in ("", agent))
