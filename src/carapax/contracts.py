@@ -132,7 +132,9 @@ class Searcher(Protocol):
 class SecretStore(Protocol):
     """Keeps secrets by name, on disk never in the clear. A name is letters, digits and `.:_/-`."""
 
-    async def get(self, name: str) -> Secret | None: ...
+    async def get(self, name: str) -> Secret | None:
+        """None when there is none. Raises Unavailable when it cannot be read, Broken when the store was tampered with."""
+        ...
 
     async def set(self, name: str, secret: Secret) -> None:
         """Keep it, in place of one of that name; on disk when this returns. Raises Unavailable when it cannot be

@@ -48,7 +48,7 @@ async def detect(
     `local` replaces the addresses that are tried, by vendor. Raises ConfigError for a section that
     cannot be used, and what the vault raises.
     """
-    for name, section in sections.items():
+    for name, section in list(sections.items()):
         vendor = resolve(name, section)
         if not vendor.dialect:
             continue

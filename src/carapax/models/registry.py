@@ -57,8 +57,9 @@ class Registry:
 
     async def providers(self) -> list[ProviderStatus]:
         """Every provider that can be asked, the configured ones first. Raises what the vault raises."""
-        found = [await self._status(name, section, "configured") for name, section in self.config.providers.items()]
-        names = set(self.config.providers)
+        configured = dict(self.config.providers)
+        found = [await self._status(name, section, "configured") for name, section in configured.items()]
+        names = set(configured)
         for name, vendor in vendors().items():
             if name not in names and needs_key(vendor) and await self.keys.source(name, vendor):
                 found.append(await self._status(name, None, "key"))
@@ -251,13 +252,13 @@ class Registry:
             if name not in self.config.providers:
                 values = {each: value for each in _WRITTEN if (value := getattr(section, each))}
                 await asyncio.to_thread(configedit.add_table, self.home, ("providers", name), values)
-            await self._changed(name, section)
         except CarapaxError:
             if before:
                 await vault.set(kept_as, before)
             elif key:
                 await vault.remove(kept_as)
             raise
+        await self._changed(name, section)
 
     async def _changed(self, name: str, section: ProviderConfig | None) -> None:
         if section is None:
