@@ -52,6 +52,12 @@ def told(folder: Path, text: str) -> list[str]:
             ":2: providers.ollama.accent.num_ctx: expected `int`, got `str`",
         ),
         ("[providers.openai]\naccent.nothing = 1\n", ":2: providers.openai.accent.nothing: unknown key"),
+        ("[providers.tavily]\naccent.depth = 1\n", ":2: providers.tavily.accent.depth: unknown key"),
+        (
+            '[providers.tavily]\n[agents.a]\nmodel = "tavily/x"\n',
+            ":3: agents.a.model: tavily has no models to talk to",
+        ),
+        ('[chains]\nfast = ["voyage"]\n', ":2: chains.fast: voyage has no models to talk to"),
         ("[chains]\nfast = []\n", ":2: chains.fast: the chain is empty: name at least one model"),
         ('[chains]\nfast = ["nobody/x"]\n', ":2: chains.fast: there is no provider 'nobody'"),
         ('[chains]\nfast = ["demo/a", "demo/a"]\n', ":2: chains.fast: 'demo/a' stands in the chain more than once"),
@@ -70,6 +76,15 @@ def told(folder: Path, text: str) -> list[str]:
 )
 def test_what_cannot_be_used_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     assert told(tmp_path, text)[0] == expected
+
+
+def test_a_provider_that_only_searches_or_embeds_may_be_configured(tmp_path: Path) -> None:
+    home = Home.resolve(tmp_path, None, None, {})
+    home.config_file.write_text(
+        '[providers.voyage]\n[providers.tavily]\naccent = { search_depth = "advanced" }\n'
+        '[providers.mine]\nvendor = "searxng"\nbase_url = "http://127.0.0.1:8888"\n'
+    )
+    assert list(check(home).providers) == ["voyage", "tavily", "mine"]
 
 
 def test_an_agent_may_name_a_chain(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from carapax.agent.toolbox import Permitted, Supervised, Tools, unknown
+from carapax.agent.toolbox import Permitted, Supervised, Tools, Workable, unknown
 from carapax.app import supervise
 from carapax.errors import Broken, Forbidden
 from carapax.messages import ToolCall
@@ -18,6 +18,18 @@ def test_only_permitted_tools_are_seen_and_called() -> None:
     assert toolbox.find("write_file") is None
     with pytest.raises(Forbidden):
         run(toolbox.call(WRITE, Book([]).context(WRITE, CALL), {}))
+
+
+def test_a_tool_that_can_do_nothing_now_is_not_seen() -> None:
+    idle = {"read_file"}
+    toolbox = Workable(Tools([READ, WRITE]), lambda: idle)
+    assert [spec.name for spec in toolbox.specs()] == ["write_file"]
+    assert toolbox.find("read_file") is None
+    assert toolbox.find("write_file") is WRITE
+    idle.clear()
+    assert [spec.name for spec in toolbox.specs()] == ["read_file", "write_file"]
+    assert toolbox.find("read_file") is READ
+    assert run(toolbox.call(READ, Book([]).context(READ, CALL), {})) == "text"
 
 
 def test_an_unknown_name_is_answered_with_the_closest() -> None:

@@ -50,6 +50,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
         "sandbox",
         "vault",
         "model",
+        "search",
         "clock",
     ]
     assert not (tmp_path / "new").exists()
@@ -142,6 +143,17 @@ def test_it_is_told_where_each_key_is_and_never_the_key(home: Home) -> None:
     assert of("vault", found)[0][0] == "ok"
     everything = str(found)
     assert [key for key in ("sk-written", "gsk-kept", "from-the-environment") if key in everything] == []
+
+
+def test_it_is_told_who_searches_the_web_and_with_which_key(home: Home) -> None:
+    none = "agents have no web_search; set TAVILY_API_KEY or BRAVE_API_KEY or SEARXNG_URL to give it to them"
+    assert of("search", findings(home)) == [("ok", none)]
+    found = findings(home, {"BRAVE_API_KEY": "BSA-very-secret-value"})
+    assert of("search", found) == [("ok", "web_search asks brave: its key is from $BRAVE_API_KEY")]
+    assert "very-secret" not in repr(found)
+    home.config_file.write_text('[providers.mine]\nvendor = "searxng"\nbase_url = "http://127.0.0.1:1"\n')
+    found = findings(home, {"BRAVE_API_KEY": "k"})
+    assert of("search", found) == [("ok", "web_search asks mine: [providers.mine] says where it is")]
 
 
 def test_a_vault_that_cannot_be_read_is_told(home: Home) -> None:

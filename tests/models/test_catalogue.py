@@ -10,6 +10,11 @@ from carapax.models.catalogue import address, resolve, vendors
 
 def test_every_row_fits_the_dialect_it_names() -> None:
     for name, vendor in vendors().items():
+        if vendor.search:
+            configure("searcher", name, find("searcher", vendor.search), vendor.accent)
+            assert vendor.key_env or vendor.base_url_env, name
+            assert not (vendor.dialect or vendor.embedding or vendor.local), name
+            continue
         if not vendor.dialect:
             assert vendor.embedding, name
             assert vendor.default_embedding, name

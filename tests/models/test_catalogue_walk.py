@@ -318,6 +318,8 @@ def test_a_vendor_without_models_to_talk_to_says_so() -> None:
 
     with pytest.raises(ConfigError, match="voyage has embeddings, and no models to talk to"):
         run(main())
+    with pytest.raises(ConfigError, match="brave has a web search, and no models to talk to"):
+        run(open_provider("brave", None, Http(), keys(vendors()["brave"], ""), FakeClock()))
 
 
 def test_a_row_costs_no_import() -> None:
@@ -330,7 +332,8 @@ assert len(vendors()) > 30
 resolve("azure", None)
 print(sorted(set(sys.modules) - before))
 print([name for name in sys.modules if name.split(".")[0] in ("aiohttp", "cryptography")
-       or name.startswith(("carapax.providers", "carapax.logins", "carapax.embedders", "carapax.http"))])
+       or name.startswith(("carapax.providers", "carapax.logins", "carapax.embedders", "carapax.searchers",
+                           "carapax.http"))])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n[]\n"

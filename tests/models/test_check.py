@@ -6,12 +6,16 @@ from carapax.config import ProviderConfig
 from carapax.contracts import Provider
 from carapax.errors import ModelRejected, ModelUnauthorized
 from carapax.http import Http
-from carapax.models.check import ask, told
+from carapax.models.check import ask, ask_embedder, ask_searcher, told
 from carapax.models.keys import Keys
-from carapax.models.opening import open_provider
+from carapax.models.opening import open_embedder, open_provider, open_searcher
 from carapax.testing import FakeClock, MemoryVault
+from tests.fakes.answer import Answer
+from tests.fakes.model_server import ModelServer
 from tests.fakes.vendor import Vendor
 from tests.running import run
+from tests.searchers.served import KEY, serving
+from tests.searchers.test_tavily import FOUND
 
 
 async def provider(url: str, key: str, http: Http) -> Provider:
@@ -47,3 +51,26 @@ def test_where_there_is_no_list_only_an_answer_counts() -> None:
 def test_what_went_wrong_is_told_apart_from_what_to_do() -> None:
     checked = told("lab", 0.5, ModelUnauthorized("refused", "check the key"))
     assert (checked.ok, checked.error, checked.hint, checked.latency_s) == (False, "refused", "check the key", 0.5)
+
+
+def test_who_has_no_models_is_asked_for_the_least_it_can_do() -> None:
+    async def main() -> None:
+        keys = Keys(MemoryVault(), {"TAVILY_API_KEY": KEY, "VOYAGE_API_KEY": KEY})
+        async with (
+            serving(FOUND, key=KEY) as server,
+            ModelServer([Answer(), Answer(status=401)]) as models,
+            Http() as http,
+        ):
+            told_where = ProviderConfig(base_url=server.url)
+            await ask_searcher(await open_searcher("tavily", told_where, http, keys, FakeClock()))
+            assert server.requests[0].body["max_results"] == 1
+            server.key = "another"
+            with pytest.raises(ModelUnauthorized, match="missing or invalid API key"):
+                await ask_searcher(await open_searcher("tavily", told_where, http, keys, FakeClock()))
+            embedder = await open_embedder("voyage", ProviderConfig(base_url=models.url), http, keys, FakeClock())
+            await ask_embedder(embedder, "voyage-x")
+            with pytest.raises(ModelUnauthorized):
+                await ask_embedder(embedder, "voyage-x")
+            assert [request.body["input"] for request in models.requests] == [["hello"], ["hello"]]
+
+    run(main())

@@ -37,6 +37,13 @@ def test_a_configured_provider_with_a_login_needs_no_key() -> None:
     )
 
 
+def test_who_has_no_models_to_talk_to_is_never_chosen() -> None:
+    environ = dict.fromkeys(("VOYAGE_API_KEY", "TAVILY_API_KEY", "BRAVE_API_KEY"), "k") | {"SEARXNG_URL": "http://x"}
+    voyage, tavily = ProviderConfig(key=Secret("k")), ProviderConfig(key=Secret("k"))
+    chosen = found(environ, {}, voyage=voyage, tavily=tavily, searxng=ProviderConfig(base_url="http://x"))
+    assert chosen.provider == "demo"
+
+
 def test_keys_in_the_environment_are_tried_in_the_order_of_the_catalogue() -> None:
     environ = {"GROQ_API_KEY": "k", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": ""}
     assert found(environ, {}) == Detected("openai", vendors()["openai"].default_model, "OPENAI_API_KEY is set")

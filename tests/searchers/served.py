@@ -34,9 +34,10 @@ class Asked(Struct, frozen=True):
 
 
 class SearchServer:
-    """Answers every request alike; `url` is where. `requests` are those received."""
+    """Answers every request alike that has its `key`, if it wants one. `requests` are those received."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, key: str) -> None:
+        self.key = key
         self.requests: list[Asked] = []
         self.url = ""
         self._answer = answer
@@ -48,6 +49,8 @@ class SearchServer:
             Asked(request.method, str(request.rel_url), headers, msgspec.json.decode(sent) if sent else None)
         )
         answer = self._answer
+        if self.key and headers.get("authorization") != f"Bearer {self.key}":
+            answer = said({"detail": {"error": "Unauthorized: missing or invalid API key."}}, 401)
         await asyncio.sleep(answer.delay_s)
         return web.Response(
             status=answer.status, headers=answer.headers, body=answer.body.encode(), content_type=answer.content_type
@@ -55,8 +58,8 @@ class SearchServer:
 
 
 @asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[SearchServer]:
-    served = SearchServer(answer)
+async def serving(answer: Answer, key: str = "") -> AsyncIterator[SearchServer]:
+    served = SearchServer(answer, key)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", served.respond)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from carapax.arguments import check_arguments
 from carapax.clock import SystemClock
-from carapax.contracts import Egress, Fetched, Sandbox, Tool, ToolContext
+from carapax.contracts import Egress, Fetched, Sandbox, Searcher, Tool, ToolContext
 from carapax.errors import Forbidden
 from carapax.testing.sandbox import MemorySandbox
 from tests.running import run
@@ -25,6 +25,7 @@ def call(
     config: Struct,
     sandbox: Sandbox | None = None,
     egress: Egress | None = None,
+    search: Searcher | None = None,
     **arguments: Any,
 ) -> str:
     """What the tool answers."""
@@ -38,5 +39,6 @@ def call(
         clock=SystemClock(),
         progress=lambda text: None,
         config=config,
+        search=search,
     )
     return run(tool.run(context, check_arguments(tool.parameters, msgspec.json.encode(arguments).decode())))

@@ -211,7 +211,8 @@ def _usd(amount: float | None) -> str:
 def _provided(status: ProviderStatus) -> tuple[str, ...]:
     failed = ", ".join(f"{state.model} {state.kind}" for state in status.health)
     key = _place(status.key) or ("missing" if status.needs_key else "none")
-    return status.name, status.standing, key, status.default_model or "its first", status.base_url, failed or "well"
+    model = status.default_model or ("its first" if status.dialect else "none")
+    return status.name, status.standing, key, model, status.base_url, failed or "well"
 
 
 def _place(source: str) -> str:
