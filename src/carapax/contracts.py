@@ -133,7 +133,7 @@ class SecretStore(Protocol):
     """Keeps secrets by name, on disk never in the clear. A name is letters, digits and `.:_/-`."""
 
     async def get(self, name: str) -> Secret | None:
-        """None when there is none. Raises Unavailable when it cannot be read, Broken when the store was tampered with."""
+        """None when there is none. Raises Unavailable when it cannot be read, Broken when it was tampered with."""
         ...
 
     async def set(self, name: str, secret: Secret) -> None:
