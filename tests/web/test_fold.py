@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.events import (
+    BudgetReached,
     Envelope,
     Event,
     HistoryCompacted,
@@ -199,3 +200,22 @@ def test_ten_thousand_events_fold_to_the_same_view_as_they_came(modules: Browser
     outline = modules.run(_OUTLINE, journal(*turns))
     assert isinstance(outline, dict)
     assert (outline["seq"], len(outline["items"])) == (7001, 3000)
+
+
+def test_a_budget_that_is_reached_is_a_notice_with_its_numbers(modules: Browser) -> None:
+    events = journal(STARTED, BudgetReached("daily", 50, 2.5, 5.0), BudgetReached("monthly of main", 100, 9.0, 9.0))
+    assert modules.run(_OUTLINE, events) == view(3, "warning: budget", "warning: spent")
+    drawn = modules.run(
+        """
+        const { fold } = await import("/fold.js");
+        const { Conversation } = await import("/views/conversation.js");
+        const conversation = new Conversation({});
+        conversation.draw(fold(given[0]));
+        document.querySelector("main").replaceChildren(conversation.element);
+        const text = [...conversation.element.querySelectorAll("p")].map((each) => each.textContent);
+        conversation.close();
+        return text;
+        """,
+        events,
+    )
+    assert drawn == ["50 % of the daily budget: $2.50 of $5.00", "100 % of the monthly of main budget: $9.00 of $9.00"]
