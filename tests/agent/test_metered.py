@@ -110,6 +110,13 @@ def test_without_a_budget_a_request_goes_out_as_it_is() -> None:
     assert [spend and spend.estimated for spend in ledger.settled] == [False]
 
 
+def test_a_model_that_costs_nothing_may_say_as_much_as_it_likes_under_any_budget() -> None:
+    ledger = OneBudget()
+    provider, raw = metered("yes", ledger=ledger, facts=FactBook({}, {"scripted/m": ModelConfig(0, 0)}))
+    run(asked(provider))
+    assert (raw.requests, ledger.reserved) == ([REQUEST], [0])
+
+
 def test_nothing_is_asked_that_the_budget_does_not_cover() -> None:
     ledger = OneBudget(refuses=True)
     provider, raw = metered("yes", ledger=ledger)

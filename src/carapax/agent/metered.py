@@ -11,6 +11,7 @@ from carapax.errors import ModelError, ModelUnavailable, OverBudget
 from carapax.events import Delta, StreamReset
 from carapax.messages import AssistantMessage, Effort, Message, ModelInfo, ModelRequest, Text, Thinking, Usage
 from carapax.models.facts import FactBook, Facts
+from carapax.models.price import NOTHING
 
 ANSWER_TOKENS = 8_192
 THINKING_TOKENS: dict[Effort, int] = {"off": 0, "low": 8_192, "medium": 16_384, "high": 32_768}
@@ -25,8 +26,8 @@ class Metered:
     """A provider that sets aside what a call may cost before it asks, and counts what it took afterwards.
 
     A call that fails or is left in the middle counts as an estimate: all of the prompt, and what was heard. One that
-    never reached the vendor, or that it refused, costs nothing. Where a budget applies, a request that does not limit
-    its answer is limited to 8,192 tokens, thinking apart, as nothing else can be covered.
+    never reached the vendor, or that it refused, costs nothing. Where a budget applies and the model costs anything, a
+    request that does not limit its answer is limited to 8,192 tokens, thinking apart, as nothing else can be covered.
     """
 
     def __init__(self, provider: Provider, spender: Spender, ledger: Ledger, facts: FactBook) -> None:
@@ -44,7 +45,7 @@ class Metered:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         meter = _Meter(self.name, request.model, self._spender, self._ledger, self._facts)
-        if meter.is_limited:
+        if meter.needs_bound:
             request = bounded(request, meter.facts)
         prompt = prompt_tokens(request)
         output = (request.max_output_tokens or ANSWER_TOKENS) + THINKING_TOKENS[request.effort]
@@ -101,12 +102,14 @@ class _Meter:
 
     def __init__(self, provider: str, model: str, spender: Spender, ledger: Ledger, facts: FactBook) -> None:
         self.facts = facts.of(provider, model)
-        self.is_limited = ledger.limited(spender)
         self._provider = provider
         self._model = model
         self._spender = spender
         self._ledger = ledger
-        self._price = self.facts.price or (facts.assumed if self.is_limited else None)
+        is_limited = ledger.limited(spender)
+        self._price = self.facts.price or (facts.assumed if is_limited else None)
+        self.needs_bound = is_limited and self._price is not None and self._price != NOTHING
+        """Whether a budget has to cover the longest answer there may be."""
         self._reservation = ""
         facts.tell(provider, model)
 
