@@ -143,7 +143,7 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, provider in config.providers.items():
         host = re.sub(r"^http://(\[[^\]]*\]|[^/:]*).*$", r"\1", provider.base_url).strip("[]")
         if provider.key:
-            yield f"providers.{name}.key stands readable in this file: `carapax models add {name}` puts it into the vault"
+            yield f"providers.{name}.key stands readable here: `carapax models add {name}` keeps it in the vault"
         if (provider.key or provider.key_env) and provider.base_url.startswith("http://") and not is_loopback(host):
             yield f"providers.{name}.base_url is http: the key and all messages cross the network readable; use https"
     for path in _secrets(msgspec.to_builtins(config, enc_hook=encode), ()):

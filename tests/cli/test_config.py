@@ -37,7 +37,7 @@ def test_a_key_in_the_file_is_masked_wherever_it_could_show(run: Run, home: Home
         file.write('[providers.mine]\nvendor = "openai"\nkey = "sk-very-secret-0123456789"\n')
     assert 'key = "********"' in run("config", "show").output
     checked = run("config", "check").output
-    assert "providers.mine.key stands readable in this file: `carapax models add mine`" in checked
+    assert "providers.mine.key stands readable here: `carapax models add mine`" in checked
     with home.config_file.open("a") as file:
         file.write("[providers.other]\nbase_url = 5\nkey = 12345678\n")
     refused = run("config", "check").output

@@ -34,7 +34,9 @@ def test_what_is_kept_is_there_when_the_home_is_opened_again(tmp_path: Path) -> 
     async def main() -> None:
         async with Vendor("k") as vendor, registry_on(tmp_path) as registry:
             url = vendor.url.replace("http://", "http://me:secret@")
-            await registry.add(Addition("work", base_url=url, key=Secret("k"), default_model="gpt-5", tools="text", check=False))
+            await registry.add(
+                Addition("work", base_url=url, key=Secret("k"), default_model="gpt-5", tools="text", check=False)
+            )
         async with registry_on(tmp_path) as registry:
             [work, groq] = await registry.providers()
             masked = url.replace("me:secret", "********")

@@ -65,7 +65,9 @@ async def list_(services: Services, params: Nothing) -> Providers:
     return Providers(await services.registry.providers(), catalogue())
 
 
-@operation("provider.add", scope="admin", method="POST", path="/api/providers", status=201, raises=(404, 409, 502, 503, 507))
+@operation(
+    "provider.add", scope="admin", method="POST", path="/api/providers", status=201, raises=(404, 409, 502, 503, 507)
+)
 async def add(services: Services, params: Addition) -> ProviderStatus:
     """Add a provider, or another key for one. It is asked first: nothing is kept of one that does not answer."""
     return await services.registry.add(params)
