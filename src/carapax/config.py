@@ -99,7 +99,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_iterations: model answers in one run
     max_seconds: wall clock of one run
     max_output_tokens: longest answer of the model; 0 leaves it to the vendor, or is 8,192 where it wants to be told
-    context_tokens: tokens the model takes in one request, near which the history is shortened; 0 for what is known of it
+    context_tokens: tokens the model takes in one request, near which the history is shortened; 0 for what is known
     temperature: sampling temperature; absent leaves it to the vendor
     effort: how hard the model thinks, where it can
     daily_usd: US dollars that this agent may spend on models in a day; 0 means none, absent means no limit of its own

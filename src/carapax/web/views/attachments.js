@@ -13,7 +13,7 @@ export class Attachments {
   constructor(onChange) {
     this.onChange = onChange;
     this.list = h("ul", { class: "attachments", "aria-label": t("attachments"), hidden: true });
-    this.input = h("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#chosen() });
+    this.input = h("input", { type: "file", multiple: true, hidden: true, "aria-label": t("attach"), onchange: () => this.#chosen() });
     this.button = iconButton("clip", t("attach"), () => this.input.click(), { class: "attach" });
   }
 
