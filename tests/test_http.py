@@ -15,6 +15,7 @@ from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer
 from tests.running import run
 
+BODY = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -127,13 +128,51 @@ def test_what_is_no_address_is_said_to_be_none(url: str) -> None:
         run(fetch(url))
 
 
+def test_the_query_of_an_address_is_not_told_for_it_may_hold_a_key() -> None:
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"SSH-2.0-OpenSSH\r\n")
+
+        async with peer(serve) as url:
+            for asked in (f"{url}/models?key=hidden", "http://127.0.0.1:1/models?key=hidden", "ftp://a?key=hidden"):
+                with pytest.raises(Unavailable) as error:
+                    await fetch(asked)
+                assert "hidden" not in str(error.value)
+
+    run(main())
+
+
+def test_as_much_of_a_body_is_read_as_comes() -> None:
+    async def main() -> list[bytes]:
+        async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello")
+
+        async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await cut(reader, writer)
+            await reader.read()
+
+        async def long(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
+            await writer.drain()
+
+        came: list[bytes] = []
+        for serve in (cut, stall, long):
+            async with peer(serve) as url, Http() as http, http.request("GET", url) as response:
+                came.append(await response.beginning(10, 0.05))
+        return came
+
+    cut, stalled, long = run(main())
+    assert (cut, stalled) == (b"hello", b"hello")
+    assert long.startswith(b"x" * 10)
+
+
 def test_a_redirect_is_not_followed() -> None:
     async def main() -> None:
         away = Answer(status=302, headers={"Location": "http://127.0.0.1:1/"})
         async with (
             ModelServer([away]) as server,
             Http() as http,
-            http.request("POST", f"{server.url}/messages", body=b'{"model":"m"}') as answer,
+            http.request("POST", f"{server.url}/messages", body=BODY) as answer,
         ):
             assert answer.status == 302
 

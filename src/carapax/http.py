@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 
 import aiohttp
@@ -45,6 +45,15 @@ class Response:
                 raise Unavailable(f"{self._answer.url.host} sent a body of more than {max_bytes} bytes")
             pieces.append(chunk)
         return b"".join(pieces)
+
+    async def beginning(self, max_bytes: int, timeout_s: float) -> bytes:
+        """What comes of the body in this time, also when it breaks off; at least `max_bytes` of a longer one."""
+        body = bytearray()
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while len(body) < max_bytes and (chunk := await self.chunk()):
+                    body += chunk
+        return bytes(body)
 
     async def finish(self) -> None:
         """All that matters was read: let the server end its answer, so that the connection can serve again."""
@@ -116,7 +125,7 @@ class Http:
 
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
-    where = without_userinfo(where or "the server")
+    where = without_userinfo(where or "the server").partition("?")[0]  # some queries hold keys
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return NotReached(f"the certificate of {where} is not trusted", "check the address and its certificate")
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
@@ -130,4 +139,5 @@ def _broken(error: Exception, where: str | None) -> Unavailable:
         return Unavailable(f"{where} has gone silent")
     if isinstance(error, aiohttp.ClientPayloadError):
         return Unavailable(f"{where} cut the connection in the middle of its answer")
-    return Unavailable(f"the connection to {where} broke: {error or type(error).__name__}")
+    why = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return Unavailable(f"the connection to {where} broke: {why or type(error).__name__}")

@@ -104,6 +104,8 @@ def test_another_dialect_drops_the_accent_of_the_row() -> None:
             r"\[providers.mine\].*did you mean 'anthropic'",
         ),
         ("mine", ProviderConfig(key_env="KEY"), "does not say where its server is"),
+        ("openai", ProviderConfig(base_url="http://[::1"), "is not an address"),
+        ("openai", ProviderConfig(dialect="cohere", base_url="http://u:pw@[::1"), r"//\*+@\[::1. is not an address"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, section: ProviderConfig | None, words: str) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from carapax.errors import (
     ModelUnauthorized,
     ModelUnavailable,
 )
-from carapax.models.refusal import Origin, VendorError, failure, read_error, refusal, unreadable
+from carapax.models.refusal import Origin, VendorError, failure, no_answer, read_error, refusal, unreadable
 from carapax.redaction import Secret
 
 NOW = 1_800_000_000.0
@@ -151,6 +153,37 @@ def test_the_key_is_never_shown() -> None:
         assert "2345" not in message
         assert "abcdefg" not in message
         assert "********" in message
+
+
+def in_error(words: str) -> bytes:
+    return msgspec.json.encode(said(words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "AKIA0123456789ABCDEF",
+        "wJalr/XUtn+FEMI/K7MD",
+        "wJalr%2FXUtn%2BFEMI%2FK7MD",
+        "wJalr\\/XUtn+FEMI\\/K7MD",
+        "QUtJQTAxMjM0NTY3ODlBQkNERUY6d0phbHIv",
+        "FEMI/K7MD:IQoJb3JpZ2lu",
+        "x" * 66 + "wJalr/XUtn+FEMI/K7MD",
+        "x" * 393 + "wJalr/XUtn+FEMI/K7MD",
+    ],
+)
+@pytest.mark.parametrize("told", [in_error, str.encode, lambda words: b'"' + words.encode()])
+def test_no_piece_of_a_key_is_shown_however_it_is_written(words: str, told: Callable[[str], bytes]) -> None:
+    key = Secret("AKIA0123456789ABCDEF:wJalr/XUtn+FEMI/K7MD:IQoJb3JpZ2lu")
+    origin = Origin("vendor", "model-1", key=key)
+    for error in (failure(origin, 400, {}, told(words), 0), no_answer(origin, told(words))):
+        assert words[-12:] not in str(error)
+        assert words[-20:-8] not in str(error)
+
+
+def test_a_key_that_is_only_a_word_is_not_looked_for_in_other_forms() -> None:
+    error = failure(Origin("vendor", "m", key=Secret("x")), 400, {}, in_error("eA is x"), 0)
+    assert "eA is ********" in error.message
 
 
 def test_a_long_message_is_shortened_and_kept_in_one_line() -> None:

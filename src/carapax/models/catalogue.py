@@ -16,6 +16,7 @@ from msgspec import Struct
 from carapax.config import ProviderConfig
 from carapax.errors import ConfigError
 from carapax.extensions import find
+from carapax.redaction import without_userinfo
 
 _EMBEDDINGS = {
     "openai_chat": "openai",
@@ -99,9 +100,8 @@ def resolve(name: str, section: ProviderConfig | None) -> Vendor:
     changes = {field: value for field in told if (value := getattr(section, field))}
     own = section.dialect in ("", row.dialect)
     changes["accent"] = {**row.accent, **section.accent} if own else section.accent
-    if own and section.base_url:
-        changes["base_url"] = _completed(section.base_url, row.base_url)
     if section.base_url:
+        changes["base_url"] = _completed(section.base_url, row.base_url if own else "")
         changes["base_url_env"] = ""
     return msgspec.structs.replace(row, **changes)
 
@@ -121,8 +121,11 @@ def address(name: str, vendor: Vendor, environ: Mapping[str, str]) -> str:
 
 
 def _completed(given: str, known: str) -> str:
-    """An address with the path of the row's, where it has only the beginning of that or none."""
-    parts, path = urlsplit(given.strip()), urlsplit(known).path.rstrip("/")
+    """An address with the path of the row's, where it has only the beginning of that or none. Raises ConfigError."""
+    try:
+        parts, path = urlsplit(given.strip()), urlsplit(known).path.rstrip("/")
+    except ValueError:
+        raise ConfigError(f"{without_userinfo(given)!r} is not an address", "check the base_url") from None
     begun = f"{path}/".startswith(parts.path.rstrip("/") + "/")
     return urlunsplit(parts._replace(path=path)) if begun else given
 

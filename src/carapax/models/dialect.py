@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from hashlib import blake2b
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
 
-from carapax.messages import AssistantMessage, ToolCall
+from carapax.messages import AssistantMessage, Message, ToolCall, ToolResult
 from carapax.models.refusal import BROKEN_JSON, Origin, unavailable
 
 T = TypeVar("T")
@@ -69,6 +70,40 @@ def storable(origin: Origin, message: AssistantMessage) -> AssistantMessage:
     except (ValueError, OverflowError, RecursionError) as error:
         raise unavailable(origin, f"the answer holds what cannot be kept: {error}") from None
     return message
+
+
+def told_apart(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages with no id of a call used again in a later answer, as by servers that number the calls of each."""
+    ids = [call.id for message in messages if isinstance(message, AssistantMessage) for call in message.tool_calls]
+    taken, seen = set(ids), set[str]()
+    if len(taken) == len(ids):
+        return messages
+    apart: list[Message] = []
+    renamed: dict[str, str] = {}
+    for message in messages:
+        if isinstance(message, AssistantMessage):
+            again = seen.intersection(call.id for call in message.tool_calls)
+            renamed = {name: _free(name, taken) for name in sorted(again)}
+            message = _renamed(message, renamed)
+            seen.update(call.id for call in message.tool_calls)
+        elif isinstance(message, ToolResult) and message.call_id in renamed:
+            message = msgspec.structs.replace(message, call_id=renamed[message.call_id])
+        apart.append(message)
+    return tuple(apart)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    free = next(free for number in count(2) if (free := f"{name}_{number}") not in taken)
+    taken.add(free)
+    return free
+
+
+def _renamed(message: AssistantMessage, names: Mapping[str, str]) -> AssistantMessage:
+    parts = tuple(
+        msgspec.structs.replace(part, id=names[part.id]) if isinstance(part, ToolCall) and part.id in names else part
+        for part in message.parts
+    )
+    return msgspec.structs.replace(message, parts=parts)
 
 
 def fitting_id(name: str, pattern: str) -> str:

@@ -2,8 +2,10 @@
 
 import math
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +16,8 @@ from carapax.redaction import MASK, Secret
 BROKEN_JSON = (ValueError, RecursionError)
 
 _LONGEST_MESSAGE = 400
+
+_LONGEST_READ = 4_000
 
 _LONGEST_WAIT_S = 1e9
 
@@ -139,10 +143,9 @@ def unavailable(origin: Origin, why: str, hint: str = "", *, asked: bool = True)
 
 def unreadable(origin: Origin, body: bytes | str) -> ModelUnavailable:
     """The exception for an answer in no language we know: a page of HTML, half a document."""
-    text = body if isinstance(body, str) else body[:2000].decode(errors="replace")
-    what = (
-        "an HTML page" if "<html" in text.lower() or "<!doctype" in text.lower() else f"no valid answer: {text[:80]!r}"
-    )
+    text = (body if isinstance(body, str) else body[:_LONGEST_READ].decode(errors="replace"))[:_LONGEST_READ]
+    is_page = "<html" in text.lower() or "<!doctype" in text.lower()
+    what = "an HTML page" if is_page else f"no valid answer: {_without(text, origin.key)[:80]!r}"
     return unavailable(origin, f"the server sent {what}", "check that the base_url is that of an API")
 
 
@@ -246,17 +249,33 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _plain(body: bytes) -> str:
     """What a body that is no error object says: its title if it is a page, else its beginning."""
-    text = body[:4000].decode(errors="replace")
+    text = body[:_LONGEST_READ].decode(errors="replace")
     title = re.search(r"<title[^>]*>(.*?)</title", text, re.I | re.S)
     return title[1] if title else re.sub(r"<[^>]*>", " ", text)
 
 
 def _shown(message: str, key: Secret) -> str:
-    """A vendor's sentence as people may see it: in one line, not too long, without the key, its parts, or what looks
-    like one."""
-    parts = [key.reveal(), *(part for part in key.reveal().split(":") if len(part) >= _SHORTEST_PART)]
-    for part in sorted(filter(None, parts), key=len, reverse=True):
-        message = message.replace(part, MASK)
+    """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
+    message = _without(message[:_LONGEST_READ], key)
     message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:(?:sk|gsk|csk|key)-[\w-]{8,}|AIza[\w-]{30,})", MASK, message)
     message = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _without(text: str, key: Secret) -> str:
+    """The text without the key, its parts and pieces, also as they are in URLs, in JSON and in base64."""
+    value = key.reveal()
+    if len(value) < _SHORTEST_PART:
+        return text.replace(value, MASK) if value else text
+    size = _SHORTEST_PART
+    written = (value, quote(value, safe=""), value.replace("/", "\\/"), b64encode(value.encode()).decode().rstrip("="))
+    pieces = {form[at : at + size] for form in written for at in range(len(form) - size + 1)}
+    shown: list[str] = []
+    hidden_to = 0
+    for at, letter in enumerate(text):
+        if text[at : at + size] in pieces:
+            shown += [MASK] if at >= hidden_to else []
+            hidden_to = at + size
+        if at >= hidden_to:
+            shown.append(letter)
+    return "".join(shown)

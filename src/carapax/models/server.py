@@ -11,13 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from carapax.clock import Clock
-from carapax.errors import ModelUnauthorized, Unavailable
+from carapax.errors import ModelRejected, ModelUnauthorized, Unavailable
 from carapax.events import Delta
 from carapax.http import Http, NotReached, Response
 from carapax.messages import AssistantMessage, Message
 from carapax.models.credential import Credential, Credentials, Fixed
+from carapax.models.dialect import told_apart
 from carapax.models.refusal import BROKEN_JSON, Origin, failure, no_answer, unavailable
-from carapax.models.sse import ServerSentEvent, SseParser
+from carapax.models.sse import MAX_EVENT, ServerSentEvent, SseParser
+from carapax.redaction import without_userinfo
 
 T = TypeVar("T")
 
@@ -26,6 +28,11 @@ _ENDPOINTS = re.compile(
 )
 
 _LONGEST_ANSWER = 128 << 20  # ten times what the longest answers of today take as a stream
+
+_LONGEST_REFUSAL = 1 << 20
+_REFUSAL_S = 5
+
+_DOCUMENT = re.compile(rb"\s*[{\[<]")
 
 
 class StreamDecoder(Protocol):
@@ -52,7 +59,10 @@ class Framing(Protocol):
 
 
 class StreamReader:
-    """Reads a streamed answer of at most `max_bytes` through a decoder; reading raises Unavailable for a longer one."""
+    """Reads a streamed answer of at most `max_bytes` through a decoder; reading raises Unavailable for a longer one.
+
+    `document` is what came when it was no stream but a document, such as an error under the wrong content type.
+    """
 
     def __init__(
         self, response: Response, decoder: StreamDecoder, framing: Framing, max_bytes: int = _LONGEST_ANSWER
@@ -62,6 +72,11 @@ class StreamReader:
         self._decoder = decoder
         self._framing = framing
         self._ended = False
+        self._unread: bytearray | None = bytearray()
+
+    @property
+    def document(self) -> bytes:
+        return bytes(self._unread) if self._unread and _DOCUMENT.match(self._unread) else b""
 
     async def deltas(self) -> list[Delta] | None:
         """What came next, which may be nothing yet; None when the answer has ended."""
@@ -77,6 +92,10 @@ class StreamReader:
             self._ended = True
             await self._response.finish()
             events = self._framing.close()
+        if self._unread is not None:
+            self._unread += chunk
+            if events or len(self._unread) > MAX_EVENT:
+                self._unread = None
         return [delta for event in events for delta in self._decoder.feed(event)]
 
 
@@ -150,7 +169,7 @@ class Server:
             while (deltas := await reader.deltas()) is not None:
                 for delta in deltas:
                     yield delta
-            yield decoding.finish()
+            yield decode(reader.document, origin) if reader.document else decoding.finish()
 
     async def ask(self, wire: Wire, model: str, path: str, body: object, decode: Callable[[bytes, Origin], T]) -> T:
         """POST a body, or GET where that is None, and have the answer decoded. Raises a ModelError."""
@@ -180,6 +199,8 @@ class Server:
     ) -> AsyncIterator[tuple[Response, Origin]]:
         """Yield the answer if it is a 200. A credential that is refused is renewed once, where that can be. Raises a
         ModelError for all else, also for what breaks while the answer is being read."""
+        if {".", ".."} & set(path.partition("?")[0].split("/")):
+            raise ModelRejected(f"{model!r} is no name of a model", "check it", vendor=self.name, model=model)
         credential = await self.credentials.get()
         origin = Origin(self.name, model, self.clock.new_id(), credential.key)
         async with AsyncExitStack() as stack:
@@ -189,7 +210,8 @@ class Server:
                     origin = msgspec.structs.replace(origin, key=renewed.key)
                     response = await stack.enter_async_context(self._request(wire, path, body, renewed))
                 if response.status != 200:
-                    raise failure(origin, response.status, response.headers, await response.read(), self.clock.now())
+                    said = await response.beginning(_LONGEST_REFUSAL, _REFUSAL_S)
+                    raise failure(origin, response.status, response.headers, said, self.clock.now())
                 yield response, origin
             except Unavailable as error:
                 asked = not isinstance(error, NotReached)
@@ -199,7 +221,11 @@ class Server:
     async def _request(
         self, wire: Wire, path: str, body: bytes | None, credential: Credential
     ) -> AsyncIterator[Response]:
-        url = endpoint(self._base(credential), path, wire.version)
+        base_url = self._base(credential)
+        try:
+            url = endpoint(base_url, path, wire.version)
+        except ValueError:
+            raise NotReached(f"{without_userinfo(base_url)} is not an address", "check the base_url") from None
         sent = Sent("GET" if body is None else "POST", url, body or b"", self.clock.now())
         headers = {"Content-Type": "application/json", **credential.headers, **wire.authorize(credential, sent)}
         async with self.http.request(
@@ -222,10 +248,10 @@ class Server:
 
 def own(messages: tuple[Message, ...], provider: str) -> tuple[Message, ...]:
     """The messages with what vendors want back, such as signatures, left only in answers of this provider: no vendor
-    takes another's."""
+    takes another's. Calls of different answers have different ids."""
     return tuple(
         _plain_parts(message) if isinstance(message, AssistantMessage) and message.provider != provider else message
-        for message in messages
+        for message in told_apart(messages)
     )
 
 
