@@ -24,6 +24,10 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
         (b"\0\x01\x02", "image/png", "application/octet-stream"),
         (b"\xff\xfe", "text/plain", "application/octet-stream"),
         (b"\0", "nonsense", "application/octet-stream"),
+        (b"\0", "application/x y", "application/octet-stream"),
+        (b"plain", "text/x\r\nx-more: y", "text/plain"),
+        (b"plain", "text/\u202etxt", "text/plain"),
+        (b"plain", "text/" + "x" * 1000, "text/plain"),
     ],
 )
 def test_a_file_is_what_its_bytes_say(data: bytes, declared: str, kind: str) -> None:

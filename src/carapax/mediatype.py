@@ -1,9 +1,12 @@
 """What a file is, by its first bytes rather than by what is said of it."""
 
+import re
+
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PDF = "application/pdf"
 BINARY = "application/octet-stream"
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
+_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,120}) *(;|$)")
 
 
 def media_type(data: bytes, declared: str = "") -> str:
@@ -12,10 +15,11 @@ def media_type(data: bytes, declared: str = "") -> str:
     known = _signature(data)
     if known:
         return known
-    kind = declared.partition(";")[0].strip().lower()
+    said = _TYPE.match(declared.strip().lower())
+    kind = said[1] if said else ""
     if _is_written(data):
         return kind if is_text(kind) else "text/plain"
-    return kind if "/" in kind and not is_text(kind) and kind != PDF and not kind.startswith("image/") else BINARY
+    return kind if kind and not is_text(kind) and kind != PDF and not kind.startswith("image/") else BINARY
 
 
 def is_text(kind: str) -> bool:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from carapax.agent.attached import MOST_BYTES, Attached
-from carapax.errors import ModelRejected, ModelUnavailable, NotFound
+from carapax.errors import ContextOverflow, ModelError, ModelRejected, ModelUnavailable, NotFound
 from carapax.events import Delta, StreamReset
 from carapax.messages import AssistantMessage, Attachment, ModelRequest, UserMessage
 from carapax.store.files import attachment
@@ -76,9 +76,13 @@ def test_the_newest_files_come_first_when_they_are_too_many() -> None:
     assert "old.png" in first.text
 
 
-def test_a_file_that_the_vendor_refuses_does_not_end_the_conversation() -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [ModelRejected("could not process image", status=400), ContextOverflow("could not process image", status=413)],
+)
+def test_a_file_that_the_vendor_refuses_does_not_end_the_conversation(refusal: ModelError) -> None:
     async def main() -> None:
-        provider = ScriptedProvider([ModelRejected("could not process image", status=400), "I cannot see it."])
+        provider = ScriptedProvider([refusal, "I cannot see it."])
         request = ModelRequest("m", (UserMessage("Look", "", (file("cat.png", PNG),)),))
         items = [item async for item in Attached(provider, read, lambda model, kind: None).stream(request)]
         assert isinstance(items[0], StreamReset)
@@ -92,9 +96,15 @@ def test_a_file_that_the_vendor_refuses_does_not_end_the_conversation() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ModelRejected("no such model", status=404), ModelUnavailable("later"), ModelRejected("bad", status=400)]
+    "error",
+    [
+        ModelRejected("no such model", status=404),
+        ModelUnavailable("later"),
+        ModelRejected("bad", status=400),
+        ContextOverflow("too long", status=422),
+    ],
 )
-def test_other_failures_are_passed_on(error: ModelRejected | ModelUnavailable) -> None:
+def test_other_failures_are_passed_on(error: ModelError) -> None:
     async def main() -> list[Delta | StreamReset | AssistantMessage]:
         files = (file("cat.png", PNG),) if error.status != 400 else ()
         request = ModelRequest("m", (UserMessage("Look", "", files),))

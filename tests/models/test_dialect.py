@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.messages import ToolCall
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name, is_one_of, told_of
+from carapax.messages import AssistantMessage, ToolCall, ToolResult
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name, is_one_of, told_apart, told_of
 
 
 def test_arguments_that_are_no_object_go_back_inside_of_one() -> None:
@@ -30,3 +30,24 @@ def test_a_models_name_is_found_by_the_first_pattern_that_fits() -> None:
     assert told_of("large-4", {"*-4": 1, "large-*": 2}) == 1
     assert told_of("large-5", {"*-4": 1, "large-*": 2}) == 2
     assert told_of("small", {"*-4": 1, "large-*": 2}) is None
+
+
+def test_messages_whose_calls_differ_stay_as_they_are() -> None:
+    asked = AssistantMessage((ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
+    messages = (asked, ToolResult("a", "look", "1"), ToolResult("b", "look", "2"))
+    assert told_apart(messages) is messages
+
+
+def test_a_call_with_an_id_of_an_earlier_answer_gets_another_and_so_does_its_result() -> None:
+    asked = AssistantMessage((ToolCall("a", "look", "{}"),))
+    again = AssistantMessage((ToolCall("a_2", "look", "{}"),))
+    result, third = ToolResult("a", "look", "1"), ToolResult("a_2", "look", "1")
+    renamed = AssistantMessage((ToolCall("a_3", "look", "{}"),))
+    assert told_apart((asked, result, asked, result, again, third)) == (
+        asked,
+        result,
+        renamed,
+        ToolResult("a_3", "look", "1"),
+        again,
+        third,
+    )

@@ -73,3 +73,11 @@ def test_a_missing_or_repeated_id_is_made_up_and_a_missing_argument_is_none() ->
         ToolCall("call_r_3", "look", "{}"),
     ]
     assert [delta.text for delta in draft.take_deltas() if isinstance(delta, ToolArgumentsDelta)] == ["{}"] * 4
+
+
+def test_a_call_that_never_had_a_name_is_shown_under_one_made_up() -> None:
+    draft = Draft("r")
+    draft.open_call("a").arguments.append("{}")
+    draft.close_calls()
+    assert draft.parts() == [ToolCall("a", "unknown", "{}")]
+    assert draft.take_deltas() == [ToolArgumentsDelta(0, "{}", "a", "unknown")]

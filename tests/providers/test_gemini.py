@@ -94,14 +94,14 @@ def test_parts_come_in_order_and_go_back_as_they_came() -> None:
     assert message == AssistantMessage(
         (
             Thinking("hm well", {"thought": True}),
-            Thinking("sealed", {"thought": True, "signature": "t"}),
+            Thinking("sealed", {"thought": True, "thoughtSignature": "t"}),
             Text("Hello"),
-            Text(" you", {"signature": "s"}),
+            Text(" you", {"thoughtSignature": "s"}),
             Text("."),
-            Text("", {"signature": "e"}),
-            ToolCall("a1", "look", '{"x":1}', {"id": "a1", "signature": "c"}),
+            Text("", {"thoughtSignature": "e"}),
+            ToolCall("a1", "look", '{"x":1}', {"id": "a1", "thoughtSignature": "c"}),
             ToolCall("a2", "look", '{"x":"é"}', {"id": "a2"}),
-            Text("", {"signature": "alone"}),
+            Text("", {"thoughtSignature": "alone"}),
         ),
         "tool_calls",
         Usage(input=3, output=4),
@@ -426,7 +426,7 @@ def test_a_budget_for_thinking_comes_on_top_of_the_answer() -> None:
 
 def test_calls_of_another_vendors_model_are_let_stand_where_a_signature_is_asked_for() -> None:
     foreign = AssistantMessage((ToolCall("toolu_1", "look", "{}"), ToolCall("toolu_2", "look", "{}")))
-    signed = AssistantMessage((ToolCall("a", "look", "{}", {"signature": "s"}), ToolCall("b", "look", "{}")))
+    signed = AssistantMessage((ToolCall("a", "look", "{}", {"thoughtSignature": "s"}), ToolCall("b", "look", "{}")))
     contents = encoded(foreign, UserMessage("and"), signed, config=Config({"m": "low"}))["contents"]
     unsigned = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
     assert [part.get("thoughtSignature") for part in contents[0]["parts"]] == [unsigned, None]
@@ -439,7 +439,7 @@ MESSAGE = AssistantMessage(
     (
         Thinking("hm well", {"thought": True}),
         Text("Hello you"),
-        ToolCall("call_0", "look", '{"a":1}', {"id": "call_0", "signature": "c2lnbmVk"}),
+        ToolCall("call_0", "look", '{"a":1}', {"id": "call_0", "thoughtSignature": "c2lnbmVk"}),
     ),
     "tool_calls",
     Usage(input=10, output=5),

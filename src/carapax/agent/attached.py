@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from carapax.contracts import Provider
-from carapax.errors import ModelRejected, NotFound
+from carapax.errors import ContextOverflow, ModelRejected, NotFound
 from carapax.events import Delta, StreamReset
 from carapax.mediatype import IMAGES, PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, ModelInfo, ModelRequest, UserMessage
@@ -49,9 +49,11 @@ class Attached:
                 async for item in stream:
                     yield item
             return
-        except ModelRejected as error:
+        except (ModelRejected, ContextOverflow) as error:
             bare = replace(shown, messages=tuple(_without(message, error.message) for message in shown.messages))
-            if error.status == 404 or bare.messages == shown.messages:
+            too_large = error.status == 413  # of a body, which files make large
+            kept = error.status == 404 or (isinstance(error, ContextOverflow) and not too_large)
+            if kept or bare.messages == shown.messages:
                 raise
         yield StreamReset("the vendor refused the request with its files and is asked without them")
         async with aclosing(self._provider.stream(bare)) as stream:

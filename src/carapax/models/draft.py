@@ -110,8 +110,9 @@ class Draft:
             self._deltas.append(news)
 
     def close_calls(self) -> None:
-        """No more arguments will come: a call without any has none."""
+        """No more will come: a call without arguments has none."""
         for call in self.calls:
+            call.name = call.name or "unknown"
             if not call.text:
                 call.arguments.append("{}")
             self.show(call)

@@ -197,7 +197,7 @@ def _attached(file: Attachment) -> dict[str, Any]:
 def _block(part: Part) -> dict[str, Any] | None:
     """None for what the vendor refuses: empty text, thoughts that it has not signed."""
     if isinstance(part, Text):
-        if "block" in part.vendor:
+        if "type" in part.vendor.get("block", ()):
             return dict(part.vendor["block"])
         citations = {"citations": part.vendor["citations"]} if "citations" in part.vendor else {}
         return {"type": "text", "text": part.text, **citations} if part.text.strip() else None

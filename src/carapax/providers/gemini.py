@@ -43,6 +43,8 @@ _SHOWN = re.compile(r"image/(png|jpeg|webp|heic|heif)|application/pdf|(audio|vid
 # What an event has that is not said a second time in the same words: a call, or how many tokens there are by now.
 _COUNTED = re.compile(r'"(functionCall|candidatesTokenCount)"')
 
+_SIGNATURE = "thoughtSignature"
+
 # Lets calls stand that the model did not make itself: https://ai.google.dev/gemini-api/docs/thought-signatures
 _UNSIGNED = b64encode(b"skip_thought_signature_validator").decode()
 
@@ -137,14 +139,14 @@ def _said(message: AssistantMessage, ids: dict[str, str], *, signed: bool) -> li
     """The parts as they came; the vendor's ids of calls are added to `ids`."""
     parts: list[dict[str, Any]] = []
     for part in message.parts:
-        signature = {"thoughtSignature": part.vendor["signature"]} if "signature" in part.vendor else {}
+        signature = {_SIGNATURE: part.vendor[_SIGNATURE]} if _SIGNATURE in part.vendor else {}
         if isinstance(part, ToolCall):
             call = {"name": fitting_name(part.name), "args": arguments_object(part)}
             if "id" in part.vendor:
                 ids[part.id] = part.vendor["id"]
                 call = {"id": part.vendor["id"], **call}
             if signed and not signature:
-                signature = {"thoughtSignature": _UNSIGNED}
+                signature = {_SIGNATURE: _UNSIGNED}
             signed = False
             parts.append({"functionCall": call, **signature})
         elif "part" in part.vendor:
@@ -289,10 +291,10 @@ class Decoder:
                 self._about[field] = told
 
     def _add(self, part: dict[str, Any]) -> None:
-        signature, text, call = string(part.get("thoughtSignature")), part.get("text"), part.get("functionCall")
+        signature, text, call = string(part.get(_SIGNATURE)), part.get("text"), part.get("functionCall")
         if isinstance(call, dict):
             self._call(call, signature)
-        elif isinstance(text, str) or part.keys() <= {"thought", "thoughtSignature"}:
+        elif isinstance(text, str) or part.keys() <= {"thought", _SIGNATURE}:
             self._say(Thinking if part.get("thought") else Text, string(text), signature)
         else:
             self._open = None
@@ -309,7 +311,7 @@ class Decoder:
                 words.vendor["thought"] = True
         self._draft.add(words, text)
         if signature:
-            words.vendor["signature"] = signature
+            words.vendor[_SIGNATURE] = signature
         self._open = None if signature else words
 
     def _call(self, said: dict[str, Any], signature: str) -> None:
@@ -321,7 +323,7 @@ class Decoder:
             return
         call = self._draft.open_call(vendor_id, name)
         call.arguments.append(arguments)
-        call.vendor.update((key, value) for key, value in (("id", vendor_id), ("signature", signature)) if value)
+        call.vendor.update((key, value) for key, value in (("id", vendor_id), (_SIGNATURE, signature)) if value)
         self._draft.show(call)
 
 

@@ -182,7 +182,8 @@ def _call(call: ToolCall, config: Config) -> dict[str, Any]:
         msgspec.json.encode(arguments).decode() if "invalid_json" in arguments or not call.arguments else call.arguments
     )
     function = {"name": fitting_name(call.name), "arguments": text}
-    return {"id": fitting_id(call.id, config.tool_id), "type": "function", "function": function, **call.vendor}
+    extra = {name: call.vendor[name] for name in ("extra_content",) if name in call.vendor}
+    return {"id": fitting_id(call.id, config.tool_id), "type": "function", "function": function, **extra}
 
 
 class _PromptDetails(Struct):

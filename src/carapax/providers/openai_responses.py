@@ -359,8 +359,6 @@ class Decoder:
         if error := as_error(response.error):
             raise self._failed(error)
         self._backfill(response.output or [])
-        for call in self._draft.calls:
-            call.name = call.name or "unknown"
         self._draft.close_calls()
         self._model = response.model or self._model
         if response.usage:
