@@ -1,10 +1,13 @@
 """Pictures of the page for the README: `python -m tests.web.screenshots`."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from selenium.webdriver.common.keys import Keys
 
+from carapax.cli.background import Background
+from tests.fakes.model_server import ModelServer
 from tests.web import spent
 from tests.web.browser import Browser, open_browser
 from tests.web.served import Process
@@ -12,6 +15,17 @@ from tests.web.served import Process
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 PROGRAM = "print(*(f'{n:>3} squared is {n * n:>5}' for n in range(7, 12)), sep=chr(10))"
 EARLIER = ("what did I say", "search deploy in notes.md", "run `uname -a`", "list .")
+OFFERED = {
+    "anthropic": ("claude-sonnet-4-6", "claude-opus-4-5", "claude-haiku-4-5"),
+    "openai": ("gpt-5-mini", "gpt-5.4", "o3"),
+    "groq": ("openai/gpt-oss-120b", "llama-3.3-70b-versatile"),
+}
+ADD = """
+    const body = JSON.stringify(given[0]);
+    const headers = { "content-type": "application/json" };
+    const response = await fetch("api/providers", { method: "POST", headers, body });
+    if (!response.ok) throw new Error(await response.text());
+"""
 MESSAGES = (
     "remember that the deploy window is Tuesday at 10:00",
     f'write "{PROGRAM}" to squares.py then run `python3 squares.py`',
@@ -21,6 +35,7 @@ MESSAGES = (
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         take_costs(Path(folder))
+        take_models(Path(folder))
         gateway = Process(Path(folder) / "home")
         gateway.start()
         try:
@@ -66,6 +81,26 @@ def take_costs(folder: Path) -> None:
             browser.open(f"{gateway.url}/#/costs")
             browser.find(".bars svg")
             take(browser, "costs")
+    finally:
+        gateway.close()
+
+
+def take_models(folder: Path) -> None:
+    gateway = Process(folder / "models" / "home", "[chains]\ncareful = ['anthropic', 'openai']\n")
+    gateway.start()
+    try:
+        with ExitStack() as stack:
+            browser = stack.enter_context(open_browser(folder / "models" / "profile"))
+            browser.resize(1280, 800)
+            browser.prefer(prefers_color_scheme="light", prefers_reduced_motion="reduce")
+            browser.open(f"{gateway.url}/#/models")
+            browser.find(".screen")
+            for name, models in OFFERED.items():
+                server = stack.enter_context(Background(ModelServer(models=models)))
+                browser.run(ADD, {"name": name, "base_url": server.url, "key": "sk-for-the-picture", "check": False})
+            browser.driver.refresh()
+            browser.find(".screen table", "gpt-5.4")
+            take(browser, "models")
     finally:
         gateway.close()
 
