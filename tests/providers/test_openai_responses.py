@@ -176,6 +176,8 @@ def test_events_that_are_all_of_number_0_are_all_taken() -> None:
         [text("Hel"), end(output=[said("Hello")])],
         [text("Hello"), end(output=[])],
         [text("Hello", 1), end(output=[said("Hello")])],
+        [text("Hel", 1), text("lo", 2), end(output=[said("Hel"), said("lo")])],
+        [text("Hel", 5), text("l", 7), end(output=[said("Hel"), said("lo")])],
         [event("invented_later", delta={"a": 1}, item={"type": "message"}), text("Hello"), end()],
         [b'event: response.output_text.delta\ndata: {"delta":"Hello"}\n\n', end()],
         [text("Hello"), end(), b"data: [DONE]\n\n"],

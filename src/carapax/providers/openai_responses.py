@@ -495,7 +495,10 @@ class Decoder:
 
     def _backfill(self, output: list[dict[str, Any]]) -> None:
         """Items that were not whole before the answer was, or never came by themselves."""
-        for index, item in enumerate(output):
+        numbers = sorted(key for key in self._items if isinstance(key, int))
+        if len(numbers) != len(output):  # else all are known, whatever number the first one has
+            numbers = list(range(len(output)))
+        for index, item in zip(numbers, output, strict=True):
             item_id = item.get("id")
             known = self._items.get(index) or (self._items.get(item_id) if isinstance(item_id, str) else None)
             if known is None and len(self._items) < len(output):
