@@ -174,3 +174,8 @@ def test_any_table_comes_and_goes(
     changed = with_table(text, ("providers", name), table)
     assert tomllib.loads(changed) == {"providers": {**others, name: table}}
     assert without_table(changed, ("providers", name)) == text
+
+
+def test_a_table_before_or_after_an_array_of_tables_is_cut_out_alone() -> None:
+    around = '[[tools.x.hosts]]\nname = "a"\n\n', '[[tools.x.hosts]]\nname = "b"\n'
+    assert without_table(f'{around[0]}[providers.lab]\nbase_url = "http://x"\n{around[1]}', PATH) == "".join(around)

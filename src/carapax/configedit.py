@@ -13,7 +13,7 @@ from carapax.configdoc import toml, toml_key
 from carapax.configfile import parse
 from carapax.errors import ConfigError, Conflict, StoreError
 
-_HEADER = re.compile(r"[ \t]*\[([^\[\]\n]+)\][ \t]*(#.*)?\r?$")
+_HEADER = re.compile(r"[ \t]*\[\[?([^\[\]\n]+)\]\]?[ \t]*(#.*)?\r?$")
 _BOM = "\ufeff"
 
 

@@ -132,3 +132,10 @@ def test_how_a_text_is_cut_makes_no_difference(text: str, data: st.DataObject) -
 def test_text_without_a_call_stays_as_it_is(text: str) -> None:
     found = read(text)
     assert any(isinstance(one, Found) for one in found) or "".join(str(one) for one in found) == text
+
+
+def test_strings_that_never_end_are_read_again_only_a_few_times() -> None:
+    text = '```tool_call\n"\n```\n"\n' * 5_000
+    found = read(text)
+    assert [one.name for one in found if isinstance(one, Found)] == [""] * 9
+    assert sum(len(one if isinstance(one, str) else one.arguments) for one in found) <= len(text)

@@ -294,3 +294,30 @@ def test_a_session_that_has_ended_is_not_told_but_its_call_counts(tmp_path: Path
 )
 def test_an_amount_says_something_however_small(nanodollars: int, text: str) -> None:
     assert usd(nanodollars) == text
+
+
+def test_what_costs_nothing_is_asked_also_when_more_was_spent_than_a_budget_has(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, DAY) as books:
+            await books.spend(11, amount=9)
+            await books.accounts.settle(await books.accounts.reserve(ANN, "local", "m", 0), None)
+            with pytest.raises(OverBudget):
+                await books.accounts.reserve(ANN, "p", "m", 1)
+
+    run(main())
+
+
+def test_what_was_being_written_when_all_was_stopped_is_written_at_the_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, DAY) as books:
+            await books.journal.append("s1", STARTED)
+            await books.journal.append("s1", SessionEnded())
+            await books.spend(9)
+            [writing] = books.writing
+            writing.cancel()
+            await asyncio.wait([writing])
+            books.writing.clear()
+            await books.accounts.close()
+            assert await books.written() == Tally(1, 10, output=5, cost_usd=9.0)
+
+    run(main())

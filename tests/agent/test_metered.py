@@ -286,3 +286,12 @@ def test_embeddings_are_counted_alike() -> None:
     assert embedded(OneVector(Usage(), ModelBusy("429", status=429))).settled == [None]
     silent = embedded(OneVector(Usage(), ModelUnavailable("silent")))
     assert silent.settled == [Spend("scripted", "m", Usage(102), 102_000, estimated=True)]
+
+
+def test_a_count_that_no_call_can_take_is_no_count() -> None:
+    ledger = OneBudget()
+    provider, _ = metered(AssistantMessage((Text("one two three"),), usage=Usage(2**53, 2**53)), ledger=ledger)
+    run(asked(provider))
+    [settled] = ledger.settled
+    assert settled is not None and settled.estimated
+    assert settled.usage.input < 1_000 and settled.usage.output < 10

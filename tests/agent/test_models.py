@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -6,11 +7,12 @@ import pytest
 from carapax.agent.models import Models, open_models, parse_model
 from carapax.config import Config, ProviderConfig
 from carapax.contracts import Spender
-from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized
+from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized, NotFound
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelRequest, ToolSpec, UserMessage
 from carapax.models.detection import Detected
 from carapax.models.keys import Keys
+from carapax.redaction import Secret
 from carapax.testing import FakeClock, MemoryVault
 from tests.agent.forgetful import healthy
 from tests.fakes.answer import Answer as ServerAnswer
@@ -175,3 +177,43 @@ def test_a_local_server_says_how_much_its_models_take() -> None:
             assert await models(AUTO, {"lab": section}, http).context_tokens("lab/tiny") == 128_000
 
     run(main())
+
+
+class HeldVault(MemoryVault):
+    """A vault that answers only when it is let go, with what it had when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def get(self, name: str) -> Secret | None:
+        found = await super().get(name)
+        self.asked.set()
+        await self.let_go.wait()
+        return found
+
+
+def test_a_provider_that_was_being_opened_when_its_key_changed_is_opened_anew() -> None:
+    async def main() -> list[str]:
+        async with ModelServer() as server, Http() as http, asyncio.TaskGroup() as tasks:
+            section, vault = ProviderConfig(base_url=server.url), HeldVault()
+            await vault.set("provider:mine", Secret("old"))
+            found = Models({"mine": section}, {}, http, Keys(vault, {}), FakeClock(), healthy(), AUTO)
+            opening = tasks.create_task(found.open("mine/m"))
+            await vault.asked.wait()
+            await vault.set("provider:mine", Secret("new"))
+            vault.let_go.set()
+            await found.put("mine", section)
+            for provider, model in (await opening, await found.open("mine/m")):
+                request = ModelRequest(model, (UserMessage("hi"),))
+                assert [item async for item in provider.stream(request)]
+            return [received.headers["authorization"] for received in server.requests]
+
+    assert run(main()) == ["Bearer old", "Bearer new"]
+
+
+def test_what_begins_with_the_name_of_a_chain_is_no_model() -> None:
+    found = models(AUTO, chains={"fast": ("openai/a",)})
+    found.check("fast")
+    with pytest.raises(NotFound, match="there is no provider 'fast'"):
+        found.check("fast/a")

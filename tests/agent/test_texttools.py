@@ -198,3 +198,14 @@ def test_a_model_that_gets_no_tools_is_told_of_earlier_calls_as_text() -> None:
         assert (provider.name, await provider.models()) == (inner.name, await inner.models())
 
     run(main())
+
+
+def test_many_calls_and_many_words_make_as_many_parts_as_were_written() -> None:
+    told = "One more line.\n" * 3
+    *_, message = ask(f"{told}{BLOCK}\n" * 5_000)[0]
+    assert isinstance(message, AssistantMessage)
+    assert message.parts == tuple(
+        part
+        for index in range(5_000)
+        for part in (Text(told.rstrip()), ToolCall(f"call_{FIRST_ID}_{index}", "look", '{"at":1}'))
+    )

@@ -23,3 +23,7 @@ def test_it_is_told_as_a_question() -> None:
     assert did_you_mean("gpt-5-mimi", ["gpt-5-mini", "gpt-5"]) == "did you mean gpt-5-mini or gpt-5?"
     assert did_you_mean("gpt-5-mimi", ["gpt-5-mini"]) == "did you mean gpt-5-mini?"
     assert did_you_mean("x", KNOWN) == ""
+
+
+def test_of_very_many_names_those_that_hold_it_are_found_wherever_they_are() -> None:
+    assert closest("mini", [f"model-{number}" for number in range(100_000)] + ["gpt-mini"]) == ["gpt-mini"]

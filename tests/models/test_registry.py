@@ -12,11 +12,12 @@ from carapax.errors import Broken, NotFound
 from carapax.http import Http
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
-from carapax.models.listing import Addition, ProviderStatus
+from carapax.models.listing import Addition, ProviderStatus, Silent
 from carapax.models.registry import Registry
 from carapax.redaction import Secret
 from carapax.testing import FakeClock
 from carapax.vault import open_vault
+from tests.fakes.model_server import ModelServer
 from tests.fakes.vendor import Vendor
 from tests.running import run
 
@@ -64,5 +65,17 @@ def test_a_vault_that_was_meddled_with_stops_what_needs_it(tmp_path: Path) -> No
                 await registry.providers()
             with pytest.raises(Broken):
                 await registry.add(Addition("more", base_url="http://x", key=Secret("k"), check=False))
+
+    run(main())
+
+
+def test_of_a_vendor_that_lists_very_many_models_the_first_are_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        names = [f"m{number}" for number in range(6_000)]
+        async with ModelServer(models=names) as server, registry_on(tmp_path) as registry:
+            await registry.add(Addition("many", base_url=server.url, check=False))
+            offers, silent = await registry.models("many")
+            assert [offer.model for offer in offers] == names[:5_000]
+            assert silent == [Silent("many", "many lists 6,000 models, of which these are the first 5,000")]
 
     run(main())

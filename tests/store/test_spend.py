@@ -70,3 +70,18 @@ def test_what_a_call_took_stands_in_place_of_what_was_set_aside(tmp_path: Path) 
             assert await spend.total(database, "2026-11-01", "2026-11-01") == both
 
     run(main())
+
+
+def test_more_than_the_database_can_add_up_is_added_up_all_the_same(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened_database(tmp_path / "db") as database:
+            absurd = [
+                replace(call(number, "2026-01-01", cost=2**70), usage=Usage(2**60, 2**60)) for number in range(1_100)
+            ]
+            await database.transact([spend.settled(each) for each in absurd])
+            total = await spend.total(database, "2026-01-01", "2026-01-01")
+            assert total == (await spend.groups(database, "2026-01-01", "2026-01-01", "agent", 10))[0].tally
+            assert (total.calls, total.input, total.output) == (1_100, 1_100 * 2**53, 1_100 * 2**53)
+            assert await spend.sums(database, "", "settled") == [("main", "2026-01-01", 1_100 * 2**53)]
+
+    run(main())

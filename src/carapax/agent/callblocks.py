@@ -9,6 +9,8 @@ from carapax.models.dialect import json_text
 
 OPENING = "```tool_call"
 _LONGEST_FENCE = 200
+_MOST_CUT = 8
+"""How many blocks that nothing has ended are cut where they may have ended: each is read once more from there."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.S)
 _MAY_BE_FENCE = re.compile(r" {0,3}(`{0,2}$|~{0,2}$|`{3}|~{3})")
 _NAME = re.compile(r'"name"\s*:\s*"([^"\\]+)"')
@@ -50,7 +52,9 @@ class BlockReader:
 
     def finish(self) -> list[str | Found]:
         """The rest. A block that nothing has ended is a call; one that may have ended earlier did."""
-        while (rest := self._end_block()) is not None:
+        for cuts_left in reversed(range(_MOST_CUT + 1)):
+            if (rest := self._end_block(whole=not cuts_left)) is None:
+                break
             self._go_on(rest)
         self._say("".join(self._line)[self._said :])
         self._line.clear()
@@ -71,15 +75,16 @@ class BlockReader:
             self._line.append(last)
             self._look()
 
-    def _end_block(self) -> str | None:
-        """The text has ended: end the block we are in, and return what of it comes after its end."""
+    def _end_block(self, *, whole: bool) -> str | None:
+        """The text has ended: end the block we are in, and return what of it comes after its end, which is nothing if
+        it is taken as a `whole`. None outside of a block."""
         if (block := self._block) is None:
             return None
         line = "".join(self._line)
         self._line.clear()
         if self._in_block(block, line):
             return None
-        end = len(block) if self._first_end is None else self._first_end
+        end = len(block) if whole or self._first_end is None else self._first_end
         self._call(block[:end])
         return "\n".join(block[end + 1 :])
 

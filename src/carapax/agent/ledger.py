@@ -134,7 +134,7 @@ class Accounts:
     async def reserve(self, spender: Spender, provider: str, model: str, amount: int) -> str:
         now = self._clock.now()
         day = self.days.of(now)
-        for budget in self._budgets(spender.agent):
+        for budget in self._budgets(spender.agent) if amount else ():
             self._check(budget, day, now, provider, model, amount)
         who = (spender.agent, spender.session, spender.run)
         call = Call(self._clock.new_id(), now, day, *who, provider, model, amount)
@@ -242,13 +242,17 @@ class Accounts:
         """Write what is to be written, and what was reached in the session that did; what cannot be written now goes
         along with what follows."""
         statements, self._unsaved = self._unsaved, []
+        saved = False
         try:
             is_told = reached and call.session and await self._told(call, reached, statements)
             if statements and not is_told:
                 await self.database.transact(statements)
+            saved = True
         except StoreError as error:
             log.warning("what was spent is not on disk yet: %s", error)
-            self._unsaved = [*statements, *self._unsaved]
+        finally:
+            if not saved:  # also when cancelled at the end; written twice, they say the same
+                self._unsaved = [*statements, *self._unsaved]
 
     async def _told(self, call: Call, reached: list[BudgetReached], statements: list[Statement]) -> bool:
         """Whether the session could be told, and the statements were written together with that."""

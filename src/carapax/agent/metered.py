@@ -20,6 +20,8 @@ BYTES_PER_TOKEN = 3
 IMAGE_TOKENS = 5_000
 DOCUMENT_BYTES_PER_TOKEN = 20
 _MESSAGE_TOKENS, _REQUEST_TOKENS = 16, 500
+_MOST_TOKENS = 100_000_000
+"""More than any call can take: a vendor that says so has not counted."""
 
 
 class Metered:
@@ -126,7 +128,7 @@ class _Meter:
 
     async def settle(self, counted: Usage, guess: Usage) -> None:
         """With what the vendor counted, or a guess where it did not."""
-        is_counted = bool(counted.input or counted.output)
+        is_counted = 0 < counted.input + counted.output <= _MOST_TOKENS
         await self._settle(self._spend(counted if is_counted else guess, estimated=not is_counted))
 
     async def close(self, guess: Usage | None) -> None:

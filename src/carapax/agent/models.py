@@ -91,6 +91,7 @@ class Models:
         self._detected = detected
         self._local = local
         self._providers: dict[str, Provider] = {}
+        self._changes = 0
         self._embedders: dict[str, Embedder] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._searcher = searcher
@@ -116,10 +117,11 @@ class Models:
         name, wanted = parse_model(model)
         section = self._sections.get(name)
         wanted = wanted or resolve(name, section).default_embedding
-        embedder = self._embedders.get(name)
+        embedder, changes = self._embedders.get(name), self._changes
         if embedder is None:
             embedder = await open_embedder(name, section, self._http, self._keys, self._clock)
-            self._embedders[name] = embedder
+            if changes == self._changes:
+                self._embedders[name] = embedder
         if not wanted:
             raise ModelRejected(f"{name} has no model of its own for embeddings", f"name one: {name}/...", vendor=name)
         if spender is not None and self._ledger is not None:
@@ -134,7 +136,7 @@ class Models:
         """Raises NotFound, with what was probably meant, for a name that begins with no provider and is no chain."""
         name, _ = parse_model(model)
         known = [*self._chains, *self._sections, *vendors()]
-        if model not in AUTO and model not in self._chains and name not in known:
+        if model not in AUTO and model not in self._chains and name not in [*self._sections, *vendors()]:
             hint = did_you_mean(name, known) or 'models are named "provider/model"'
             raise NotFound(f"there is no provider {name!r}", hint)
 
@@ -161,6 +163,7 @@ class Models:
         return self._detected
 
     async def _changed(self, name: str) -> None:
+        self._changes += 1
         self._providers.pop(name, None)
         self._sizes.clear()
         self._embedders.pop(name, None)
@@ -206,9 +209,10 @@ class Models:
         """The provider as its dialect makes it."""
         provider = self._providers.get(name)
         if provider is None:
-            section = self._sections.get(name)
+            section, changes = self._sections.get(name), self._changes
             provider = await open_provider(name, section, self._http, self._keys, self._clock)
-            self._providers[name] = provider
+            if changes == self._changes:  # else it may have been opened with what is changed by now
+                self._providers[name] = provider
         return provider
 
     def _composed(self, name: str, provider: Provider, spender: Spender | None, patience_s: float) -> Provider:

@@ -134,19 +134,25 @@ def _with_calls(answer: AssistantMessage, answer_id: str) -> AssistantMessage:
     found += reader.finish()
     if not any(isinstance(one, Found) for one in found):
         return answer
-    parts: list[Part] = []
-    for one in found:
-        if isinstance(one, Found):
-            index = sum(isinstance(part, ToolCall) for part in parts)
-            parts.append(ToolCall(_call_id(answer_id, index), one.name, one.arguments))
-        elif not isinstance(one, str):
-            parts.append(one)
-        elif parts and isinstance(last := parts[-1], Text):
-            parts[-1] = Text(last.text + one)
-        else:
-            parts.append(Text(one))
     reason = "tool_calls" if answer.stop_reason == "end" else answer.stop_reason
-    return msgspec.structs.replace(answer, parts=tuple(parts), stop_reason=reason)
+    return msgspec.structs.replace(answer, parts=tuple(_parts(found, answer_id)), stop_reason=reason)
+
+
+def _parts(found: Iterable[str | Found | Part], answer_id: str) -> Iterator[Part]:
+    """What was found as parts of an answer: texts that follow one another are one, calls are numbered."""
+    index = 0
+    said: list[str] = []
+    for one in found:
+        if isinstance(one, str):
+            said.append(one)
+            continue
+        if said:
+            yield Text("".join(said))
+            said.clear()
+        yield ToolCall(_call_id(answer_id, index), one.name, one.arguments) if isinstance(one, Found) else one
+        index += isinstance(one, Found | ToolCall)
+    if said:
+        yield Text("".join(said))
 
 
 def _told(request: ModelRequest) -> ModelRequest:

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+
+_MOST_COMPARED = 2_000
+"""How many names are looked at for their spelling, which takes long."""
 
 
 def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
@@ -10,7 +14,7 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     lowered = {other.lower(): other for other in names}
     wanted = name.lower().strip()
     holding = sorted((other for other in lowered if len(wanted) > 2 and wanted in other), key=len)
-    alike = get_close_matches(wanted, lowered, n=count, cutoff=0.6)
+    alike = get_close_matches(wanted, islice(lowered, _MOST_COMPARED), n=count, cutoff=0.6)
     return [lowered[other] for other in dict.fromkeys([*holding, *alike])][:count]
 
 

@@ -114,7 +114,7 @@ class Offer(Struct, frozen=True):
 
 
 class Silent(Struct, frozen=True):
-    """A provider that did not say what it has.
+    """A provider that did not say what it has, or says more than is told.
 
     provider: its name
     error: why, and what to do

@@ -24,6 +24,9 @@ from carapax.redaction import Secret, without_userinfo
 from carapax.store.health import State
 
 _AT_ONCE = 16
+_MOST_OFFERS = 5_000
+"""Of one provider; more serve nobody, and are too much for a page."""
+_BREATH = 100
 
 
 class Live(Protocol):
@@ -118,7 +121,7 @@ class Registry:
         """What one provider offers, or all of them, and which of them did not say. Raises NotFound."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def models(name: str) -> list[Offer] | Silent:
+        async def models(name: str) -> tuple[list[Offer], list[Silent]]:
             async with gate:
                 return await self._offers(name)
 
@@ -126,8 +129,7 @@ class Registry:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(models(name)) for name in names]
         results = [task.result() for task in tasks]
-        offers = [offer for result in results if not isinstance(result, Silent) for offer in result]
-        return offers, [result for result in results if isinstance(result, Silent)]
+        return [offer for offers, _ in results for offer in offers], [one for _, silent in results for one in silent]
 
     async def _chosen(self, name: str) -> list[ProviderStatus]:
         found = await self.providers()
@@ -140,16 +142,22 @@ class Registry:
         known = [*(status.name for status in found), *vendors()]
         raise NotFound(f"there is no provider {name!r}", did_you_mean(name, known) or "see provider.list")
 
-    async def _offers(self, name: str) -> list[Offer] | Silent:
+    async def _offers(self, name: str) -> tuple[list[Offer], list[Silent]]:
         try:
             async with asyncio.timeout(CHECK_S):
                 provider = await open_provider(name, self.config.providers.get(name), self.http, self.keys, self.clock)
                 found = await provider.models()
         except TimeoutError:
-            return Silent(name, f"{name} did not answer in {CHECK_S:.0f} s")
+            return [], [Silent(name, f"{name} did not answer in {CHECK_S:.0f} s")]
         except CarapaxError as error:
-            return Silent(name, str(error))
-        return [self._offer(name, info.name, info.context_tokens) for info in found]
+            return [], [Silent(name, str(error))]
+        offers: list[Offer] = []
+        for info in found[:_MOST_OFFERS]:
+            offers.append(self._offer(name, info.name, info.context_tokens))
+            if len(offers) % _BREATH == 0:
+                await asyncio.sleep(0)
+        many = f"{name} lists {len(found):,} models, of which these are the first {_MOST_OFFERS:,}"
+        return offers, [Silent(name, many)] if len(found) > _MOST_OFFERS else []
 
     def _offer(self, provider: str, model: str, context_tokens: int) -> Offer:
         facts = self.facts.of(provider, model)

@@ -19,9 +19,11 @@ _KEYS: dict[By, str] = {
     "provider": "c.provider",
 }
 _SUMS = (
-    "count(*), sum(c.input), sum(c.cache_read), sum(c.cache_write), sum(c.output), sum(c.reasoning), sum(c.tool), "
-    "sum(c.cost), sum(c.estimated), sum(1 - c.priced)"
+    "count(*), sum(1.0 * c.input), sum(1.0 * c.cache_read), sum(1.0 * c.cache_write), sum(1.0 * c.output), "
+    "sum(1.0 * c.reasoning), sum(1.0 * c.tool), sum(1.0 * c.cost), sum(c.estimated), sum(1 - c.priced)"
 )
+"""A sum of whole numbers can be too large for the database, and then there is none at all; up to 2**53 these are as
+exact."""
 _BETWEEN = "FROM spend c WHERE c.day >= $1 AND c.day <= $2 AND c.state = 'settled'"
 _SETTLE = """
     INSERT INTO spend (id, at, day, agent, session, run, provider, model, input, output, cache_read, cache_write,
@@ -129,7 +131,7 @@ def recovered() -> Statement:
 async def sums(database: Database, since: str, state: Literal["reserved", "settled"]) -> list[tuple[str, str, int]]:
     """Agent, day and nanodollars of all calls in a state, from a day on."""
     rows = await database.fetch(
-        "SELECT agent, day, sum(cost) FROM spend WHERE day >= $1 AND state = $2 GROUP BY agent, day", since, state
+        "SELECT agent, day, sum(1.0 * cost) FROM spend WHERE day >= $1 AND state = $2 GROUP BY agent, day", since, state
     )
     return [(str(agent), str(day), int(cast(int, cost))) for agent, day, cost in rows]
 
@@ -163,7 +165,7 @@ async def parts(database: Database, since: str, until: str, by: By, names: Seque
     places = ", ".join(f"${number}" for number in range(3, len(names or ()) + 3))
     chosen = f"AND {_KEYS[by]} IN ({places}) " if names else ""
     rows = await database.fetch(
-        f"SELECT c.day, {_KEYS[by]}, sum(c.cost) {_BETWEEN} {chosen}GROUP BY c.day, {_KEYS[by]} ORDER BY 1, 2",
+        f"SELECT c.day, {_KEYS[by]}, sum(1.0 * c.cost) {_BETWEEN} {chosen}GROUP BY c.day, {_KEYS[by]} ORDER BY 1, 2",
         since,
         until,
         *(names or ()),
