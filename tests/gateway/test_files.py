@@ -45,6 +45,7 @@ def test_a_file_goes_in_and_out_as_it_is_and_runs_nowhere(data: bytes, declared:
         ("/api/files", {"data": b"12345", "headers": {"Content-Type": "text/plain"}}, 413),
         ("/api/files", {"data": b"", "headers": {"Content-Type": "text/plain"}}, 400),
         ("/api/files?name=%00", {"data": b"1", "headers": {"Content-Type": "text/plain"}}, 400),
+        ("/api/files", {"json": {"data": "MQ==", "name": "a\n"}}, 400),
         ("/api/files?name=" + "n" * 300, {"data": b"1", "headers": {"Content-Type": "text/plain"}}, 400),
     ],
 )

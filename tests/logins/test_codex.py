@@ -218,6 +218,7 @@ def test_tokens_that_still_last_are_used_while_openai_does_not_answer(tmp_path: 
         ((401, {"error": {"code": "refresh_token_reused", "message": "Used."}}), "refresh_token_reused: Used."),
         ((400, {"error": "invalid_grant"}), "invalid_grant"),
         ((403, {}), "no reason was given"),
+        ((400, {"error": {"message": "Who knows\nrt_1?"}}), "Who knows ********"),
     ],
 )
 def test_a_refused_renewal_says_to_sign_in_again(tmp_path: Path, answer: Any, words: str) -> None:

@@ -158,13 +158,17 @@ def test_all_who_need_a_key_share_the_refusal_of_it() -> None:
 
 
 def test_an_account_without_copilot_is_told_in_githubs_own_words() -> None:
-    denied = {"message": "Resource not accessible", "error_details": {"message": "No access to GitHub Copilot found."}}
+    denied = {
+        "message": "Resource not accessible",
+        "error_details": {"message": "No access to GitHub Copilot found: ghu_kept"},
+    }
 
     async def main() -> None:
         async with desk(keys=[(403, denied)]) as at:
-            with pytest.raises(ModelUnauthorized, match="No access to GitHub Copilot found") as raised:
+            with pytest.raises(ModelUnauthorized, match=r"No access to GitHub Copilot found: \*") as raised:
                 await at.login.get()
             assert "github.com/settings/copilot" in raised.value.hint
+            assert "ghu_kept" not in str(raised.value)
 
     run(main())
 

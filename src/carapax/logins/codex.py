@@ -131,7 +131,7 @@ class Codex:
             "client_id": self._client_id,
             "code_verifier": waiting.verifier,
         }
-        told = await self._ask("application/x-www-form-urlencoded", urlencode(form).encode())
+        told = await self._ask(Secret(code), "application/x-www-form-urlencoded", urlencode(form).encode())
         await self._keep(self._read(told, _Tokens("")))
 
     async def get(self) -> Credential:
@@ -177,7 +177,7 @@ class Codex:
             "refresh_token": kept.refresh_token,
             "scope": "openid profile email",
         }
-        told = await self._ask("application/json", msgspec.json.encode(asked))
+        told = await self._ask(Secret(kept.refresh_token), "application/json", msgspec.json.encode(asked))
         try:
             tokens = self._read(told, kept)
         except ModelUnauthorized:
@@ -188,8 +188,9 @@ class Codex:
         await self._keep(tokens)
         return tokens
 
-    async def _ask(self, content_type: str, body: bytes) -> Told:
-        return await ask(_NAME, self._http, "POST", f"{self._auth}/oauth/token", {"Content-Type": content_type}, body)
+    async def _ask(self, secret: Secret, content_type: str, body: bytes) -> Told:
+        headers = {"Content-Type": content_type}
+        return await ask(_NAME, self._http, "POST", f"{self._auth}/oauth/token", secret, headers, body)
 
     def _read(self, told: Told, before: _Tokens) -> _Tokens:
         """The tokens of an answer, with what it leaves out as it was before."""
@@ -244,7 +245,7 @@ def _refusal(told: Told) -> ModelError:
         return told.unusable()
     error = as_error(told.read(dict[str, object]).get("error"))
     why = ": ".join(part for part in (error.code, error.message) if part) if error else "no reason was given"
-    return signed_out(_NAME, f"OpenAI refused the sign-in: {why[:300]}")
+    return signed_out(_NAME, f"OpenAI refused the sign-in: {told.words(why)}")
 
 
 def _code(pasted: str, state: str) -> str:

@@ -100,7 +100,8 @@ class Copilot:
         self._flight: SingleFlight[_Held] = SingleFlight()
 
     async def begin(self) -> Challenge:
-        told = await self._post("/login/device/code", {"client_id": self._client_id, "scope": "read:user"})
+        form = {"client_id": self._client_id, "scope": "read:user"}
+        told = await self._post("/login/device/code", form, Secret(""))
         if told.status != 200:
             raise told.unusable()
         device = told.read(_Device)
@@ -115,7 +116,8 @@ class Copilot:
         interval: float = waiting.interval
         while self._clock.now() < challenge.expires_at:
             await asyncio.sleep(interval)
-            granted = (await self._post("/login/oauth/access_token", form)).read(_Granted)
+            told = await self._post("/login/oauth/access_token", form, Secret(waiting.device_code))
+            granted = told.read(_Granted)
             if granted.access_token:
                 await self._vault.set(_KEPT_AS, Secret(granted.access_token))
                 self._held = None
@@ -123,8 +125,8 @@ class Copilot:
             if granted.error == "slow_down":
                 interval = interval + _SLOWER_S if granted.interval is None else granted.interval
             elif granted.error != "authorization_pending":
-                raise _not_granted(granted)
-        raise _not_granted(_Granted(error="expired_token"))
+                raise _not_granted(granted.error, told.words(granted.error_description or granted.error))
+        raise _not_granted("expired_token")
 
     async def get(self) -> Credential:
         held = self._held
@@ -147,7 +149,7 @@ class Copilot:
         if token is None:
             raise signed_out(_NAME, "nobody is signed in to GitHub Copilot")
         headers = {"Authorization": f"token {token.reveal()}", **_CLIENT}
-        told = await ask(_NAME, self._http, "GET", f"{self._api}/copilot_internal/v2/token", headers)
+        told = await ask(_NAME, self._http, "GET", f"{self._api}/copilot_internal/v2/token", token, headers)
         if told.status != 200:
             _refuse(told)
         key = told.read(_Key)
@@ -156,8 +158,8 @@ class Copilot:
         self._held = _Held(credential, self._clock.now() + life)
         return self._held
 
-    async def _post(self, path: str, form: Mapping[str, str]) -> Told:
-        return await ask(_NAME, self._http, "POST", self._github + path, _FORM, urlencode(form).encode())
+    async def _post(self, path: str, form: Mapping[str, str], secret: Secret) -> Told:
+        return await ask(_NAME, self._http, "POST", self._github + path, secret, _FORM, urlencode(form).encode())
 
 
 def _refuse(told: Told) -> NoReturn:
@@ -168,19 +170,19 @@ def _refuse(told: Told) -> NoReturn:
     denied = told.read(_Denied)
     why = (denied.error_details or _Details()).message or denied.message or "no reason was given"
     raise ModelUnauthorized(
-        f"GitHub gives no key for Copilot: {why[:300]}",
+        f"GitHub gives no key for Copilot: {told.words(why)}",
         "check that this account has Copilot: https://github.com/settings/copilot",
         vendor=_NAME,
         status=told.status,
     )
 
 
-def _not_granted(granted: _Granted) -> ModelUnauthorized:
+def _not_granted(error: str, words: str = "") -> ModelUnauthorized:
     known = {
         "expired_token": "the code was not typed in time",
         "access_denied": "the sign-in was cancelled at GitHub",
     }
-    why = known.get(granted.error) or f"GitHub refused the sign-in: {granted.error_description or granted.error}"[:300]
+    why = known.get(error) or f"GitHub refused the sign-in: {words}"
     return signed_out(_NAME, why)
 
 

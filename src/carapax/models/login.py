@@ -11,7 +11,7 @@ from msgspec import Struct
 from carapax.errors import CarapaxError, ModelUnauthorized, ModelUnavailable, Unavailable
 from carapax.http import Http
 from carapax.models.credential import Credentials
-from carapax.models.refusal import BROKEN_JSON
+from carapax.models.refusal import BROKEN_JSON, shown
 from carapax.redaction import Secret
 
 T = TypeVar("T")
@@ -49,11 +49,16 @@ def signed_out(login: str, why: str) -> ModelUnauthorized:
 
 
 class Told(Struct, frozen=True):
-    """What a server of tokens answered."""
+    """What a server of tokens answered to one who showed the `secret`, which no error may tell."""
 
     login: str
     status: int
     body: bytes
+    secret: Secret = Secret("")
+
+    def words(self, said: str) -> str:
+        """What the server said, as people may see it."""
+        return shown(said, self.secret)
 
     def read(self, kind: type[T]) -> T:
         """The answer as this type. Raises ModelUnavailable for one that is something else."""
@@ -72,13 +77,19 @@ class Told(Struct, frozen=True):
 
 
 async def ask(
-    login: str, http: Http, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    login: str,
+    http: Http,
+    method: str,
+    url: str,
+    secret: Secret,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
 ) -> Told:
-    """Ask a server of tokens. Raises ModelUnavailable when it does not answer."""
+    """Ask a server of tokens; the secret is one in what is sent. Raises ModelUnavailable when it does not answer."""
     sent = {"Accept": "application/json", **(headers or {})}
     try:
         async with http.request(method, url, headers=sent, body=body, idle_timeout_s=_TIMEOUT_S) as response:
-            return Told(login, response.status, await response.read(_LONGEST))
+            return Told(login, response.status, await response.read(_LONGEST), secret)
     except Unavailable as error:
         raise ModelUnavailable(f"the login {login}: {error.message}", error.hint, vendor=login) from error
 

@@ -113,7 +113,7 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
     status = error.status
     if retry_after_s is None:
         retry_after_s = error.retry_after_s
-    said = _shown(error.message or error.code or "no reason given", origin.key)
+    said = shown(error.message or error.code or "no reason given", origin.key)
     kind, hint = _classify(error)
     if kind is ModelRejected and not origin.model:
         hint = "check the base_url" if status in (404, 405) else "the request may be one that it does not take"
@@ -133,7 +133,7 @@ def refusal(origin: Origin, error: VendorError, retry_after_s: float | None = No
 def unavailable(origin: Origin, why: str, hint: str = "", *, asked: bool = True) -> ModelUnavailable:
     """The exception for a server that does not answer as it should, or that was not even `asked`."""
     return ModelUnavailable(
-        f"{origin.provider}{f', model {origin.model}' if origin.model else ''}: {_shown(why, origin.key)}",
+        f"{origin.provider}{f', model {origin.model}' if origin.model else ''}: {shown(why, origin.key)}",
         hint or "it may work later",
         vendor=origin.provider,
         model=origin.model,
@@ -254,7 +254,7 @@ def _plain(body: bytes) -> str:
     return title[1] if title else re.sub(r"<[^>]*>", " ", text)
 
 
-def _shown(message: str, key: Secret) -> str:
+def shown(message: str, key: Secret) -> str:
     """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
     message = _without(message[:_LONGEST_READ], key)
     message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:(?:sk|gsk|csk|key)-[\w-]{8,}|AIza[\w-]{30,})", MASK, message)
