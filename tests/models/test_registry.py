@@ -1,15 +1,17 @@
 """The providers of a home on which no gateway runs."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from carapax.config import Config, Home
+from carapax.config import Config, Home, ProviderConfig
 from carapax.configcheck import check
 from carapax.errors import Broken, NotFound
 from carapax.http import Http
+from carapax.models.detection import Detected
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.listing import Addition, ProviderStatus, Silent
@@ -77,5 +79,53 @@ def test_of_a_vendor_that_lists_very_many_models_the_first_are_told(tmp_path: Pa
             offers, silent = await registry.models("many")
             assert [offer.model for offer in offers] == names[:5_000]
             assert silent == [Silent("many", "many lists 6,000 models, of which these are the first 5,000")]
+
+    run(main())
+
+
+class SlowModels:
+    """What runs with a provider, slow to take it in, so that a caller may leave meanwhile."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.reached = asyncio.Event()
+
+    async def put(self, name: str, section: ProviderConfig) -> None:
+        await self._pause()
+        self.names.add(name)
+
+    async def drop(self, name: str) -> None:
+        await self._pause()
+        self.names.discard(name)
+
+    def detected(self) -> Detected:
+        return Detected("demo", "demo", "")
+
+    async def _pause(self) -> None:
+        self.reached.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+def test_a_change_whose_caller_leaves_in_the_middle_is_done_everywhere(tmp_path: Path) -> None:
+    async def left(live: SlowModels, change: Coroutine[object, object, object]) -> None:
+        live.reached.clear()
+        changing = asyncio.get_running_loop().create_task(change)
+        await live.reached.wait()
+        changing.cancel()
+        changing.cancel()
+        await asyncio.wait([changing])
+        assert changing.cancelled()
+
+    async def main() -> None:
+        async with registry_on(tmp_path) as registry:
+            live = registry.live = SlowModels()
+            await left(live, registry.add(Addition("lab", base_url="http://x", key=Secret("k"), check=False)))
+            assert (live.names, set(registry.config.providers)) == ({"lab"}, {"lab"})
+            assert set(check(registry.home).providers) == {"lab"}
+            await left(live, registry.remove("lab"))
+            assert (live.names, registry.config.providers) == (set(), {})
+            assert check(registry.home).providers == {}
+            assert await registry.keys.vault.names() == []
 
     run(main())

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,7 +85,7 @@ class Registry:
             await self._check_key(name, section, key)
             if addition.check:
                 await self._ask(name, section, key)
-            await self._keep(name, section, key)
+            await _to_its_end(self._keep(name, section, key))
             await self._recovered(name)
             return await self._status(name, section, "configured")
 
@@ -98,11 +98,7 @@ class Registry:
             if not force and (users := list(self._users(name))):
                 hint = "change them first; removed with force, it leaves a carapax.toml that the next start refuses"
                 raise Conflict(f"{name} is used by {', '.join(users)}", hint)
-            if name in self.config.providers:
-                await asyncio.to_thread(configedit.remove_table, self.home, ("providers", name))
-            if kept:
-                await self.keys.vault.remove(secret_name(name))
-            await self._changed(name, None)
+            await _to_its_end(self._forget(name, kept=kept))
 
     async def check(self, name: str = "") -> list[Checked]:
         """Ask one provider, or all of them at the same time, whether they answer. Raises NotFound."""
@@ -268,6 +264,13 @@ class Registry:
             raise
         await self._changed(name, section)
 
+    async def _forget(self, name: str, *, kept: bool) -> None:
+        if name in self.config.providers:
+            await asyncio.to_thread(configedit.remove_table, self.home, ("providers", name))
+        if kept:
+            await self.keys.vault.remove(secret_name(name))
+        await self._changed(name, None)
+
     async def _changed(self, name: str, section: ProviderConfig | None) -> None:
         if section is None:
             self.config.providers.pop(name, None)
@@ -298,6 +301,21 @@ class Registry:
             return Conflict(f"{name} is there because {source[1:]} is set", "unset it where the gateway is started")
         known = [status.name for status in await self.providers()]
         return NotFound(f"there is no provider {name!r}", did_you_mean(name, known) or f"there are: {', '.join(known)}")
+
+
+async def _to_its_end(change: Coroutine[object, object, None]) -> None:
+    """Await a change of several places: when its caller goes away in the middle, it is done before that counts."""
+    changing = asyncio.get_running_loop().create_task(change)
+    leaving: asyncio.CancelledError | None = None
+    while not changing.done():
+        try:
+            await asyncio.wait([changing])
+        except asyncio.CancelledError as error:
+            leaving = error
+    if leaving is not None:
+        changing.exception()
+        raise leaving
+    changing.result()
 
 
 def _check(addition: Addition) -> None:
