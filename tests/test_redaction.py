@@ -4,7 +4,7 @@ import pickle
 import msgspec
 import pytest
 
-from carapax.redaction import MASK, Secret, decode, encode
+from carapax.redaction import MASK, Secret, decode, encode, masked, without_userinfo
 
 KEY = Secret("sk-very-secret")
 
@@ -40,3 +40,26 @@ def test_a_secret_is_read_from_a_configuration_and_never_written_into_one() -> N
     assert msgspec.json.encode(Table(), enc_hook=encode) == b'{"key":""}'
     with pytest.raises(msgspec.ValidationError, match="expected `str`"):
         msgspec.convert({"key": 12345}, Table, dec_hook=decode)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@host/v1?x=1", f"https://{MASK}@host/v1?x=1"),
+        ("https://host/v1?key=abc&x=1#top", f"https://host/v1?key={MASK}&x=1#top"),
+        ("https://host/?api-version=2&subscription-key=abc", f"https://host/?api-version=2&subscription-key={MASK}"),
+        ("see http://a/?Token=t and http://b/?sig=s.", f"see http://a/?Token={MASK} and http://b/?sig={MASK}"),
+        ("https://host/keys?monkey_bars=2", "https://host/keys?monkey_bars=2"),
+    ],
+)
+def test_what_a_url_holds_of_secrets_is_masked(url: str, shown: str) -> None:
+    assert without_userinfo(url) == shown
+
+
+def test_settings_that_are_called_secrets_are_masked_wherever_they_stand() -> None:
+    settings = {"port": 1, "bot": {"token": "t", "api_key": "", "hosts": ["http://a:b@c", "d"]}, "max_tokens": 5}
+    assert masked("", settings) == {
+        "port": 1,
+        "bot": {"token": MASK, "api_key": "", "hosts": [f"http://{MASK}@c", "d"]},
+        "max_tokens": 5,
+    }

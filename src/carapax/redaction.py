@@ -5,6 +5,9 @@ from typing import Any, NoReturn
 
 MASK = "********"
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET = r"(token|secret|password|passwd|credential|api_?key|private_?key|authorization)"
+_NAMED = re.compile(rf"{_SECRET}$", re.IGNORECASE)
+_IN_QUERY = re.compile(rf"(?<=[?&])([\w.-]*({_SECRET}|key|sig|signature)=)[^&#\s]+", re.IGNORECASE)
 
 
 class Secret:
@@ -60,5 +63,20 @@ def encode(value: object) -> str:
 
 
 def without_userinfo(url: str) -> str:
-    """A URL, or a text with URLs, whose user names and passwords are masked."""
-    return _USERINFO.sub(f"{MASK}@", url)
+    """A URL, or a text with URLs, whose user names and passwords are masked, and keys in its query."""
+    return _IN_QUERY.sub(rf"\1{MASK}", _USERINFO.sub(f"{MASK}@", url))
+
+
+def masked(name: str, value: object) -> object:
+    """A setting of this name, or a table or list of them, as it may be shown: what is called a secret is masked, and
+    what URLs hold of them."""
+    match value:
+        case dict():
+            return {inner: masked(str(inner), item) for inner, item in value.items()}
+        case list() | tuple():
+            return [masked(name, item) for item in value]
+        case str() if value and _NAMED.search(name):
+            return MASK
+        case str():
+            return without_userinfo(value)
+    return value

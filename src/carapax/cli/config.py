@@ -8,7 +8,7 @@ import msgspec
 from carapax.cli.group import home, takes_home
 from carapax.configdoc import toml, toml_key
 from carapax.configfile import load, warnings
-from carapax.redaction import encode
+from carapax.redaction import encode, masked
 
 
 @click.group()
@@ -32,8 +32,9 @@ def check() -> None:
 @command.command()
 @takes_home
 def show() -> None:
-    """Print every setting that is in force, defaults too."""
-    table = msgspec.to_builtins(load(home()), enc_hook=encode)
+    """Print every setting that is in force, defaults too, without secrets."""
+    settings = msgspec.to_builtins(load(home()), enc_hook=encode)
+    table = {name: masked(name, value) for name, value in settings.items()}
     scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
     _print_table((), scalars)
     for name, value in table.items():
