@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,13 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     home = Home(tmp_path, tmp_path / "file")
     with pytest.raises(StoreError, match="cannot be written"), lock_home(home):
         pass
+
+
+def test_one_who_is_patient_holds_it_next(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        threading.Timer(0.2, holder.kill).start()
+        with lock_home(Home(tmp_path, tmp_path), patience_s=60):
+            assert holder.wait() != 0

@@ -2,37 +2,50 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from carapax.config import Home
 from carapax.errors import StoreError, StoreLocked
 
+_GLANCE_S = 0.05
+
 
 @contextmanager
-def lock_home(home: Home) -> Iterator[None]:
+def lock_home(home: Home, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the home until the end, or until the process dies in whatever way.
 
-    Raises StoreLocked when another process holds it, StoreError when the home cannot be written.
+    Raises StoreLocked when another process holds it, for longer than `patience_s`, during which nothing else is done
+    here; StoreError when the home cannot be written.
     """
     descriptor = _open(home)
     try:
-        _take(descriptor, home)
+        give_up_at = time.monotonic() + patience_s
+        while not _take(descriptor):
+            if time.monotonic() >= give_up_at:
+                raise _held(descriptor, home)
+            time.sleep(_GLANCE_S)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, home: Home) -> None:
+def _take(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
-        raise StoreLocked(
-            f"another gateway (process {holder}) holds {home.data_dir}", "stop it, or choose another home with --home"
-        ) from None
+        return False
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return True
+
+
+def _held(descriptor: int, home: Home) -> StoreLocked:
+    holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
+    return StoreLocked(
+        f"another gateway (process {holder}) holds {home.data_dir}", "stop it, or choose another home with --home"
+    )
 
 
 def _open(home: Home) -> int:

@@ -1,5 +1,7 @@
 """`carapax models`, asked of a running gateway and without one."""
 
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 
@@ -97,3 +99,16 @@ def test_what_is_misspelt_is_told(run: Run) -> None:
     assert "did you mean groq" in run("models", "check", "qroq").stderr
     assert "did you mean 'openai'" in run("models", "add", "x", "--vendor", "opanai").stderr
     assert "is no vendor with a login" in run("models", "login", "openai").stderr
+
+
+def test_commands_at_the_same_time_are_done_one_after_the_other(run: Run, home: Home, vendor: Vendor) -> None:
+    command = [sys.executable, "-m", "carapax", "--home", str(home.config_dir), "models", "add", "--key-stdin"]
+    names = [f"work{number}" for number in range(3)]
+    started = [
+        subprocess.Popen([*command, "--base-url", vendor.url, name], stdin=subprocess.PIPE, text=True) for name in names
+    ]
+    for process in started:
+        process.communicate(KEY + "\n", timeout=60)
+    assert [process.returncode for process in started] == [0, 0, 0]
+    listed = run("models", "providers").stdout.splitlines()
+    assert {line.split()[0] for line in listed if line.startswith("work")} == set(names)

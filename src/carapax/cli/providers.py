@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from carapax.models.registry import Registry
 
 T = TypeVar("T")
+_PATIENCE_S = 20.0
+"""How long another command is waited for: longer than that may wait for a vendor."""
 
 
 class Providers(Protocol):
@@ -113,10 +115,6 @@ class Kept:
         from carapax.configfile import first_start
         from carapax.homelock import lock_home
 
-        if alone:
-            first_start(self._home)
-        config = check(self._home)
-
         async def run() -> T:
             from carapax.clock import SystemClock
             from carapax.http import Http
@@ -125,10 +123,13 @@ class Kept:
             from carapax.models.registry import Registry
             from carapax.vault import open_vault
 
+            config = check(self._home)
             async with Http() as http:
                 keys = Keys(open_vault(self._home), os.environ)
                 facts = FactBook(config.providers, config.models, self._home.facts_file)
                 return await use(Registry(self._home, config, keys, http, SystemClock(), facts))
 
-        with lock_home(self._home) if alone else nullcontext():
+        if alone:
+            first_start(self._home)
+        with lock_home(self._home, patience_s=_PATIENCE_S) if alone else nullcontext():
             return asyncio.run(run())
