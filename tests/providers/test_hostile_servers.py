@@ -172,3 +172,38 @@ def test_a_stream_with_events_left_out_repeated_and_out_of_order(
     with suppress(ModelError):
         fed(decoding, chosen, FRAMINGS.get(decoder, SseParser))
         keep(decoding.finish())
+
+
+ENDLESS: list[tuple[Callable[[Origin], StreamDecoder], Callable[[int], bytes]]] = [
+    (
+        openai_chat.Decoder,
+        lambda at: (
+            b'data: {"choices":[{"delta":{"reasoning_details":[{"type":"a","index":%d,"text":"b"}],"tool_calls":'
+            b'[{"index":%d,"id":"c%d","function":{"name":"d","arguments":"{}"}}]}}]}\n\n' % (at, at, at)
+        ),
+    ),
+    (
+        anthropic.Decoder,
+        lambda at: (
+            b'data: {"type":"content_block_delta","index":0,"delta":{"type":"a","content":"%s"}}\n\n' % (b"b" * 900)
+            if at
+            else b'data: {"type":"content_block_start","index":0,"content_block":{"type":"a","content":""}}\n\n'
+        ),
+    ),
+    (
+        gemini.Decoder,
+        lambda at: (
+            b'data: {"candidates":[{"content":{"parts":[{"functionCall":{"id":"a%d","name":"b","args":{}}}]}}]}\n\n'
+            % at
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("decoder", "event"), ENDLESS)
+def test_an_answer_of_very_many_pieces_takes_no_longer_for_each(
+    decoder: Callable[[Origin], StreamDecoder], event: Callable[[int], bytes]
+) -> None:
+    """It would take minutes if each piece were looked for among all that came before."""
+    decoding = decoder(origin())
+    fed(decoding, [event(at) for at in range(15_000)])

@@ -70,6 +70,7 @@ class Draft:
     def __init__(self, request_id: str) -> None:
         self.calls: list[Call] = []
         self._request_id = request_id
+        self._taken: set[str] = set()
         self._parts: list[Words | Call] = []
         self._deltas: list[Delta] = []
 
@@ -97,9 +98,9 @@ class Draft:
 
     def open_call(self, vendor_id: str | None, name: str = "") -> Call:
         """Begin a call. An id that is missing or was used already is replaced by one made up."""
-        taken = {call.id for call in self.calls}
         made_up = f"call_{self._request_id}_{len(self.calls)}"
-        call = Call(len(self.calls), vendor_id if vendor_id and vendor_id not in taken else made_up, name)
+        call = Call(len(self.calls), vendor_id if vendor_id and vendor_id not in self._taken else made_up, name)
+        self._taken.add(call.id)
         self.calls.append(call)
         self._parts.append(call)
         return call

@@ -292,15 +292,18 @@ class _Foreign:
     def __init__(self, block: dict[str, Any], words: Words) -> None:
         self._block = block
         self._input: list[str] = []
+        self._content: list[str] = []
         words.vendor["block"] = block
 
     def add(self, delta: _Delta) -> None:
         if delta.partial_json:
             self._input.append(delta.partial_json)
         if delta.content:
-            self._block["content"] = string(self._block.get("content")) + delta.content
+            self._content.append(delta.content)
 
     def close(self) -> None:
+        if self._content:
+            self._block["content"] = "".join([string(self._block.get("content")), *self._content])
         if self._input:
             try:
                 self._block["input"] = msgspec.json.decode("".join(self._input))

@@ -351,8 +351,10 @@ class _Foreign:
         if delta.toolUse and isinstance(piece := delta.toolUse.get("input"), str):
             self._input.append(piece)
         if isinstance(delta.toolResult, list):
-            before = self._told.get("content")
-            self._told["content"] = [*(before if isinstance(before, list) else ()), *delta.toolResult]
+            content = self._told.get("content")
+            if not isinstance(content, list):
+                content = self._told["content"] = []
+            content += delta.toolResult
 
     def close(self) -> None:
         if self._input:

@@ -222,6 +222,7 @@ class Decoder:
         self._model = origin.model
         self._draft = Draft(origin.id)
         self._open: Words | None = None
+        self._made: set[tuple[str, str, str]] = set()
         self._usage: Any = None
         self._about: dict[str, Any] = {}
         self._stop = ""
@@ -318,9 +319,9 @@ class Decoder:
         self._open = None
         vendor_id, name = string(said.get("id")), string(said.get("name")) or "unknown"
         arguments = json_text(said.get("args") or {})
-        made = ((call.vendor.get("id"), call.name, call.text) for call in self._draft.calls)
-        if vendor_id and (vendor_id, name, arguments) in made:
+        if vendor_id and (vendor_id, name, arguments) in self._made:
             return
+        self._made.add((vendor_id, name, arguments))
         call = self._draft.open_call(vendor_id, name)
         call.arguments.append(arguments)
         call.vendor.update((key, value) for key, value in (("id", vendor_id), (_SIGNATURE, signature)) if value)

@@ -301,7 +301,9 @@ class Decoder:
         self._slots: dict[int, Call] = {}
         self._vendor_ids: dict[str, Call] = {}
         self._tags = ThinkTags()
+        self._identified: set[Call] = set()
         self._details: list[dict[str, Any]] = []
+        self._known_details: dict[tuple[str, str], dict[str, Any]] = {}
         self._usage = Usage()
         self._stop = ""
         self._refused = False
@@ -411,13 +413,13 @@ class Decoder:
 
     def _detail(self, detail: dict[str, Any], whole: bool) -> None:
         """Pieces of a detail have the same type and index: their words are joined, all else is replaced."""
-        for known in [] if whole else self._details:
-            if all(known.get(key) == detail.get(key) for key in ("type", "index")):
-                for key, value in detail.items():
-                    joins = key in ("text", "summary") and isinstance(value, str) and isinstance(known.get(key), str)
-                    known[key] = known[key] + value if joins else known.get(key) if value is None else value
-                return
-        self._details.append(detail)
+        known = self._known_details.setdefault((str(detail.get("type")), str(detail.get("index"))), detail)
+        if whole or known is detail:
+            self._details.append(detail)
+            return
+        for key, value in detail.items():
+            joins = key in ("text", "summary") and isinstance(value, str) and isinstance(known.get(key), str)
+            known[key] = known[key] + value if joins else known.get(key) if value is None else value
 
     def _content(self, text: str, last: bool = False) -> None:
         thinking = ""
@@ -466,7 +468,7 @@ class Decoder:
             call = calls[-1] if calls else None
         if call is None or not function.name:
             return call
-        if piece.id and call in self._vendor_ids.values():
+        if piece.id and call in self._identified:
             return call if self._vendor_ids.get(piece.id) is call else None
         return None if call.name and call.is_whole() else call
 
@@ -474,6 +476,7 @@ class Decoder:
         call = self._draft.open_call(piece.id)
         if piece.id:
             self._vendor_ids[piece.id] = call
+            self._identified.add(call)
         if piece.index is not None:
             self._slots[piece.index] = call
         return call
