@@ -17,6 +17,7 @@ from carapax.store.days import open_days
 from carapax.store.journal import Journal
 from carapax.store.spend import Tally
 from carapax.testing import FakeClock
+from carapax.testing.clock import START
 from tests.running import run
 from tests.store.opened import ANSWERED, STARTED, opened_database
 
@@ -319,5 +320,19 @@ def test_what_was_being_written_when_all_was_stopped_is_written_at_the_end(tmp_p
             books.writing.clear()
             await books.accounts.close()
             assert await books.written() == Tally(1, 10, output=5, cost_usd=9.0)
+
+    run(main())
+
+
+def test_a_clock_that_was_ahead_when_the_gateway_started_hides_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path, DAY) as books:
+            await books.spend(9)
+        ahead = FakeClock(START + 400 * 86_400)
+        async with opened(tmp_path, DAY, clock=ahead) as books:
+            await books.spend(8)
+            ahead.set(START)
+            with pytest.raises(OverBudget):
+                await books.spend(2)
 
     run(main())

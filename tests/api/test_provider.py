@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carapax.config import AgentConfig, Config, ProviderConfig
+from carapax.errors import ModelUnavailable
 from carapax.testing.gateway import GatewayClient
 from tests.api.real_models import gateway_on
 from tests.fakes.vendor import BAD_KEY, Vendor
@@ -256,5 +257,18 @@ def test_reading_may_not_change(tmp_path: Path) -> None:
             for method, params in (("provider.add", {"name": "demo"}), ("provider.remove", {"provider": "demo"})):
                 with pytest.raises(RuntimeError, match="forbidden"):
                     await gateway.rpc(method, **params)
+
+    run(main())
+
+
+def test_nothing_is_wrong_any_more_with_the_models_of_a_provider_that_is_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Vendor(KEY) as vendor, gateway_on(tmp_path, Config()) as gateway:
+            await gateway.rpc("provider.add", name="work", base_url=vendor.url, key=KEY)
+            error = ModelUnavailable("it is down", vendor="work", model="gpt-5")
+            await gateway.services.health.failed("work", "gpt-5", error, 0)
+            assert len((await gateway.rpc("model.health"))["models"]) == 1
+            await gateway.rpc("provider.remove", provider="work")
+            assert (await gateway.rpc("model.health"))["models"] == []
 
     run(main())

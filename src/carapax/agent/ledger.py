@@ -111,9 +111,11 @@ class Accounts:
         self._unsaved: list[Statement] = []
 
     async def load(self, *, recover: bool = True) -> None:
-        """Add up what is on disk of this month. Call it once, before anything else. With `recover`, calls that an
-        earlier process left under way count from now on as what was set aside for them. Raises StoreError."""
-        since = self.days.of(self._clock.now())[:7]
+        """Add up what is on disk of this month, and of the last one that has anything: that is this one when the clock
+        was ahead and is set right. Call it once, before anything else. With `recover`, calls that an earlier process
+        left under way count from now on as what was set aside for them. Raises StoreError."""
+        today = self.days.of(self._clock.now())
+        since = min(today, await rows.last_day(self.database) or today)[:7]
         for agent, day, cost in await rows.sums(self.database, since, "settled"):
             for each in self._of(agent, day):
                 each.spent += cost

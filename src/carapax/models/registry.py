@@ -99,6 +99,7 @@ class Registry:
                 hint = "change them first; removed with force, it leaves a carapax.toml that the next start refuses"
                 raise Conflict(f"{name} is used by {', '.join(users)}", hint)
             await _to_its_end(self._forget(name, kept=kept))
+            await self._recovered(name)
 
     async def check(self, name: str = "") -> list[Checked]:
         """Ask one provider, or all of them at the same time, whether they answer. Raises NotFound."""
@@ -280,7 +281,7 @@ class Registry:
             await (self.live.drop(name) if section is None else self.live.put(name, section))
 
     async def _recovered(self, name: str) -> None:
-        """It answered: its models need not cool down any longer."""
+        """It answered, or is gone: its models need not cool down any longer."""
         if self.health is not None:
             for state in self.health.all():
                 if state.provider == name:

@@ -136,6 +136,12 @@ async def sums(database: Database, since: str, state: Literal["reserved", "settl
     return [(str(agent), str(day), int(cast(int, cost))) for agent, day, cost in rows]
 
 
+async def last_day(database: Database) -> str:
+    """The last day with a call; empty when there is none."""
+    [[day]] = await database.fetch("SELECT max(day) FROM spend")
+    return str(day or "")
+
+
 async def total(database: Database, since: str, until: str) -> Tally:
     """All calls from a day up to and with another."""
     [row] = await database.fetch(f"SELECT {_SUMS} {_BETWEEN}", since, until)
