@@ -1,8 +1,8 @@
 """What is said: to the gateway, from it, and between an agent and its model. Immutable, and written as JSON."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Trust = Literal["owner", "known", "stranger"]
 StopReason = Literal["end", "tool_calls", "length", "filtered", "paused"]
@@ -23,8 +23,8 @@ class Attachment(Struct, frozen=True, omit_defaults=True):
 
     name: str
     media_type: str
-    digest: str
-    size: int
+    digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Meta(ge=0)]
     data: bytes = b""
 
 

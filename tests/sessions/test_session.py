@@ -6,6 +6,7 @@ import pytest
 from carapax.config import AgentConfig
 from carapax.errors import InvalidRequest, NotFound
 from carapax.events import (
+    MessageReceived,
     ModelResponded,
     RunFinished,
     RunStarted,
@@ -17,6 +18,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import UserMessage
+from carapax.store import leases
 from carapax.testing import Pause, call
 from tests.agent.running import FunctionTool
 from tests.running import run
@@ -39,6 +41,39 @@ def test_a_steered_message_is_taken_between_tool_calls(tmp_path: Path) -> None:
             assert sum(isinstance(event, RunStarted) for event in events) == 1
             assert sum(isinstance(event, Steered) for event in events) == 1
             assert gateway.provider.requests[1].messages[-1] == UserMessage("and also", "ann")
+
+    run(scenario())
+
+
+def test_a_message_that_finds_its_session_at_rest_begins_a_run_in_the_same_commit(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, ["one", "two"]) as gateway:
+            session = await gateway.say("first")
+            began = [type(event) for event in await gateway.events(session)][:4]
+            assert began == [SessionStarted, MessageReceived, StateChanged, RunStarted]
+            ended = await gateway.finished(session)
+            await gateway.until(session, lambda kept: kept.seq == ended.seq, after=ended.seq - 1)
+            await asyncio.sleep(0)
+            await gateway.say("second", session)
+            later = [type(envelope.event) for envelope in await gateway.journal.read(session, ended.seq)][:2]
+            assert later == [MessageReceived, RunStarted]
+
+    run(scenario())
+
+
+def test_a_message_is_kept_without_a_run_where_another_gateway_has_the_lease(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, ["one", "two"]) as gateway:
+            session = await gateway.say("first")
+            ended = await gateway.finished(session)
+            await asyncio.sleep(0)
+            far = leases.acquire(session, "theirs", "another", 1e11, 30)
+            await gateway.journal.append(session, StateChanged("mark", 1), also=[far])
+            await gateway.say("second", session)
+            kept = [type(envelope.event) for envelope in await gateway.journal.read(session, ended.seq)]
+            assert kept == [StateChanged, MessageReceived]
+            await gateway.journal.append(session, StateChanged("mark", 2), also=[leases.release(session, "theirs")])
+            assert (await gateway.finished(session, ended.seq)).event == RunFinished("done")
 
     run(scenario())
 
@@ -99,14 +134,14 @@ def test_a_run_is_cancelled_and_the_next_message_goes_on(tmp_path: Path) -> None
     run(scenario())
 
 
-def test_a_run_that_is_about_to_begin_is_cancelled_too(tmp_path: Path) -> None:
+def test_a_run_that_has_hardly_begun_is_cancelled_too(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, ["too late", "fresh"]) as gateway:
+        async with opened(tmp_path, [(Pause(), "too late"), "fresh"]) as gateway:
             session = await gateway.say("oh no")
             assert await gateway.sessions.cancel(session)
             ended = await gateway.finished(session)
             assert ended.event == RunFinished("cancelled", "stopped on request")
-            assert gateway.provider.requests == []
+            assert not any(isinstance(event, ModelResponded) for event in await gateway.events(session))
             await gateway.say("again", session)
             assert (await gateway.finished(session, ended.seq)).event == RunFinished("done")
 

@@ -20,7 +20,7 @@ from carapax.events import (
 )
 from carapax.messages import Receipt, ToolCall, ToolResult
 from carapax.store.database import Statement, Unexpected
-from carapax.store.journal import Duplicate, Journal
+from carapax.store.journal import Beginning, Duplicate, Journal
 from carapax.store.leases import LeaseLost, acquire, release
 from carapax.store.records import SessionInfo
 from carapax.store.transcripts import UNKNOWN_OUTCOME
@@ -148,6 +148,25 @@ def test_a_run_that_lost_its_lease_keeps_nothing(tmp_path: Path) -> None:
             with pytest.raises(LeaseLost, match="run r1 no longer has session s"):
                 await journal.append("s", ANSWERED, run="r1", fence="r1")
             assert [e.run for e in await journal.read("s")] == ["", "r1", "r1", "r2"]
+
+    run(scenario())
+
+
+def test_a_run_begins_with_the_message_that_it_answers_or_neither_is_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_journal(tmp_path / "a.db") as journal:
+            beginning = Beginning("r1", STARTED_RUN, acquire("s", "r1", "here", START, 30))
+            kept = await journal.append("s", STARTED, said("hi"), begin=beginning)
+            assert [(e.seq, e.run, e.event) for e in kept] == [
+                (1, "", STARTED),
+                (2, "", said("hi")),
+                (3, "r1", STARTED_RUN),
+            ]
+            await journal.append("s", ANSWERED, run="r1", fence="r1")
+            other = Beginning("r2", STARTED_RUN, acquire("s", "r2", "there", START + 1, 30))
+            with pytest.raises(Unexpected):
+                await journal.append("s", said("again", "m2"), begin=other)
+            assert [e.seq for e in await journal.read("s")] == [1, 2, 3, 4]
 
     run(scenario())
 

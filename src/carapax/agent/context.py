@@ -23,6 +23,8 @@ from carapax.mediatype import PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
 
 CHARACTERS_PER_TOKEN = 3.5
+_BESIDES = 100_000
+"""More than instructions and tools take, which are counted with a conversation but no part of it."""
 NEVER_RAN = "not run: the run ended before its turn came"
 
 
@@ -77,7 +79,7 @@ class Transcript:
             message = self.messages[index]
             if isinstance(message, AssistantMessage) and self._seqs[index] > self._compacted_at:
                 counted = message.usage.input + message.usage.output + estimate(self.messages[index + 1 :])
-                return counted if counted > whole / 2 else whole
+                return counted if whole / 2 < counted < whole * 4 + _BESIDES else whole
         return whole
 
     def seq_before(self, index: int) -> int:

@@ -30,7 +30,7 @@ from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Prepare
 from carapax.store import leases
 from carapax.store.database import Database, Statement, Unexpected
-from carapax.store.journal import Journal
+from carapax.store.journal import Beginning, Journal
 from carapax.store.leases import LeaseLost
 from carapax.store.transcripts import cut_short
 
@@ -79,11 +79,31 @@ class Session:
         self._driving: asyncio.Task[object] | None = None
         self._serving = False
         self._cancelling = False
+        self._begun = ""
 
     @property
     def busy(self) -> bool:
         """Whether something runs here or is about to."""
-        return self._serving or self._turn.locked()
+        return self._serving or bool(self._begun) or self._turn.locked()
+
+    def open(self) -> None:
+        """Nothing has happened here: the transcript begins with what is about to be kept."""
+        self._transcript = Transcript()
+
+    def begin(self, message: str, model: str) -> Beginning | None:
+        """A run that answers a message which is about to be kept, to begin in the same commit; None when something
+        else has to be done here first. `begun` must follow."""
+        transcript = self._transcript
+        if self.busy or transcript is None or transcript.run or transcript.interrupted or transcript.waiting:
+            return None
+        self._begun = self._around.clock.new_id()
+        start = RunStarted(self.agent.name, self._model(transcript, [model]), (message,))
+        return Beginning(self._begun, start, self._claim(self._begun))
+
+    def begun(self, kept: bool) -> None:
+        """Whether the beginning was kept; if not, what is known of the session may be wrong."""
+        if not kept:
+            self._begun, self._transcript = "", None
 
     async def transcript(self) -> Transcript:
         """The fold of the session's journal, kept up to date from now on."""
@@ -145,7 +165,8 @@ class Session:
     async def _execute(
         self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]
     ) -> ToolResult:
-        with self._under_way() as run_id:
+        run_id = self._around.clock.new_id()
+        with self._under_way(run_id):
             show = partial(self._around.journal.stream, self.name, run_id)
             context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
             try:
@@ -166,13 +187,13 @@ class Session:
         await self._keep(*events, run=run_id, fence=run_id, also=[leases.release(self.name, run_id)])
 
     @contextmanager
-    def _under_way(self) -> Iterator[str]:
-        """The id of a new run, which can be cancelled and keeps its lease for as long as the block runs."""
-        self.run_id, self._driving = self._around.clock.new_id(), asyncio.current_task()
+    def _under_way(self, run_id: str) -> Iterator[None]:
+        """A run that can be cancelled and keeps its lease for as long as the block runs."""
+        self.run_id, self._driving = run_id, asyncio.current_task()
         if self._cancelling and self._driving:
             self._driving.cancel()
         try:
-            yield self.run_id
+            yield
         finally:
             self.run_id, self._driving, self._cancelling = "", None, False
 
@@ -211,18 +232,21 @@ class Session:
         """Do the next thing there is to do; False when there is none."""
         async with self._turn:
             transcript = await self.transcript()
-            if transcript.run is not None:
+            if transcript.run is not None and transcript.run_id == self._begun:
+                await self._run(transcript, None, self._begun)
+            elif transcript.run is not None:
                 await self._settle(transcript, transcript.run)
             elif transcript.interrupted is not None:
                 resumed, run = transcript.interrupted
                 if transcript.ended:
                     await self._give_up(transcript, resumed)
                 else:
-                    await self._run(transcript, RunStarted(run.agent, run.model, (), resumed, run.attempt + 1))
+                    start = RunStarted(run.agent, run.model, (), resumed, run.attempt + 1)
+                    await self._run(transcript, start, self._around.clock.new_id())
             elif transcript.waiting and not transcript.ended:
                 messages = self._next(transcript)
                 model = self._model(transcript, [transcript.waiting[message].model for message in messages])
-                await self._run(transcript, RunStarted(self.agent.name, model, messages))
+                await self._run(transcript, RunStarted(self.agent.name, model, messages), self._around.clock.new_id())
             else:
                 return False
             return True
@@ -277,10 +301,13 @@ class Session:
             message.id for message in takewhile(lambda message: message.model in ("", transcript.run_model), waiting)
         )
 
-    async def _run(self, transcript: Transcript, start: RunStarted) -> None:
-        with self._under_way() as run_id:
+    async def _run(self, transcript: Transcript, start: RunStarted | None, run_id: str) -> None:
+        """Drive a run to its end; without `start` its beginning is kept already."""
+        self._begun = ""
+        with self._under_way(run_id):
             try:
-                await self._keep(start, run=run_id, also=[self._claim(run_id)])
+                if start is not None:
+                    await self._keep(start, run=run_id, also=[self._claim(run_id)])
                 await self._around.supervise(f"run {run_id}", self._drive(transcript, run_id))
             except asyncio.CancelledError:
                 if not self._was_cancelled():

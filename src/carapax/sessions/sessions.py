@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -205,13 +205,8 @@ class Sessions:
         """A new session that begins with this message, in one commit."""
         name, events = self._start(agent, inbound.channel, inbound.conversation, model)
         live = self._admit(Session(name, self.agent(agent), self._around))
-        message = self._received(inbound)
-        try:
-            also = self._files(inbound)
-            envelopes = await self._around.journal.append(name, *events, message, _title(inbound), also=also)
-        except Duplicate as duplicate:
-            return duplicate.receipt
-        return Receipt(live.name, message.id, envelopes[len(events)].seq)
+        live.open()
+        return await self._take(live, inbound, self._received(inbound), model, events, [_title(inbound)])
 
     async def _receive(self, live: Session, inbound: Inbound, model: str) -> Receipt:
         transcript = await live.transcript()
@@ -219,13 +214,39 @@ class Sessions:
             raise Conflict(f"session {live.name} has ended", "start a new one, or fork it")
         if len(transcript.waiting) >= self._max_waiting:
             raise RateLimited(f"{len(transcript.waiting)} messages wait in session {live.name}", 5)
-        message = self._received(inbound, model)
         more = [] if "title" in transcript.state else [_title(inbound)]
+        return await self._take(live, inbound, self._received(inbound, model), model, [], more)
+
+    async def _take(
+        self,
+        live: Session,
+        inbound: Inbound,
+        message: MessageReceived,
+        model: str,
+        before: Sequence[Kept],
+        after: Sequence[Kept],
+    ) -> Receipt:
+        """Keep a message, and with it the beginning of its run where nothing else is to be done first."""
+        beginning = live.begin(message.id, model)
+        kept = False
         try:
-            envelopes = await self._around.journal.append(live.name, message, *more, also=self._files(inbound))
+            envelopes = await self._around.journal.append(
+                live.name, *before, message, *after, also=self._files(inbound), begin=beginning
+            )
+            kept = True
         except Duplicate as duplicate:
             return duplicate.receipt
-        return Receipt(live.name, message.id, envelopes[0].seq)
+        except Unexpected:
+            if beginning is None:
+                raise
+        finally:
+            if beginning is not None:
+                live.begun(kept)
+        if not kept:  # the lease is another's
+            envelopes = await self._around.journal.append(
+                live.name, *before, message, *after, also=self._files(inbound)
+            )
+        return Receipt(live.name, message.id, envelopes[len(before)].seq)
 
     def _check_model(self, model: str) -> None:
         check_name("model", model)

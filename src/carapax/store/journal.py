@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import takewhile
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
 from carapax.clock import Clock
 from carapax.errors import Conflict, InvalidRequest, NotFound
-from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, Streamed
+from carapax.events import Envelope, Kept, MessageReceived, RunStarted, SessionEnded, SessionStarted, Streamed
 from carapax.messages import Receipt
 from carapax.store.database import Database, Row, Statement, Unexpected
 from carapax.store.leases import LeaseLost
@@ -59,6 +59,14 @@ class _Overtaken(Exception):
     """Another event has the seq that was foretold."""
 
 
+class Beginning(NamedTuple):
+    """A run about to begin: its id, its first event, and what claims the session's lease for it."""
+
+    run: str
+    start: RunStarted
+    claim: Statement
+
+
 class Journal:
     """The events of all sessions. `queue` is how many events may wait for one slow subscriber.
 
@@ -76,18 +84,28 @@ class Journal:
         """Sessions that are most likely being appended to, so that their next seq is better not foretold."""
 
     async def append(
-        self, session: str, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()
+        self,
+        session: str,
+        *events: Kept,
+        run: str = "",
+        fence: str = "",
+        also: Sequence[Statement] = (),
+        begin: Beginning | None = None,
     ) -> tuple[Envelope, ...]:
         """Keep the events, all or none, and what is `also` to be done with them; then tell the subscribers.
 
         They are synced when this returns, and kept and told also when the caller is cancelled meanwhile. With
-        `fence`, only while that run has the session's lease, and then also in a session that has ended.
+        `fence`, only while that run has the session's lease, and then also in a session that has ended. A run that is
+        to `begin` with them is started last.
 
         Raises NotFound for a session without SessionStarted, Conflict for one that has ended or that is started
         twice, LeaseLost, Duplicate, Unexpected for a statement of `also` (its index in `also`), or a StoreError.
         """
         at = round(self._clock.now(), 6)
         stored = [Stored(at, event, run) for event in events]
+        if begin is not None:
+            stored.append(Stored(at, begin.start, begin.run))
+            also = [*also, begin.claim]
         head = 0 if session in self._appending else self._watchers.head(session)
         if head:
             try:

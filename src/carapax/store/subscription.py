@@ -7,12 +7,14 @@ from types import TracebackType
 from typing import Protocol, get_args
 
 from carapax.errors import InvalidRequest, Lagged
-from carapax.events import Envelope, Event, Streamed
+from carapax.events import Envelope, Event, MessageReceived, Streamed
 
 _STREAMED = get_args(Streamed)
 _PAGE = 500
 # Sessions whose last seq is remembered for streamed events; one that was forgotten has had no event for long.
 _HEADS = 10_000
+# Sessions of which the last message and what was kept with it is remembered, for whoever waits for its answer.
+_ASKED = 64
 
 
 class History(Protocol):
@@ -34,6 +36,7 @@ class Watchers:
         self.observers: list[Callable[[Envelope], None]] = []
         self._of: dict[str | None, tuple[Subscription, ...]] = {}
         self._heads: dict[str, int] = {}
+        self._asked: dict[str, list[Envelope]] = {}
 
     def add(self, session: str | None, subscription: "Subscription") -> None:
         self._of[session] = (*self._of.get(session, ()), subscription)
@@ -51,6 +54,8 @@ class Watchers:
         self._heads[session] = envelopes[-1].seq
         if len(self._heads) > _HEADS:
             del self._heads[next(iter(self._heads))]
+        if any(isinstance(envelope.event, MessageReceived) for envelope in envelopes):
+            self._remember(session, envelopes)
         for envelope in envelopes:
             for observer in self.observers:
                 observer(envelope)
@@ -69,6 +74,20 @@ class Watchers:
     def head(self, session: str) -> int:
         """The seq of the last kept event that was told of; 0 when that was long ago or never."""
         return self._heads.get(session, 0)
+
+    def _remember(self, session: str, envelopes: list[Envelope]) -> None:
+        self._asked.pop(session, None)
+        self._asked[session] = envelopes
+        if len(self._asked) > _ASKED:
+            del self._asked[next(iter(self._asked))]
+
+    def since(self, session: str, after: int) -> list[Envelope]:
+        """What came next, where it is remembered; else nothing."""
+        return [
+            envelope
+            for envelope in self._asked.get(session, ())
+            if envelope.seq > after >= self._asked[session][0].seq - 1
+        ]
 
     def any(self, session: str) -> bool:
         return session in self._of or None in self._of
@@ -108,7 +127,10 @@ class Subscription:
         """How far history is read: all that is kept later is offered."""
         if self._session is None or self._last is None:
             return
-        self._head = await self._history.head(self._session)
+        if self._watchers.since(self._session, self._last):
+            self._head = self._watchers.head(self._session)
+        else:
+            self._head = await self._history.head(self._session)
         if not 0 <= self._last <= self._head:
             raise InvalidRequest(
                 f"session {self._session} has events 1 to {self._head}: cannot go on after {self._last}"
@@ -154,7 +176,8 @@ class Subscription:
     async def _replay(self, after: int) -> None:
         """Read the next page of the past, once the one before is used up."""
         assert self._session is not None
-        self._past.extend(await self._history.read(self._session, after, limit=_PAGE))
+        page = self._watchers.since(self._session, after)
+        self._past.extend(page or await self._history.read(self._session, after, limit=_PAGE))
         self._last = self._past[-1].seq
 
     def _is_new(self, envelope: Envelope) -> bool:
