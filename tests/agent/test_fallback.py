@@ -120,7 +120,8 @@ def test_a_conversation_that_is_too_long_goes_only_to_a_model_that_takes_more() 
     small, large = candidate(["two"], "b", 1000), candidate(["three"], "c", 3000)
     assert ask(candidate([error], "a", 1000), small, large)[-1] == "c: three"
     assert ask(candidate([error], "a", 3000), small, large) == [error]
-    assert ask(candidate([error], "a"), small, large) == [error]
+    assert ask(candidate([error], "a"), candidate(["two"], "b"), large)[-1] == "c: three"
+    assert ask(candidate([error], "a"), candidate(["two"], "b")) == [error]
     assert isinstance(ask(candidate([error], "a", 1000), candidate([DOWN], "c", 3000))[-1], ContextOverflow)
 
 

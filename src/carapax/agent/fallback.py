@@ -56,8 +56,8 @@ class Fallback:
 
     A candidate that fails, before its first word or after it, hands the whole request to the next; a StreamReset makes
     void what it had said. What would fail everywhere is not passed on: a request that is wrong, and a budget that is
-    spent. A conversation that is too long for a model is passed on only to one that is known to take more; without one
-    it is better shortened. When nobody answers, one error tells what each one said, of the kind that most likely
+    spent. A conversation that is too long for a model is passed on only to one that is known to take more, or of which
+    alone it is known how much that is; without one it is better shortened. When nobody answers, one error tells what each one said, of the kind that most likely
     passes.
     """
 
@@ -125,7 +125,7 @@ def _hope(error: ModelError) -> int:
 def _who_may_do_better(failed: Candidate, error: CarapaxError, left: list[Candidate]) -> list[Candidate]:
     """Those of the candidates that are left to whom the request is worth passing on."""
     if isinstance(error, ContextOverflow):
-        return [one for one in left if one.context_tokens > failed.context_tokens > 0]
+        return [one for one in left if one.context_tokens > failed.context_tokens]
     if isinstance(error, OverBudget) or (isinstance(error, ModelRejected) and not _is_the_models(error)):
         return []
     return left
