@@ -56,9 +56,9 @@ class Fallback:
 
     A candidate that fails, before its first word or after it, hands the whole request to the next; a StreamReset makes
     void what it had said. What would fail everywhere is not passed on: a request that is wrong, and a budget that is
-    spent. A conversation that is too long for a model is passed on only to one that is known to take more, or of which
-    alone it is known how much that is; without one it is better shortened. When nobody answers, one error tells what each one said, of the kind that most likely
-    passes.
+    spent. A conversation that is too long for a model is passed on only to one that is known to take more, or of
+    which alone it is known how much that is; without one it is better shortened. When nobody answers, one error
+    tells what each one said, of the kind that most likely passes.
     """
 
     def __init__(self, name: str, candidates: Sequence[Candidate], health: Health) -> None:
