@@ -86,13 +86,18 @@ class Session:
         """Whether something runs here or is about to."""
         return self._serving or bool(self._begun) or self._turn.locked()
 
+    @property
+    def leased(self) -> str:
+        """The run under way, once it is kept that it has the session's lease."""
+        return self.run_id if self._transcript is not None and self._transcript.run_id == self.run_id else ""
+
     def open(self) -> None:
         """Nothing has happened here: the transcript begins with what is about to be kept."""
         self._transcript = Transcript()
 
     def begin(self, message: str, model: str) -> Beginning | None:
         """A run that answers a message which is about to be kept, to begin in the same commit; None when something
-        else has to be done here first. `begun` must follow."""
+        else has to be done here first. When it is not kept, or nobody knows, `not_begun` must follow."""
         transcript = self._transcript
         if self.busy or transcript is None or transcript.run or transcript.interrupted or transcript.waiting:
             return None
@@ -100,10 +105,13 @@ class Session:
         start = RunStarted(self.agent.name, self._model(transcript, [model]), (message,))
         return Beginning(self._begun, start, self._claim(self._begun))
 
-    def begun(self, kept: bool) -> None:
-        """Whether the beginning was kept; if not, what is known of the session may be wrong."""
-        if not kept:
-            self._begun, self._transcript = "", None
+    def not_begun(self, run: str, *, in_doubt: bool = False) -> None:
+        """A run was not begun, or `in_doubt` perhaps not: then the journal is read anew to see. One that has begun,
+        though whoever asked for it is gone, goes on."""
+        has_begun = self._transcript is not None and self._transcript.run_id == run
+        if self._begun == run and not has_begun:
+            self._begun = ""
+            self._transcript = None if in_doubt else self._transcript
 
     async def transcript(self) -> Transcript:
         """The fold of the session's journal, kept up to date from now on."""

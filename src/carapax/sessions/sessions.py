@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -70,12 +71,13 @@ class Sessions:
         """Renew the leases of all runs under way, until cancelled; a run whose lease is lost is dropped."""
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            for session in [session for session in list(self._live.values()) if session.run_id]:
+            for session, run in [(session, run) for session in list(self._live.values()) if (run := session.leased)]:
                 now = self._around.clock.now()
                 try:
-                    await self._around.database.transact([leases.renew(session.name, session.run_id, now, LEASE_S)])
+                    await self._around.database.transact([leases.renew(session.name, run, now, LEASE_S)])
                 except Unexpected:
-                    session.drop()
+                    if session.leased == run:
+                        session.drop()
 
     async def create(
         self, *, agent: str = "", channel: str = "api", conversation: str = "", model: str = "", title: str = ""
@@ -227,25 +229,24 @@ class Sessions:
         after: Sequence[Kept],
     ) -> Receipt:
         """Keep a message, and with it the beginning of its run where nothing else is to be done first."""
+        files = self._files(inbound)
+        append = partial(self._around.journal.append, live.name, *before, message, *after, also=files)
         beginning = live.begin(message.id, model)
-        kept = False
         try:
-            envelopes = await self._around.journal.append(
-                live.name, *before, message, *after, also=self._files(inbound), begin=beginning
-            )
-            kept = True
+            envelopes = await (append(begin=beginning) if beginning else append())
         except Duplicate as duplicate:
+            if beginning:
+                live.not_begun(beginning.run)
             return duplicate.receipt
         except Unexpected:
-            if beginning is None:
+            if not beginning:
                 raise
-        finally:
-            if beginning is not None:
-                live.begun(kept)
-        if not kept:  # the lease is another's
-            envelopes = await self._around.journal.append(
-                live.name, *before, message, *after, also=self._files(inbound)
-            )
+            live.not_begun(beginning.run)
+            envelopes = await append()  # the lease is another's
+        except BaseException:
+            if beginning:
+                live.not_begun(beginning.run, in_doubt=True)
+            raise
         return Receipt(live.name, message.id, envelopes[len(before)].seq)
 
     def _check_model(self, model: str) -> None:
