@@ -203,3 +203,9 @@ def test_any_bytes_are_told_as_some_failure(body: bytes, status: int) -> None:
     error = fail(status, body)
     assert isinstance(error, ModelError)
     assert str(error).isprintable()
+
+
+def test_an_address_that_a_vendor_repeats_shows_no_key_of_its_query() -> None:
+    told = str(fail(404, said("nothing at https://ann:pass@host/v1?key=AIzaSyD-short&alt=sse")))
+    assert "AIzaSyD-short" not in told
+    assert "pass@" not in told

@@ -143,3 +143,11 @@ def test_a_model_of_which_nothing_can_be_read_is_left_out_and_one_without_a_pric
 def test_what_is_no_table_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="this is no table of models"):
         count(data)
+
+
+@pytest.mark.parametrize("usd", [1e306, -1.0, 1e7])
+def test_a_price_that_cannot_be_is_none(tmp_path: Path, usd: float) -> None:
+    absurd = {"cost": {"input": usd, "output": 1}, "limit": {"context": -5, "output": 1e300}}
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps({"v": {"models": {"m": absurd}}}))
+    assert Table(path).find("v", "m") == Row(0, 0, False, False, None, None)

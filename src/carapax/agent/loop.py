@@ -29,6 +29,7 @@ from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Pa
 from carapax.store.transcripts import cut_short
 
 REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"
+AT_ONCE = 16
 _READING = frozenset({"read", "network"})
 
 
@@ -155,13 +156,23 @@ async def _call_tools(run: Run) -> Verdict:
 
 
 async def _together(work: Iterable[Coroutine[object, object, None]]) -> None:
-    """Await all at the same time; the first failure cancels the rest and is raised itself."""
+    """Await all, so many at the same time; the first failure cancels the rest and is raised itself."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(one: Coroutine[object, object, None]) -> None:
+        async with gate:
+            await one
+
+    waiting = list(work)
     try:
         async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
+            for one in waiting:
+                group.create_task(in_turn(one))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
+    finally:
+        for one in waiting:
+            one.close()
 
 
 async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:

@@ -23,6 +23,11 @@ _SAME_PRICE = frozenset({"extended", "thinking", "exacto", "beta"})
 """What may follow a model's name at a colon without a price of its own."""
 
 
+_MOST_USD = 1e6
+"""For a million tokens; what says more says nothing."""
+_MOST_TOKENS = 1e9
+
+
 class _Rates(Struct):
     input: float | None = None
     output: float | None = None
@@ -31,7 +36,8 @@ class _Rates(Struct):
     reasoning: float | None = None
 
     def price(self, longer: tuple[tuple[int, Price], ...] = ()) -> Price | None:
-        if self.input is None or self.output is None or min(self.input, self.output) < 0:
+        told = [rate for rate in (self.input, self.output, self.cache_read, self.cache_write, self.reasoning) if rate]
+        if self.input is None or self.output is None or not all(0 < rate <= _MOST_USD for rate in told):
             return None
         return price(self.input, self.output, self.cache_read, self.cache_write, self.reasoning, longer)
 
@@ -139,13 +145,17 @@ def _rows(models: Mapping[str, Raw]) -> dict[str, Row]:
 def _row(model: _Model) -> Row:
     takes = model.modalities.input
     return Row(
-        int(model.limit.context or 0),
-        int(model.limit.output or 0),
+        _tokens(model.limit.context),
+        _tokens(model.limit.output),
         "image" in takes,
         "pdf" in takes,
         model.reasoning,
         _price(model.cost) if model.cost else None,
     )
+
+
+def _tokens(count: float | None) -> int:
+    return int(count) if count and 0 < count <= _MOST_TOKENS else 0
 
 
 def _price(cost: _Cost) -> Price | None:
