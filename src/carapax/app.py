@@ -10,7 +10,7 @@ from typing import TypeVar
 from carapax import extensions
 from carapax.agent.health import open_health
 from carapax.agent.ledger import open_accounts
-from carapax.agent.models import open_models
+from carapax.agent.models import Means, open_models
 from carapax.agent.toolbox import Permitted, Supervised, Tools, Workable
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
@@ -133,7 +133,8 @@ async def open_app(
         facts = FactBook(config.providers, config.models, home.facts_file)
         registry = Registry(home, config, keys, http, clock, facts, health)
         if models is None:
-            models = registry.live = await open_models(config, http, keys, clock, health, facts, accounts, files.read)
+            means = Means(http, keys, clock, health, facts, accounts, files.read)
+            models = registry.live = await open_models(config, means)
         egress = egress or PublicEgress(config.egress)
         agents = await _open_agents(config, home, egress, models, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}

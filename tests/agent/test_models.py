@@ -4,13 +4,14 @@ from typing import Literal
 
 import pytest
 
-from carapax.agent.models import Models, open_models, parse_model
+from carapax.agent.models import Means, Models, open_models, parse_model
 from carapax.config import Config, ProviderConfig
 from carapax.contracts import Spender
 from carapax.errors import ConfigError, ModelRejected, ModelUnauthorized, NotFound
 from carapax.http import Http
 from carapax.messages import AssistantMessage, ModelRequest, ToolSpec, UserMessage
 from carapax.models.detection import Detected
+from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.redaction import Secret
 from carapax.testing import FakeClock, MemoryVault
@@ -41,9 +42,9 @@ def models(
     chains: Mapping[str, Sequence[str]] | None = None,
 ) -> Models:
     environ = {"OPENAI_API_KEY": "k"} if environ is None else environ
-    return Models(
-        sections or {}, chains or {}, http or Http(), Keys(MemoryVault(), environ), FakeClock(), healthy(), detected
-    )
+    keys, known = Keys(MemoryVault(), environ), FactBook(sections or {}, {})
+    means = Means(http or Http(), keys, FakeClock(), healthy(), known)
+    return Models(sections or {}, chains or {}, means, detected)
 
 
 AUTO = Detected("openai", "gpt-x", "OPENAI_API_KEY is set")
@@ -123,9 +124,8 @@ def test_what_cannot_be_opened_is_told_by_name() -> None:
 def test_at_start_the_first_model_that_is_found_becomes_the_choice() -> None:
     async def main() -> None:
         async with ModelServer([ServerAnswer("hello")], models=["llama3"]) as server, Http() as http:
-            found = await open_models(
-                Config(), http, Keys(MemoryVault(), {}), FakeClock(), healthy(), local={"ollama": server.url}
-            )
+            means = Means(http, Keys(MemoryVault(), {}), FakeClock(), healthy(), FactBook({}, {}))
+            found = await open_models(Config(), means, local={"ollama": server.url})
             assert found.describe("auto") == ("ollama/llama3", f"ollama answers at {server.url}")
 
     run(main())
@@ -198,7 +198,8 @@ def test_a_provider_that_was_being_opened_when_its_key_changed_is_opened_anew() 
         async with ModelServer() as server, Http() as http, asyncio.TaskGroup() as tasks:
             section, vault = ProviderConfig(base_url=server.url), HeldVault()
             await vault.set("provider:mine", Secret("old"))
-            found = Models({"mine": section}, {}, http, Keys(vault, {}), FakeClock(), healthy(), AUTO)
+            means = Means(http, Keys(vault, {}), FakeClock(), healthy(), FactBook({}, {}))
+            found = Models({"mine": section}, {}, means, AUTO)
             opening = tasks.create_task(found.open("mine/m"))
             await vault.asked.wait()
             await vault.set("provider:mine", Secret("new"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -37,27 +38,28 @@ def parse_model(name: str) -> tuple[str, str]:
     return provider, model
 
 
-async def open_models(
-    config: Config,
-    http: Http,
-    keys: Keys,
-    clock: Clock,
-    health: Health,
-    facts: FactBook | None = None,
-    ledger: Ledger | None = None,
-    read: Read | None = None,
-    *,
-    local: Mapping[str, str] | None = None,
-) -> "Models":
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What models are asked with: the way to their servers, their keys, what is known of them, who counts what they
+    cost (None: nobody), and where files of messages are read (None: nowhere)."""
+
+    http: Http
+    keys: Keys
+    clock: Clock
+    health: Health
+    facts: FactBook
+    ledger: Ledger | None = None
+    read: Read | None = None
+
+
+async def open_models(config: Config, means: Means, *, local: Mapping[str, str] | None = None) -> "Models":
     """The models that are configured or can be found; `local` replaces the addresses tried on this machine.
 
     Raises ConfigError for a section that cannot be used.
     """
-    detected = await detect(config.providers, keys, http, local=local)
-    searcher = await choose(config.providers, http, keys, clock)
-    return Models(
-        config.providers, config.chains, http, keys, clock, health, detected, local, facts, ledger, read, searcher
-    )
+    detected = await detect(config.providers, means.keys, means.http, local=local)
+    searcher = await choose(config.providers, means.http, means.keys, means.clock)
+    return Models(config.providers, config.chains, means, detected, searcher, local)
 
 
 class Models:
@@ -68,33 +70,21 @@ class Models:
         self,
         sections: dict[str, ProviderConfig],
         chains: Mapping[str, Sequence[str]],
-        http: Http,
-        keys: Keys,
-        clock: Clock,
-        health: Health,
+        means: Means,
         detected: Detected,
-        local: Mapping[str, str] | None = None,
-        facts: FactBook | None = None,
-        ledger: Ledger | None = None,
-        read: Read | None = None,
         searcher: Searcher | None = None,
+        local: Mapping[str, str] | None = None,
     ) -> None:
         self._sections = sections
         self._chains = chains
-        self._http = http
-        self._keys = keys
-        self._clock = clock
-        self._health = health
-        self._facts = facts or FactBook(sections, {})
-        self._ledger = ledger
-        self._read = read
+        self._means = means
         self._detected = detected
+        self._searcher = searcher
         self._local = local
         self._providers: dict[str, Provider] = {}
         self._changes = 0
         self._embedders: dict[str, Embedder] = {}
         self._sizes: dict[tuple[str, str], int] = {}
-        self._searcher = searcher
 
     async def open(self, model: str, spender: Spender | None = None) -> tuple[Provider, str]:
         """The provider for "provider/model", "provider", "auto" or a chain's name, and the model's name there. What it
@@ -104,7 +94,7 @@ class Models:
         model; a chain is opened in any case, and tells it when it is asked.
         """
         if chain := self._chains.get(model):
-            return Fallback(model, [self._candidate(name, spender) for name in chain], self._health), model
+            return Fallback(model, [self._candidate(name, spender) for name in chain], self._means.health), model
         return await self._open(model, spender, LONG_S)
 
     async def embedder(self, model: str, spender: Spender | None = None) -> tuple[Embedder, str]:
@@ -119,13 +109,13 @@ class Models:
         wanted = wanted or resolve(name, section).default_embedding
         embedder, changes = self._embedders.get(name), self._changes
         if embedder is None:
-            embedder = await open_embedder(name, section, self._http, self._keys, self._clock)
+            embedder = await open_embedder(name, section, self._means.http, self._means.keys, self._means.clock)
             if changes == self._changes:
                 self._embedders[name] = embedder
         if not wanted:
             raise ModelRejected(f"{name} has no model of its own for embeddings", f"name one: {name}/...", vendor=name)
-        if spender is not None and self._ledger is not None:
-            return MeteredEmbedder(embedder, spender, self._ledger, self._facts), wanted
+        if spender is not None and self._means.ledger is not None:
+            return MeteredEmbedder(embedder, spender, self._means.ledger, self._means.facts), wanted
         return embedder, wanted
 
     def searcher(self) -> Searcher | None:
@@ -167,8 +157,8 @@ class Models:
         self._providers.pop(name, None)
         self._sizes.clear()
         self._embedders.pop(name, None)
-        self._detected = await detect(self._sections, self._keys, self._http, local=self._local)
-        self._searcher = await choose(self._sections, self._http, self._keys, self._clock)
+        self._detected = await detect(self._sections, self._means.keys, self._means.http, local=self._local)
+        self._searcher = await choose(self._sections, self._means.http, self._means.keys, self._means.clock)
 
     async def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose; of a chain, to any of its models."""
@@ -177,7 +167,7 @@ class Models:
 
     async def _context(self, name: str, model: str) -> int:
         """As is known, or for a model that only its server on this machine knows, as that says."""
-        facts, section = self._facts.of(name, model), self._sections.get(name)
+        facts, section = self._means.facts.of(name, model), self._sections.get(name)
         is_guess = facts.context_tokens == CONTEXT_TOKENS and (section or name in vendors())
         if not is_guess or not resolve(name, section).local:
             return facts.context_tokens
@@ -196,7 +186,7 @@ class Models:
 
     def _candidate(self, model: str, spender: Spender | None) -> Candidate:
         name, wanted = self._choice(model)
-        facts = self._facts.of(name, wanted)
+        facts = self._means.facts.of(name, wanted)
         opening = partial(self._open, model, spender, SHORT_S)
         return Candidate(name, wanted, opening, facts.context_tokens if facts.known else 0)
 
@@ -210,7 +200,7 @@ class Models:
         provider = self._providers.get(name)
         if provider is None:
             section, changes = self._sections.get(name), self._changes
-            provider = await open_provider(name, section, self._http, self._keys, self._clock)
+            provider = await open_provider(name, section, self._means.http, self._means.keys, self._means.clock)
             if changes == self._changes:  # else it may have been opened with what is changed by now
                 self._providers[name] = provider
         return provider
@@ -220,19 +210,19 @@ class Models:
         provider = Suggesting(provider)
         tools = resolve(name, self._sections.get(name)).tools
         if tools == "text":
-            provider = TextTools(provider, self._clock)
+            provider = TextTools(provider, self._means.clock)
         if tools == "off":
             provider = NoTools(provider)
-        if self._read is not None:
-            provider = Attached(provider, self._read, partial(self._takes, name))
-        if spender is not None and self._ledger is not None:
-            provider = Metered(provider, spender, self._ledger, self._facts)
-        provider = Retrying(provider, self._clock, patience_s=patience_s)
-        provider = Watched(provider, self._health, self._clock)
+        if self._means.read is not None:
+            provider = Attached(provider, self._means.read, partial(self._takes, name))
+        if spender is not None and self._means.ledger is not None:
+            provider = Metered(provider, spender, self._means.ledger, self._means.facts)
+        provider = Retrying(provider, self._means.clock, patience_s=patience_s)
+        provider = Watched(provider, self._means.health, self._means.clock)
         return provider  # noqa: RET504 - each wrapper is a line of its own
 
     def _takes(self, name: str, model: str, kind: Literal["images", "documents"]) -> bool | None:
-        facts = self._facts.of(name, model)
+        facts = self._means.facts.of(name, model)
         return facts.images if kind == "images" else facts.documents
 
     def _choice(self, model: str) -> tuple[str, str]:
