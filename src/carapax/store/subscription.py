@@ -54,9 +54,9 @@ class Watchers:
         self._heads[session] = envelopes[-1].seq
         if len(self._heads) > _HEADS:
             del self._heads[next(iter(self._heads))]
-        if any(isinstance(envelope.event, MessageReceived) for envelope in envelopes):
-            self._remember(session, envelopes)
         for envelope in envelopes:
+            if type(envelope.event) is MessageReceived:
+                self._remember(session, envelopes)
             for observer in self.observers:
                 observer(envelope)
         for key in (session, None):
