@@ -126,7 +126,7 @@ async def open_app(
         await files.sweep()
         health = await open_health(database, clock)
         http = await stack.enter_async_context(Http())
-        keys = Keys(open_vault(home), environ)
+        keys = Keys(open_vault(home, clock), environ)
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)

@@ -1,8 +1,8 @@
 """Secrets as they lie in a file: each record sealed by itself, and all of them together.
 
 AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits. What is sealed with a record is its name and version, so
-that no record can stand in for another; with the whole, every name, version and nonce, so that none can be left out or
-brought back.
+that no record can stand in for another; with the whole, every name, version, time and nonce, so that none can be left
+out or brought back.
 """
 
 import hashlib
@@ -20,12 +20,13 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class Record(Struct, frozen=True, forbid_unknown_fields=True):
-    """One sealed secret, and how often it was replaced."""
+class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One sealed secret, how often it was replaced, and when it was last, where that is known."""
 
     version: int
     nonce: bytes
     sealed: bytes
+    changed_at: float = 0.0
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,10 +83,10 @@ class Box:
             return None
         return Secret(self._opened(record, _of(name, record.version), f"at {name!r}").decode())
 
-    def put(self, document: Document, name: str, secret: Secret) -> Document:
+    def put(self, document: Document, name: str, secret: Secret, at: float) -> Document:
         before = document.records.get(name)
         version = before.version + 1 if before else document.seal.version + 1
-        record = self._record(version, secret.reveal().encode(), _of(name, version))
+        record = self._record(version, secret.reveal().encode(), _of(name, version), at)
         return self._sealed({**document.records, name: record}, document.seal.version + 1)
 
     def drop(self, document: Document, name: str) -> Document:
@@ -95,9 +96,9 @@ class Box:
     def _sealed(self, records: dict[str, Record], version: int) -> Document:
         return Document(FORMAT, self._key, records, self._record(version, b"", _whole(records, version)))
 
-    def _record(self, version: int, plain: bytes, belongs: bytes) -> Record:
+    def _record(self, version: int, plain: bytes, belongs: bytes, at: float = 0.0) -> Record:
         nonce = os.urandom(_NONCE_BYTES)
-        return Record(version, nonce, self._cipher.encrypt(nonce, plain, belongs))
+        return Record(version, nonce, self._cipher.encrypt(nonce, plain, belongs), at)
 
     def _opened(self, record: Record, belongs: bytes, where: str) -> bytes:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - heavy, for secrets only
@@ -116,5 +117,8 @@ def _of(name: str, version: int) -> bytes:
 
 
 def _whole(records: Mapping[str, Record], version: int) -> bytes:
-    listed = [(name, record.version, record.nonce) for name, record in sorted(records.items())]
+    listed = [
+        (name, record.version, record.nonce, *([record.changed_at] if record.changed_at else []))
+        for name, record in sorted(records.items())
+    ]
     return msgspec.json.encode(["carapax vault", FORMAT, version, listed])

@@ -26,6 +26,12 @@ def secret_name(provider: str) -> str:
     return f"provider:{provider}"
 
 
+def provider_of(secret: str) -> str:
+    """The provider whose key the vault has under this name; empty when it is something else."""
+    kind, _, provider = secret.partition(":")
+    return provider if kind == "provider" else ""
+
+
 class Keys:
     """Finds keys by the name of a provider, its vendor, and its section of the configuration if it has one."""
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import msgspec
 
 from carapax import durable
+from carapax.clock import Clock
+from carapax.contracts import KeptSecret
 from carapax.errors import InvalidRequest, Unavailable
 from carapax.redaction import Secret
 from carapax.sealed import KEY_BYTES, Box, Document, read
@@ -43,8 +45,9 @@ _NOTHING = _Known()
 class KeyFile:
     """The vault in a folder, made with the first secret. The file is read once, and again whenever it has changed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
+        self._clock = clock
         self._file = folder / "vault.json"
         self._key_file = folder / "key"
         self._known = _NOTHING
@@ -63,7 +66,8 @@ class KeyFile:
     async def set(self, name: str, secret: Secret) -> None:
         _check_name(name)
         _check_secret(name, secret)
-        await to_thread(self._change, lambda box, document: box.put(document, name, secret))
+        at = self._clock.now()
+        await to_thread(self._change, lambda box, document: box.put(document, name, secret, at))
 
     async def remove(self, name: str) -> bool:
         _check_name(name)
@@ -80,8 +84,13 @@ class KeyFile:
 
     async def names(self) -> list[str]:
         """Names are not secret: this needs no key."""
+        return [kept.name for kept in await self.kept()]
+
+    async def kept(self) -> list[KeptSecret]:
+        """This needs no key either, and so believes what the file says."""
         data = self._bytes(self._file)
-        return sorted(read(data, str(self._file)).records) if data is not None else []
+        records = read(data, str(self._file)).records if data is not None else {}
+        return [KeptSecret(name, record.version, record.changed_at) for name, record in sorted(records.items())]
 
     def _load(self) -> _Known:
         stamp = self._stamp()
