@@ -1,21 +1,25 @@
 """`carapax secrets`: what the vault keeps."""
 
+import asyncio
 import sys
 
 import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.rpc import find_gateway
 from carapax.cli.secretstore import open_secrets
 from carapax.cli.terminal import clean, time_of
-from carapax.errors import InvalidRequest
+from carapax.cli.unlocking import ask, new_passphrase, unlocked
+from carapax.configfile import first_start
+from carapax.errors import InvalidRequest, NotFound
 from carapax.redaction import Secret
 
 
 @click.group()
 @takes_home
 def command() -> None:
-    """List, keep and remove what the vault keeps secret. Nothing shows a secret."""
+    """List, keep and remove what the vault keeps secret, and protect it. Nothing shows a secret."""
 
 
 @command.command("list")
@@ -61,10 +65,44 @@ def remove(name: str) -> None:
     click.echo(f"{clean(name)} is gone")
 
 
+@command.command()
+@click.option("--passphrase", "way", flag_value="passphrase", help="Lock it with a passphrase, which is asked for.")
+@click.option("--key-file", "way", flag_value="key file", help="Keep its key in a file that only you may read.")
+@takes_home
+def protect(way: str | None) -> None:
+    """Change how the vault is protected, or its passphrase. Everything in it is sealed anew.
+
+    The new passphrase is the first line of standard input where that is no terminal.
+    """
+    if way is None:
+        raise click.UsageError("choose --passphrase or --key-file")
+    vault = unlocked(home())
+    first_start(home())
+    asyncio.run(vault.protect(new_passphrase() if way == "passphrase" else None))
+    click.echo(f"the vault is protected by a {way}, and everything in it is sealed anew")
+    if way == "passphrase" and find_gateway(home()):
+        click.echo(
+            "The running gateway uses the secrets that it has, and changes none, until it finds this passphrase where "
+            "services do, or is started again.",
+            err=True,
+        )
+
+
+@command.command()
+@takes_home
+def rotate() -> None:
+    """Seal everything in the vault anew, with a new key that is protected as the old one was."""
+    vault = unlocked(home())
+    if not asyncio.run(vault.protection()):
+        raise NotFound("the vault is empty", "there is no key to change")
+    asyncio.run(vault.rotate())
+    click.echo("everything in the vault is sealed anew, with a new key")
+
+
 def _value(name: str) -> Secret:
     """What was typed, or piped without its last line end."""
     if sys.stdin.isatty():
-        return Secret(click.prompt(f"Value of {clean(name)}", hide_input=True, err=True))
+        return ask(f"Value of {clean(name)}")
     try:
         value = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:

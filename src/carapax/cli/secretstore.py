@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from carapax.cli.rpc import Gateway, find_gateway
+from carapax.cli.unlocking import unlocked
 from carapax.configfile import first_start
 from carapax.contracts import KeptSecret, SecretStore
 from carapax.errors import NotFound
@@ -63,10 +64,10 @@ class Kept:
 
     def set(self, name: str, secret: Secret) -> KeptSecret:
         first_start(self._home)
-        return asyncio.run(_set(open_vault(self._home), name, secret))
+        return asyncio.run(_set(unlocked(self._home), name, secret))
 
     def remove(self, name: str) -> None:
-        asyncio.run(_remove(open_vault(self._home), name))
+        asyncio.run(_remove(unlocked(self._home), name))
 
 
 async def _set(vault: SecretStore, name: str, secret: Secret) -> KeptSecret:
