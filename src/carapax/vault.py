@@ -1,5 +1,6 @@
 """The vault of a home."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from carapax.contracts import SecretStore
 from carapax.extensions import export, find
 from carapax.passphrase import find as find_passphrase
 from carapax.redaction import Secret
+
+_NAME = re.compile(r"[A-Za-z0-9.:_/-]{1,200}")
 
 Ask = Callable[[], Secret | None]
 """Where a vault asks for its passphrase, each time it needs one that it has not."""
@@ -33,6 +36,11 @@ class Vault(SecretStore, Protocol):
     async def rotate(self) -> None:
         """Seal everything with a new key that is protected as the old one was. Raises as `set` does."""
         ...
+
+
+def is_name(text: str) -> bool:
+    """Whether a secret can have this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def open_vault(

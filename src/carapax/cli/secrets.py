@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import click
 import msgspec
@@ -63,6 +64,34 @@ def remove(name: str) -> None:
     """Forget the secret NAME."""
     open_secrets(home()).remove(name)
     click.echo(f"{clean(name)} is gone")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--apply", is_flag=True, help="Do it; without this it is only told what would be done.")
+@click.option("--replace", is_flag=True, help="Also in place of secrets that are there.")
+@takes_home
+def import_(file: Path, apply: bool, replace: bool) -> None:
+    """Keep what FILE holds: a .env file, or the vault of OpenCrust.
+
+    The variable of a vendor's key becomes the key of that provider, anything else keeps its name. Values are not shown.
+    """
+    from carapax.cli.importing import plan
+
+    secrets = open_secrets(home())
+    steps = plan(file, secrets, replace=replace)
+    for step in steps:
+        if apply and step.is_kept:
+            secrets.set(step.name, step.secret)
+        arrow = f" -> {step.name}" if step.name not in ("", step.variable) else ""
+        click.echo(f"{step.variable}{arrow}: {step.fate}")
+    count = sum(step.is_kept for step in steps)
+    if apply and count:
+        click.echo(f"{count} are kept. They still stand in {file}: delete it when nothing else reads it.")
+    elif count:
+        click.echo(f"Nothing was done yet; with --apply {count} are kept.")
+    else:
+        click.echo("there is nothing to keep", err=True)
 
 
 @command.command()

@@ -9,7 +9,6 @@ use it at the same time.
 import fcntl
 import logging
 import os
-import re
 import stat
 import time
 from asyncio import to_thread
@@ -27,8 +26,8 @@ from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.passphrase import Cost, Lock, Locked, lock, unlock
 from carapax.redaction import Secret
 from carapax.sealed import KEY_BYTES, Box, Document, read
+from carapax.vault import is_name
 
-_NAME = re.compile(r"[A-Za-z0-9.:_/-]{1,200}")
 _LONGEST_SECRET = 65_536
 _TRIES, _GLANCE_S = 1000, 0.01
 _HINT = "give it at the start, or in the file that CARAPAX_VAULT_PASSPHRASE_FILE names"
@@ -313,7 +312,7 @@ def _unreadable(file: Path, error: OSError) -> Unavailable:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidRequest(f"{name[:50]!r} is no name of a secret", "use 1 to 200 letters, digits and .:_/-")
 
 
