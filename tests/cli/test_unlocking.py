@@ -107,7 +107,8 @@ def test_without_a_terminal_it_is_found_or_nothing_is_done(
 
 def test_a_passphrase_too_short_and_no_choice_are_refused(run: Run, home: Home) -> None:
     assert run("secrets", "protect").exit_code == 2
-    assert "too short" in run("secrets", "protect", "--passphrase", typed="short\n").stderr
+    for typed in ("short\n", "\n", ""):
+        assert "too short" in run("secrets", "protect", "--passphrase", typed=typed).stderr
     assert "the vault is empty" in run("secrets", "rotate").stderr
     assert not home.vault.exists() or not (home.vault / "vault.json").exists()
 

@@ -1,5 +1,6 @@
 """How the key of the vault is protected: by a key file or a passphrase, changed while others use it, and cut short."""
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -259,6 +260,24 @@ def test_who_cannot_unlock_it_says_so_once_and_keeps_what_it_has(
         assert await command.get("b") == Secret("kept")
 
     run(fill(tmp_path, None))
+    run(main())
+
+
+def test_who_read_at_the_same_time_unlock_it_once(tmp_path: Path) -> None:
+    asked: list[None] = []
+
+    def ask() -> Secret:
+        asked.append(None)
+        return FIRST
+
+    async def main() -> None:
+        vault = KeyFile(tmp_path, SystemClock(), ask)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(vault.get("a")) for _ in range(20)]
+        assert [task.result() for task in tasks] == [Secret("one")] * 20
+        assert len(asked) == 1
+
+    run(fill(tmp_path, FIRST))
     run(main())
 
 

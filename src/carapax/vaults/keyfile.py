@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import stat
+import threading
 import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterator
@@ -63,6 +64,7 @@ class KeyFile:
         self._passphrase: Secret | None = None
         self._refused: set[tuple[Lock, Secret]] = set()
         self._told: Stamp | None = None
+        self._reading = threading.Lock()
         self._file = folder / "vault.json"
         self._key_file = folder / "key"
         self._known = _NOTHING
@@ -126,18 +128,20 @@ class KeyFile:
         await to_thread(self._reseal, lambda lock: self._passphrase if lock else None)
 
     def _fresh_or_known(self) -> _Known:
-        try:
-            return self._load()
-        except Locked as error:
-            if self._known.document is None:
-                raise
-            stamp = self._stamp()
-            if stamp != self._told:
-                log.warning(
-                    "%s; until it is given, what was in the vault before is used, and nothing is changed", error
-                )
-                self._told = stamp
-            return self._known
+        """Several who want it at the same time have it read once: unlocking takes memory and time."""
+        with self._reading:
+            known, stamp = self._known, self._stamp()
+            if stamp == known.stamp:
+                return known
+            try:
+                return self._load()
+            except Locked as error:
+                if known.document is None:
+                    raise
+                if stamp != self._told:
+                    log.warning("%s; until then what was in the vault before is used, and nothing is changed", error)
+                    self._told = stamp
+                return known
 
     def _load(self) -> _Known:
         """Raises Locked, and whatever else `get` may. Who reads while another process seals everything anew may have
@@ -145,12 +149,13 @@ class KeyFile:
         for _ in range(_TRIES):
             stamp = self._stamp()
             try:
-                self._known = self._read(stamp)
+                known = self._read(stamp)
             except CarapaxError:
                 if self._stamp() == stamp:
                     raise
             else:
-                return self._known
+                self._known = known
+                return known
         raise Unavailable(f"{self._file} changes all the time", "try again")
 
     def _read(self, stamp: Stamp | None) -> _Known:
@@ -163,8 +168,9 @@ class KeyFile:
         return _Known(stamp, box, document)
 
     def _unlocked(self, document: Document, lock: Lock) -> Box:
-        if self._known.box and self._known.box.key == document.key:
-            return self._known.box
+        known = self._known.box
+        if known and known.key == document.key:
+            return known
         for passphrase in filter(None, (self._passphrase, self._ask())):
             if (lock, passphrase) in self._refused:
                 continue
@@ -176,7 +182,7 @@ class KeyFile:
             self._passphrase = passphrase
             self._refused.clear()
             return box
-        if any(refused == lock for refused, _ in self._refused):
+        if any(refused == lock for refused, _ in tuple(self._refused)):
             raise Locked(f"the passphrase is not the one of {self._file}", _HINT)
         raise Locked(f"{self._file} is locked with a passphrase", _HINT)
 
@@ -198,11 +204,12 @@ class KeyFile:
             key = os.urandom(KEY_BYTES)
             box = Box(key, str(self._file))
             passphrase = choose(known.document.lock if known.document else None)
-            locked = lock(passphrase, key, self._cost) if passphrase else None
+            locked = None if passphrase is None else lock(passphrase, key, self._cost)
             if known.box and known.document:
                 document = box.take(known.box, known.document, locked)
             else:
                 document = box.empty(locked)
+                durable.sync_folder(self._folder.parent)
             if locked is None:
                 before = self._keys() if known.document and not known.document.lock else []
                 self._write_keys([*before, key])
