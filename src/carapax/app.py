@@ -23,6 +23,7 @@ from carapax.http import Http
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Models, Prepare
@@ -106,13 +107,15 @@ async def open_app(
     database: Database | None = None,
     models: Models | None = None,
     egress: Egress | None = None,
+    passphrase: Secret | None = None,
     channels: Iterable[Channel] = (),
     tools: Iterable[Tool] = (),
 ) -> AsyncGenerator[Services, None]:
     """Open everything behind the door, go on with what an earlier process left, and close it all at the end.
 
-    Yields what operations work with. What is given takes the place of what would be opened. Raises ConfigError or a
-    StoreError when it cannot be used.
+    Yields what operations work with. `passphrase` is that of the vault, where it wants one that `environ` does not lead
+    to. What else is given takes the place of what would be opened. Raises ConfigError or a StoreError when it cannot be
+    used.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -126,7 +129,7 @@ async def open_app(
         await files.sweep()
         health = await open_health(database, clock)
         http = await stack.enter_async_context(Http())
-        keys = Keys(open_vault(home), environ)
+        keys = Keys(open_vault(home, environ, clock, passphrase), environ)
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)

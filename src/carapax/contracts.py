@@ -129,6 +129,19 @@ class Searcher(Protocol):
         ...
 
 
+class KeptSecret(Struct, frozen=True):
+    """What may be told of a secret.
+
+    name: its name
+    version: greater than that of any secret whose place it took
+    changed_at: when it was kept, in seconds since 1970; 0 when that is not known
+    """
+
+    name: str
+    version: int
+    changed_at: float
+
+
 class SecretStore(Protocol):
     """Keeps secrets by name, on disk never in the clear. A name is letters, digits and `.:_/-`."""
 
@@ -146,6 +159,10 @@ class SecretStore(Protocol):
         ...
 
     async def names(self) -> list[str]: ...
+
+    async def kept(self) -> list[KeptSecret]:
+        """What may be told of every secret, by name."""
+        ...
 
 
 Submit = Callable[[Inbound], Awaitable[Receipt]]

@@ -1,6 +1,7 @@
 """Secrets that cannot be printed by accident."""
 
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 MASK = "********"
@@ -16,22 +17,23 @@ class Secret:
     Only what sends it, compares it, or shows it to its owner once calls `reveal()`.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_reveal",)
 
     def __init__(self, value: str) -> None:
-        self._value = value
+        # A function, so that what lists attributes, as format strings and debuggers do, meets no value.
+        self._reveal: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
-        return self._value
+        return self._reveal()
 
     def __bool__(self) -> bool:
-        return bool(self._value)
+        return bool(self.reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
+        return isinstance(other, Secret) and self.reveal() == other.reveal()
 
     def __hash__(self) -> int:
-        return hash(self._value)
+        return hash(self.reveal())
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -67,6 +69,11 @@ def without_userinfo(url: str) -> str:
     return _IN_QUERY.sub(rf"\1{MASK}", _USERINFO.sub(f"{MASK}@", url))
 
 
+def is_called_secret(name: str) -> bool:
+    """Whether what has this name must not be shown: a token, a password, an API key."""
+    return _NAMED.search(name) is not None
+
+
 def masked(name: str, value: object) -> object:
     """A setting of this name, or a table or list of them, as it may be shown: what is called a secret is masked, and
     what URLs hold of them."""
@@ -75,7 +82,7 @@ def masked(name: str, value: object) -> object:
             return {inner: masked(str(inner), item) for inner, item in value.items()}
         case list() | tuple():
             return [masked(name, item) for item in value]
-        case str() if value and _NAMED.search(name):
+        case str() if value and is_called_secret(name):
             return MASK
         case str():
             return without_userinfo(value)

@@ -89,6 +89,7 @@ def test_the_operations_are_these() -> None:
         *("agent.list", "agent.status", "config.get", "costs.get", "costs.session", "file.add", "file.get", "health"),
         *("model.health", "model.list", "model.recover", "model.refresh"),
         *("provider.add", "provider.check", "provider.list", "provider.remove"),
+        *("secret.list", "secret.remove", "secret.set"),
         *("session.cancel", "session.create", "session.end", "session.events", "session.export", "session.fork"),
         *("session.get", "session.history", "session.import", "session.list", "session.message", "session.rename"),
         *("session.subscribe", "session.unsubscribe", "status", "token.create", "token.list", "token.revoke"),

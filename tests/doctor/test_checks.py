@@ -156,6 +156,44 @@ def test_it_is_told_who_searches_the_web_and_with_which_key(home: Home) -> None:
     assert of("search", found) == [("ok", "web_search asks mine: [providers.mine] says where it is")]
 
 
+def test_it_is_told_how_the_vault_is_protected_and_who_can_get_at_it(home: Home, tmp_path: Path) -> None:
+    run(open_vault(home).set("a", Secret("very-secret")))
+    assert of("vault", findings(home)) == [
+        ("ok", f"1 in {home.vault}, sealed with the key file there, which only this user may read")
+    ]
+    run(open_vault(home).protect(Secret("correct horse battery")))
+    locked = f"{home.vault / 'vault.json'} is locked with a passphrase, so it was not looked into"
+    assert of("vault", findings(home)) == [("warn", locked)]
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse battery")
+    file.chmod(0o644)
+    (home.vault / "vault.json").chmod(0o640)
+    found = findings(home, {"CARAPAX_VAULT_PASSPHRASE_FILE": str(file)})
+    assert of("vault", found) == [
+        ("ok", f"1 in {home.vault}, its key is locked with a passphrase, which was found"),
+        ("warn", f"other users can get at {home.vault / 'vault.json'}"),
+        ("warn", f"other users can get at {file}"),
+    ]
+    assert [word for word in ("correct horse", "very-secret") if word in repr(found)] == []
+
+
+def test_keys_in_the_clear_are_named_and_not_shown(home: Home) -> None:
+    work = home.workspaces / "main"
+    work.mkdir(parents=True)
+    (home.config_dir / ".env").write_text("# x\nexport OPENAI_API_KEY=sk-very\nPORT=1\nMY_TOKEN=very\nGROQ_API_KEY=\n")
+    (work / ".env").write_text("DB_PASSWORD=very")
+    (home.data_dir / ".env").write_text("DEBUG=1")
+    (home.workspaces / "other").mkdir()
+    os.mkfifo(home.workspaces / "other" / ".env")
+    found = findings(home)
+    assert of("vault", found)[1:] == [
+        ("warn", f"{home.config_dir / '.env'} holds keys in the clear: OPENAI_API_KEY, MY_TOKEN"),
+        ("warn", f"{work / '.env'} holds keys in the clear: DB_PASSWORD"),
+    ]
+    assert "very" not in repr(found)
+    assert f"carapax secrets import {work / '.env'} --apply" in repr(found)
+
+
 def test_a_vault_that_cannot_be_read_is_told(home: Home) -> None:
     run(open_vault(home).set("provider:groq", Secret("k")))
     (home.vault / "key").chmod(0o644)

@@ -14,7 +14,7 @@ SETTINGS = """
 checks.ignored_auth.enabled = false
 
 [[operations]]
-include-path = "/api/imports"
+include-path = ["/api/imports", "/api/secrets", "/api/secrets/{name}"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
 
 [[operations]]
@@ -22,8 +22,8 @@ include-path = ["/api/models/refresh", "/api/providers"]
 checks.not_a_server_error.expected-statuses = ["2xx", "4xx", "502", "503"]
 """
 """Wrong tokens are soon answered with 429, which that check takes for a way in; test_auth.py has the whole matrix.
-Whether exported lines make a session is more than a schema can say. What asks a server elsewhere may find that there is
-none."""
+Whether exported lines make a session, or a text the name of a secret, is more than a schema can say. What asks a server
+elsewhere may find that there is none."""
 
 
 async def page_of() -> dict[str, Any]:

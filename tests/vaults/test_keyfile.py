@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from carapax.clock import SystemClock
 from carapax.contracts import SecretStore
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.redaction import Secret
@@ -24,19 +25,23 @@ class TestKeyFile(SecretStoreContract):
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[SecretStore, None]:
         with tempfile.TemporaryDirectory() as folder:
-            yield KeyFile(Path(folder) / "data" / "vault")
+            yield opened(Path(folder) / "data" / "vault")
+
+
+def opened(folder: Path) -> KeyFile:
+    return KeyFile(folder, SystemClock())
 
 
 def keep(folder: Path, **secrets: str) -> None:
     async def main() -> None:
         for name, value in secrets.items():
-            await KeyFile(folder).set(name, Secret(value))
+            await opened(folder).set(name, Secret(value))
 
     run(main())
 
 
 def got(folder: Path, name: str) -> str | None:
-    secret = run(KeyFile(folder).get(name))
+    secret = run(opened(folder).get(name))
     return secret.reveal() if secret else None
 
 
@@ -77,14 +82,15 @@ def test_the_files_are_private_and_show_no_secret(tmp_path: Path) -> None:
 def test_another_process_sees_what_was_written_and_the_other_way_round(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path; from carapax.redaction import Secret;"
-        "from carapax.vaults.keyfile import KeyFile\n"
+        "from carapax.clock import SystemClock; from carapax.vaults.keyfile import KeyFile\n"
         "async def main():\n"
-        "    for number in range(10): await KeyFile(Path(sys.argv[1])).set(f'{sys.argv[2]}{number}', Secret('k'))\n"
+        "    vault = KeyFile(Path(sys.argv[1]), SystemClock())\n"
+        "    for number in range(10): await vault.set(f'{sys.argv[2]}{number}', Secret('k'))\n"
         "asyncio.run(main())"
     )
 
     async def main() -> list[str]:
-        vault = KeyFile(tmp_path)
+        vault = opened(tmp_path)
         for number in range(10):
             await vault.set(f"own{number}", Secret("k"))
             assert await vault.get("own0") == Secret("k")
@@ -99,8 +105,9 @@ def test_another_process_sees_what_was_written_and_the_other_way_round(tmp_path:
 def test_a_cipher_is_imported_only_when_a_secret_is_read_or_written(tmp_path: Path) -> None:
     keep(tmp_path, a="1")
     program = (
-        "import asyncio, sys; from pathlib import Path; from carapax.vaults.keyfile import KeyFile\n"
-        "vault = KeyFile(Path(sys.argv[1]))\n"
+        "import asyncio, sys; from pathlib import Path; from carapax.clock import SystemClock;"
+        "from carapax.vaults.keyfile import KeyFile\n"
+        "vault = KeyFile(Path(sys.argv[1]), SystemClock())\n"
         "assert asyncio.run(vault.names()) == ['a']; assert 'cryptography' not in sys.modules\n"
         "assert asyncio.run(vault.get('a')); assert 'cryptography' in sys.modules"
     )
@@ -141,13 +148,21 @@ def shorten(found: dict[str, Any]) -> None:
     found["records"]["a"]["sealed"] = ""
 
 
+def change_time(found: dict[str, Any]) -> None:
+    found["records"]["a"]["changed_at"] += 1
+
+
+def no_time(found: dict[str, Any]) -> None:
+    del found["records"]["a"]["changed_at"]
+
+
 def no_nonce(found: dict[str, Any]) -> None:
     found["records"]["a"]["nonce"] = ""
 
 
 @pytest.mark.parametrize(
     "meddle",
-    [swap, flip, rename, count_up, leave_out, double, unseal, shorten, no_nonce],
+    [swap, flip, rename, count_up, leave_out, double, unseal, shorten, no_nonce, change_time, no_time],
     ids=lambda each: each.__name__,
 )
 def test_what_was_meddled_with_is_refused_and_left_as_it_is(
@@ -181,7 +196,7 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     for length in range(len(whole)):
         (tmp_path / "vault.json").write_bytes(whole[:length])
         with pytest.raises(Broken, match=r"vault\.json is damaged"):
-            run(KeyFile(tmp_path).names())
+            run(opened(tmp_path).names())
         with pytest.raises(Broken):
             keep(tmp_path, b="two")
         assert (tmp_path / "vault.json").read_bytes() == whole[:length]

@@ -19,11 +19,13 @@ from carapax.cli.printer import Printer
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import serve
 from carapax.cli.terminal import clean, one_line, time_of, whole, write
+from carapax.cli.unlocking import passphrase_of
 from carapax.config import Home
 from carapax.configcheck import check
 from carapax.configfile import first_start
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
+from carapax.redaction import Secret
 
 _HELP = """\
 /new       start another session
@@ -50,8 +52,9 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
         sys.stdin.reconfigure(errors="surrogateescape")
     if message == "-":
         message = sys.stdin.read()
+    passphrase = None if find_gateway(home()) else passphrase_of(home())
     interrupts = Interrupts()
-    background = Background(_open(home(), session, agent, model), interrupts.take)
+    background = Background(_open(home(), session, agent, model, passphrase), interrupts.take)
     with interrupts, background as conversation:
         chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         for file in attach:
@@ -133,7 +136,9 @@ class Chat:
 
 
 @asynccontextmanager
-async def _open(home: Home, session: str, agent: str, model: str) -> AsyncGenerator[Conversation, None]:
+async def _open(
+    home: Home, session: str, agent: str, model: str, passphrase: Secret | None
+) -> AsyncGenerator[Conversation, None]:
     async with AsyncExitStack() as stack:
         if gateway := find_gateway(home):
             running = gateway.running
@@ -143,5 +148,5 @@ async def _open(home: Home, session: str, agent: str, model: str) -> AsyncGenera
             logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
             config = check(home)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
-            running = (await stack.enter_async_context(serve(home, config))).running
+            running = (await stack.enter_async_context(serve(home, config, passphrase))).running
         yield await stack.enter_async_context(converse(running, session, agent, model))

@@ -22,6 +22,7 @@ _COMMANDS = {
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",
+    "secrets": "List, keep, remove and import what the vault keeps secret, and protect it.",
     "doctor": "Look for what is wrong, and say what to do.",
 }
 _FOLDERS = {

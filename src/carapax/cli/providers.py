@@ -111,6 +111,7 @@ class Kept:
         raise Unavailable("no gateway runs on this home, so no model is asked", "start it with `carapax`")
 
     def _with(self, use: Callable[[Registry], Awaitable[T]], *, alone: bool = False) -> T:
+        from carapax.cli.unlocking import unlocked
         from carapax.configcheck import check
         from carapax.configfile import first_start
         from carapax.homelock import lock_home
@@ -121,14 +122,14 @@ class Kept:
             from carapax.models.facts import FactBook
             from carapax.models.keys import Keys
             from carapax.models.registry import Registry
-            from carapax.vault import open_vault
 
             config = check(self._home)
             async with Http() as http:
-                keys = Keys(open_vault(self._home), os.environ)
+                keys = Keys(vault, os.environ)
                 facts = FactBook(config.providers, config.models, self._home.facts_file)
                 return await use(Registry(self._home, config, keys, http, SystemClock(), facts))
 
+        vault = unlocked(self._home)
         if alone:
             first_start(self._home)
         with lock_home(self._home, patience_s=_PATIENCE_S) if alone else nullcontext():

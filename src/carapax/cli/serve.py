@@ -14,10 +14,12 @@ from carapax.cli.group import home, takes_home
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import Serving, serve
 from carapax.cli.terminal import clean, one_line
+from carapax.cli.unlocking import passphrase_of
 from carapax.config import Config, Home
 from carapax.configcheck import check
 from carapax.configfile import first_start, warnings
 from carapax.errors import StoreLocked
+from carapax.redaction import Secret
 from carapax.version import __version__
 
 
@@ -25,8 +27,9 @@ from carapax.version import __version__
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of gateway.port; 0 takes any free one.")
 @click.option("--host", help="Instead of gateway.host.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase of the vault from standard input.")
 @takes_home
-def command(port: int | None, host: str | None, open_page: bool) -> None:
+def command(port: int | None, host: str | None, open_page: bool, passphrase_stdin: bool) -> None:
     """Start the gateway, until Ctrl-C or SIGTERM."""
     place = home()
     is_new = first_start(place)
@@ -35,17 +38,18 @@ def command(port: int | None, host: str | None, open_page: bool) -> None:
     gateway = replace(gateway, port=gateway.port if port is None else port, host=host or gateway.host)
     config = replace(config, gateway=gateway)
     logging.basicConfig(level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    passphrase = passphrase_of(place, from_stdin=passphrase_stdin)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(place, config, is_new, open_page))
+        runner.run(_serve(place, config, passphrase, is_new, open_page))
 
 
-async def _serve(place: Home, config: Config, is_new: bool, open_page: bool) -> None:
+async def _serve(place: Home, config: Config, passphrase: Secret | None, is_new: bool, open_page: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with serve(place, config) as serving:
+        async with serve(place, config, passphrase) as serving:
             _greet(serving, config, place.config_file if is_new else None)
             if open_page:
                 webbrowser.open(serving.running.url)

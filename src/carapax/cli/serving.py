@@ -31,15 +31,15 @@ class Serving:
 
 
 @asynccontextmanager
-async def serve(home: Home, config: Config) -> AsyncGenerator[Serving, None]:
-    """Open the gateway of a home, and close it at the end.
+async def serve(home: Home, config: Config, passphrase: Secret | None = None) -> AsyncGenerator[Serving, None]:
+    """Open the gateway of a home, and close it at the end. `passphrase` is that of its vault, where it was asked for.
 
     Raises ConfigError, StoreLocked when another process holds the home, another StoreError when the home cannot be
     used, Unavailable when the port is taken.
     """
     local = Secret(secrets.token_urlsafe(32))
     async with (
-        open_app(config, home, environ=os.environ) as services,
+        open_app(config, home, environ=os.environ, passphrase=passphrase) as services,
         open_gateway(services, supervise, local=local) as gateway,
     ):
         running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)

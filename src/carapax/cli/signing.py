@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from carapax.cli.terminal import clean
+from carapax.cli.unlocking import unlocked
 from carapax.clock import Clock, SystemClock
 from carapax.config import Home
 from carapax.configfile import first_start
@@ -17,7 +18,7 @@ from carapax.http import Http
 from carapax.models.catalogue import vendors
 from carapax.models.closest import did_you_mean
 from carapax.models.login import Challenge, Login
-from carapax.vault import open_vault
+from carapax.vault import Vault
 
 _GLANCE_S = 1.0
 
@@ -26,7 +27,7 @@ def sign_in(home: Home, vendor: str, *, paste: bool = False) -> None:
     """Say where to go and what to type there, and wait until that was done. Raises a CarapaxError."""
     name = _login(vendor)
     first_start(home)
-    asyncio.run(_sign_in(home, vendor, name, paste=paste))
+    asyncio.run(_sign_in(unlocked(home), vendor, name, paste=paste))
     click.echo(f"signed in: its models are named {vendor}/MODEL")
 
 
@@ -38,12 +39,10 @@ def _login(vendor: str) -> str:
     return vendors()[vendor].login
 
 
-async def _sign_in(home: Home, vendor: str, name: str, *, paste: bool) -> None:
+async def _sign_in(vault: Vault, vendor: str, name: str, *, paste: bool) -> None:
     clock = SystemClock()
     async with Http() as http:
-        login: Login = export("login", name, find("login", name))(
-            open_vault(home), http, clock, os.environ, Path.home()
-        )
+        login: Login = export("login", name, find("login", name))(vault, http, clock, os.environ, Path.home())
         if not hasattr(login, "begin"):
             await login.get()
             raise InvalidRequest(f"{vendor} is signed in by its own command line", "it is used as it is")

@@ -7,7 +7,7 @@ from msgspec import Struct
 from carapax.config import ProviderConfig
 from carapax.contracts import SecretStore
 from carapax.errors import ModelUnauthorized
-from carapax.models.catalogue import Vendor
+from carapax.models.catalogue import Vendor, vendors
 from carapax.redaction import Secret
 
 VAULT = "vault"
@@ -24,6 +24,18 @@ class Found(Struct, frozen=True):
 def secret_name(provider: str) -> str:
     """Under which name the vault has the key of a provider. Two providers of one vendor have a key each."""
     return f"provider:{provider}"
+
+
+def provider_of(secret: str) -> str:
+    """The provider whose key the vault has under this name; empty when it is something else."""
+    kind, _, provider = secret.partition(":")
+    return provider if kind == "provider" else ""
+
+
+def names_for(variable: str) -> list[str]:
+    """Under which names the vault should have what an environment variable holds: those of the keys of the vendors
+    whose variable it is, else its own."""
+    return [secret_name(name) for name, vendor in vendors().items() if vendor.key_env == variable] or [variable]
 
 
 class Keys:

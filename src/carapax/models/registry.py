@@ -17,7 +17,7 @@ from carapax.models.closest import did_you_mean
 from carapax.models.credential import Credentials, Fixed
 from carapax.models.detection import Detected, detect, needs_key
 from carapax.models.facts import FactBook
-from carapax.models.keys import Keys, secret_name
+from carapax.models.keys import Keys, provider_of, secret_name
 from carapax.models.listing import ADDRESS, NAME, VARIABLE, Addition, Offer, ProviderStatus, Silent, Standing
 from carapax.models.opening import open_embedder, open_provider, open_searcher
 from carapax.redaction import Secret, without_userinfo
@@ -101,6 +101,14 @@ class Registry:
             await _to_its_end(self._forget(name, kept=kept))
             await self._recovered(name)
 
+    async def keep_secret(self, name: str, secret: Secret) -> None:
+        """Keep a secret of any name; the key of a provider is used from the next run on. Raises what the vault does."""
+        await self._change_secret(name, self.keys.vault.set(name, secret))
+
+    async def forget_secret(self, name: str) -> None:
+        """Forget a secret of any name. Raises NotFound, and what the vault does."""
+        await self._change_secret(name, self._drop_secret(name))
+
     async def check(self, name: str = "") -> list[Checked]:
         """Ask one provider, or all of them at the same time, whether they answer. Raises NotFound."""
         names = [status.name for status in await self._chosen(name)]
@@ -127,6 +135,21 @@ class Registry:
             tasks = [group.create_task(models(name)) for name in names]
         results = [task.result() for task in tasks]
         return [offer for offers, _ in results for offer in offers], [one for _, silent in results for one in silent]
+
+    async def _change_secret(self, name: str, change: Coroutine[object, object, None]) -> None:
+        async def done() -> None:
+            await change
+            if provider := provider_of(name):
+                await self._changed(provider, self.config.providers.get(provider))
+                await self._recovered(provider)
+
+        async with self._changing:
+            await _to_its_end(done())
+
+    async def _drop_secret(self, name: str) -> None:
+        if not await self.keys.vault.remove(name):
+            known = await self.keys.vault.names()
+            raise NotFound(f"the vault has no {name!r}", did_you_mean(name, known) or "see secret.list")
 
     async def _chosen(self, name: str) -> list[ProviderStatus]:
         found = await self.providers()

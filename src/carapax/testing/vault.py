@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from carapax.contracts import SecretStore
+from carapax.contracts import KeptSecret, SecretStore
 from carapax.errors import InvalidRequest
 from carapax.redaction import Secret
 
@@ -18,6 +18,8 @@ class MemoryVault:
 
     def __init__(self, secrets: dict[str, str] | None = None) -> None:
         self._secrets = {name: Secret(value) for name, value in (secrets or {}).items()}
+        self._versions = dict.fromkeys(self._secrets, 0)
+        self._changes = 0
 
     async def get(self, name: str) -> Secret | None:
         return self._secrets.get(_checked(name))
@@ -26,12 +28,17 @@ class MemoryVault:
         if not 0 < len(secret.reveal().encode(errors="replace")) <= _LONGEST:
             raise InvalidRequest(f"the secret {name} is too long, or empty")
         self._secrets[_checked(name)] = secret
+        self._changes += 1
+        self._versions[name] = self._changes
 
     async def remove(self, name: str) -> bool:
         return self._secrets.pop(_checked(name), None) is not None
 
     async def names(self) -> list[str]:
         return sorted(self._secrets)
+
+    async def kept(self) -> list[KeptSecret]:
+        return [KeptSecret(name, self._versions[name], 0) for name in await self.names()]
 
 
 def _checked(name: str) -> str:
@@ -72,6 +79,20 @@ class SecretStoreContract:
             assert await vault.names() == ["a.b_c", "provider:z"]
             found = [await vault.get(name) for name in ("a.b_c", "b/x-1", "provider:z")]
             assert found == [Secret("another"), None, Secret("of provider:z")]
+
+        self._with_vault(check)
+
+    def test_another_secret_of_the_same_name_has_a_greater_version(self) -> None:
+        async def check(vault: SecretStore) -> None:
+            seen = []
+            for value in ("1", "2", "3"):
+                await vault.set("a", Secret(value))
+                [kept] = await vault.kept()
+                seen.append((kept.name, kept.version))
+            assert await vault.remove("a") and await vault.kept() == []
+            await vault.set("a", Secret("4"))
+            seen += [(kept.name, kept.version) for kept in await vault.kept()]
+            assert seen == sorted(set(seen)) and len(seen) == 4
 
         self._with_vault(check)
 

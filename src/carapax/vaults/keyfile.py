@@ -1,13 +1,16 @@
-"""Secrets in one sealed file, whose key is in another file beside it that only its owner may read.
+"""Secrets in one sealed file, whose key is in another file beside it that only its owner may read, or locked with a
+passphrase.
 
-Whoever can read both files has the secrets: this keeps them out of backups of the one, of listings, logs and commits,
-not from whoever is this user. Commands and the gateway may use it at the same time.
+Whoever can read both files has the secrets: the key file keeps them out of backups of the one, of listings, logs and
+commits, not from whoever is this user; a passphrase does that too, while no gateway runs. Commands and the gateway may
+use it at the same time.
 """
 
 import fcntl
+import logging
 import os
-import re
 import stat
+import threading
 import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterator
@@ -18,13 +21,18 @@ from typing import NamedTuple
 import msgspec
 
 from carapax import durable
-from carapax.errors import InvalidRequest, Unavailable
+from carapax.clock import Clock
+from carapax.contracts import KeptSecret
+from carapax.errors import CarapaxError, InvalidRequest, Unavailable
+from carapax.passphrase import Cost, Lock, Locked, lock, unlock
 from carapax.redaction import Secret
 from carapax.sealed import KEY_BYTES, Box, Document, read
+from carapax.vault import is_name
 
-_NAME = re.compile(r"[A-Za-z0-9.:_/-]{1,200}")
 _LONGEST_SECRET = 65_536
 _TRIES, _GLANCE_S = 1000, 0.01
+_HINT = "give it at the start, or in the file that CARAPAX_VAULT_PASSPHRASE_FILE names"
+log = logging.getLogger("carapax.vault")
 
 Stamp = tuple[int, int, int]
 
@@ -41,21 +49,36 @@ _NOTHING = _Known()
 
 
 class KeyFile:
-    """The vault in a folder, made with the first secret. The file is read once, and again whenever it has changed."""
+    """The vault in a folder, made with the first secret. The file is read once, and again whenever it has changed.
 
-    def __init__(self, folder: Path) -> None:
+    `ask` gives the passphrase, where one is needed, `cost` is what a try of a new one costs.
+    """
+
+    def __init__(
+        self, folder: Path, clock: Clock, ask: Callable[[], Secret | None] = lambda: None, cost: Cost | None = None
+    ) -> None:
         self._folder = folder
+        self._clock = clock
+        self._ask = ask
+        self._cost = cost or Cost()
+        self._passphrase: Secret | None = None
+        self._refused: set[tuple[Lock, Secret]] = set()
+        self._told: Stamp | None = None
+        self._reading = threading.Lock()
         self._file = folder / "vault.json"
         self._key_file = folder / "key"
         self._known = _NOTHING
 
     async def get(self, name: str) -> Secret | None:
         """The secret; None when there is none. Raises Broken when the file was changed by something else, Unavailable
-        when it or its key cannot be read."""
+        when it or its key cannot be read, of which Locked when it wants another passphrase.
+
+        What was read before stays when only the passphrase is another one now.
+        """
         _check_name(name)
         known = self._known
         if self._stamp() != known.stamp:
-            known = await to_thread(self._load)
+            known = await to_thread(self._fresh_or_known)
         if known.box is None or known.document is None:
             return None
         return known.box.open(known.document, name)
@@ -63,7 +86,8 @@ class KeyFile:
     async def set(self, name: str, secret: Secret) -> None:
         _check_name(name)
         _check_secret(name, secret)
-        await to_thread(self._change, lambda box, document: box.put(document, name, secret))
+        at = self._clock.now()
+        await to_thread(self._change, lambda box, document: box.put(document, name, secret, at))
 
     async def remove(self, name: str) -> bool:
         _check_name(name)
@@ -80,30 +104,140 @@ class KeyFile:
 
     async def names(self) -> list[str]:
         """Names are not secret: this needs no key."""
-        data = self._bytes(self._file)
-        return sorted(read(data, str(self._file)).records) if data is not None else []
+        return [kept.name for kept in await self.kept()]
 
-    def _load(self) -> _Known:
-        stamp = self._stamp()
+    async def kept(self) -> list[KeptSecret]:
+        """This needs no key either, and so believes what the file says."""
+        data = self._bytes(self._file)
+        records = read(data, str(self._file)).records if data is not None else {}
+        return [KeptSecret(name, record.version, record.changed_at) for name, record in sorted(records.items())]
+
+    async def protection(self) -> str:
         data = self._bytes(self._file)
         if data is None:
-            self._known = _NOTHING
-        else:
-            document = read(data, str(self._file))
-            box = Box(self._key(), str(self._file))
-            box.check(document)
-            self._known = _Known(stamp, box, document)
-        return self._known
+            return ""
+        return "passphrase" if read(data, str(self._file)).lock else "key file"
+
+    async def unlock(self) -> None:
+        await to_thread(self._load)
+
+    async def protect(self, passphrase: Secret | None) -> None:
+        await to_thread(self._reseal, lambda lock: passphrase)
+
+    async def rotate(self) -> None:
+        await to_thread(self._reseal, lambda lock: self._passphrase if lock else None)
+
+    def _fresh_or_known(self) -> _Known:
+        """Several who want it at the same time have it read once: unlocking takes memory and time."""
+        with self._reading:
+            known, stamp = self._known, self._stamp()
+            if stamp == known.stamp:
+                return known
+            try:
+                return self._load()
+            except Locked as error:
+                if known.document is None:
+                    raise
+                if stamp != self._told:
+                    log.warning("%s; until then what was in the vault before is used, and nothing is changed", error)
+                    self._told = stamp
+                return known
+
+    def _load(self) -> _Known:
+        """Raises Locked, and whatever else `get` may. Who reads while another process seals everything anew may have
+        met the old file and the new key: then it is read again."""
+        for _ in range(_TRIES):
+            stamp = self._stamp()
+            try:
+                known = self._read(stamp)
+            except CarapaxError:
+                if self._stamp() == stamp:
+                    raise
+            else:
+                self._known = known
+                return known
+        raise Unavailable(f"{self._file} changes all the time", "try again")
+
+    def _read(self, stamp: Stamp | None) -> _Known:
+        data = self._bytes(self._file)
+        if data is None:
+            return _NOTHING
+        document = read(data, str(self._file))
+        box = self._unlocked(document, document.lock) if document.lock else self._box(document.key)
+        box.check(document)
+        return _Known(stamp, box, document)
+
+    def _unlocked(self, document: Document, lock: Lock) -> Box:
+        known = self._known.box
+        if known and known.key == document.key:
+            return known
+        for passphrase in filter(None, (self._passphrase, self._ask())):
+            if (lock, passphrase) in self._refused:
+                continue
+            try:
+                box = Box(unlock(passphrase, lock), str(self._file))
+            except Locked:
+                self._refused.add((lock, passphrase))
+                continue
+            self._passphrase = passphrase
+            self._refused.clear()
+            return box
+        if any(refused == lock for refused, _ in tuple(self._refused)):
+            raise Locked(f"the passphrase is not the one of {self._file}", _HINT)
+        raise Locked(f"{self._file} is locked with a passphrase", _HINT)
+
+    def _box(self, key: str) -> Box:
+        """Of the keys in the key file the one with this mark, else the newest, for which the file is not."""
+        boxes = [Box(each, str(self._file)) for each in self._keys()]
+        return next((box for box in boxes if box.key == key), boxes[-1])
 
     def _change(self, change: Callable[[Box, Document], Document]) -> None:
+        with self._writing():
+            known = self._load()
+            box = known.box or Box(self._key_or_new(), str(self._file))
+            self._write(box, change(box, known.document or box.empty()))
+
+    def _reseal(self, choose: Callable[[Lock | None], Secret | None]) -> None:
+        """The new key is in its file before anything is sealed with it, and the old one as long as anything is."""
+        with self._writing():
+            known = self._load()
+            key = os.urandom(KEY_BYTES)
+            box = Box(key, str(self._file))
+            passphrase = choose(known.document.lock if known.document else None)
+            locked = None if passphrase is None else lock(passphrase, key, self._cost)
+            if known.box and known.document:
+                document = box.take(known.box, known.document, locked)
+            else:
+                document = box.empty(locked)
+                durable.sync_folder(self._folder.parent)
+            if locked is None:
+                before = self._keys() if known.document and not known.document.lock else []
+                self._write_keys([*before, key])
+            self._write(box, document)
+            self._passphrase = passphrase or self._passphrase
+
+    def _write(self, box: Box, document: Document) -> None:
+        durable.replace(self._file, msgspec.json.format(msgspec.json.encode(document)))
+        self._known = _Known(self._stamp(), box, document)
+        self._tidy(box, document)
+
+    def _tidy(self, box: Box, document: Document) -> None:
+        """No key lies about that opens nothing. One that stays goes with the next change."""
+        try:
+            if document.lock:
+                self._key_file.unlink(missing_ok=True)
+                durable.sync_folder(self._folder)
+            elif len(keys := self._keys()) > 1:
+                self._write_keys([key for key in keys if Box(key, "").key == box.key])
+        except OSError as error:
+            log.warning("an old key stays in %s: %s", self._key_file, error.strerror)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._alone():
-                known = self._load()
-                box = known.box or Box(self._key_or_new(), str(self._file))
-                document = change(box, known.document or box.empty())
-                durable.replace(self._file, msgspec.json.format(msgspec.json.encode(document)))
-                self._known = _Known(self._stamp(), box, document)
+                yield
         except OSError as error:
             place = error.filename or self._folder
             raise Unavailable(
@@ -131,25 +265,32 @@ class KeyFile:
         if not self._key_file.exists():
             durable.create(self._key_file, os.urandom(KEY_BYTES).hex().encode() + b"\n")
             durable.sync_folder(self._folder.parent)
-        return self._key()
+        return self._keys()[-1]
 
-    def _key(self) -> bytes:
-        data = self._bytes(self._key_file)
-        if data is None:
-            raise Unavailable(f"the key of the vault is missing: {self._key_file}", "put it back from a copy")
-        mode = self._key_file.stat().st_mode
+    def _write_keys(self, keys: list[bytes]) -> None:
+        durable.replace(self._key_file, b"".join(key.hex().encode() + b"\n" for key in keys))
+
+    def _keys(self) -> list[bytes]:
+        """The keys in the key file: one, or while everything is sealed anew the old one and the new."""
+        try:
+            with self._key_file.open("rb") as stream:
+                mode, data = os.fstat(stream.fileno()).st_mode, stream.read()
+        except FileNotFoundError:
+            raise Unavailable(f"the key of the vault is missing: {self._key_file}", "put it back from a copy") from None
+        except OSError as error:
+            raise _unreadable(self._key_file, error) from error
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise Unavailable(
                 f"others can read the key of the vault: {self._key_file}",
                 f"chmod 600 {self._key_file}, and replace what was in the vault if it may have been read",
             )
         try:
-            key = bytes.fromhex(data.decode())
+            keys = [bytes.fromhex(line) for line in data.decode().splitlines()]
         except ValueError:
-            key = b""
-        if len(key) != KEY_BYTES:
+            keys = []
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise Unavailable(f"{self._key_file} holds no key", "put it back from a copy")
-        return key
+        return keys
 
     def _stamp(self) -> Stamp | None:
         """What is another one whenever the file is."""
@@ -178,7 +319,7 @@ def _unreadable(file: Path, error: OSError) -> Unavailable:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidRequest(f"{name[:50]!r} is no name of a secret", "use 1 to 200 letters, digits and .:_/-")
 
 

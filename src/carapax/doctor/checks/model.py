@@ -23,7 +23,7 @@ _TIMEOUT_S = 10.0
 async def check(patient: Patient) -> list[Finding]:
     if patient.config is None:
         return []
-    keys = Keys(open_vault(patient.home), patient.environ)
+    keys = Keys(open_vault(patient.home, patient.environ), patient.environ)
     wanted: dict[str, None] = {}
     for agent in patient.config.agents.values():
         wanted |= dict.fromkeys(patient.config.chains.get(agent.model, (agent.model,)))

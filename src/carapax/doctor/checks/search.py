@@ -15,7 +15,7 @@ NAME = "search"
 async def check(patient: Patient) -> list[Finding]:
     if patient.config is None:
         return []
-    keys = Keys(open_vault(patient.home), patient.environ)
+    keys = Keys(open_vault(patient.home, patient.environ), patient.environ)
     try:
         async with Http() as http:
             chosen = await choose(patient.config.providers, http, keys, SystemClock())

@@ -1,0 +1,295 @@
+"""How the key of the vault is protected: by a key file or a passphrase, changed while others use it, and cut short."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from carapax.clock import SystemClock
+from carapax.contracts import SecretStore
+from carapax.errors import Broken, Unavailable
+from carapax.passphrase import Cost, Locked
+from carapax.redaction import Secret
+from carapax.testing import SecretStoreContract
+from carapax.vaults.keyfile import KeyFile
+from tests.fakes.cut import Cut, cut_after
+from tests.running import run
+from tests.vaults.test_keyfile import document, meddled
+
+FIRST, SECOND = Secret("the first passphrase"), Secret("the second passphrase")
+SECRETS = {"a": "one", "b": "two"}
+Change = Callable[[KeyFile], Awaitable[None]]
+
+
+def opened(folder: Path, passphrase: Secret | None = FIRST) -> KeyFile:
+    return KeyFile(folder, SystemClock(), lambda: passphrase, Cost(memory_kib=64, passes=1, lanes=1))
+
+
+class TestLocked(SecretStoreContract):
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[SecretStore, None]:
+        with tempfile.TemporaryDirectory() as folder:
+            vault = opened(Path(folder) / "vault")
+            await vault.protect(FIRST)
+            yield vault
+
+
+async def fill(folder: Path, passphrase: Secret | None) -> None:
+    vault = opened(folder)
+    for name, value in SECRETS.items():
+        await vault.set(name, Secret(value))
+    if passphrase:
+        await vault.protect(passphrase)
+
+
+def inside(folder: Path, passphrase: Secret | None = FIRST) -> dict[str, str | None]:
+    async def main() -> dict[str, str | None]:
+        vault = opened(folder, passphrase)
+        return {name: secret.reveal() if (secret := await vault.get(name)) else None for name in await vault.names()}
+
+    return run(main())
+
+
+def to_passphrase(vault: KeyFile) -> Awaitable[None]:
+    return vault.protect(FIRST)
+
+
+def to_key_file(vault: KeyFile) -> Awaitable[None]:
+    return vault.protect(None)
+
+
+def rotate(vault: KeyFile) -> Awaitable[None]:
+    return vault.rotate()
+
+
+def test_with_a_passphrase_there_is_no_key_on_disk(tmp_path: Path) -> None:
+    run(fill(tmp_path, FIRST))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", "vault.json"]
+    assert document(tmp_path)["lock"]["kdf"] == "argon2id"
+    assert run(opened(tmp_path, None).protection()) == "passphrase"
+    assert inside(tmp_path) == SECRETS
+    whole = (tmp_path / "vault.json").read_text()
+    assert [word for word in ("first", "passphrase", "one", "two") if word in whole] == []
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "words"),
+    [(None, "is locked with a passphrase"), (SECOND, "the passphrase is not the one"), (Secret("x"), "not the one")],
+)
+def test_without_the_right_passphrase_nothing_is_read_written_or_lost(
+    tmp_path: Path, passphrase: Secret | None, words: str
+) -> None:
+    run(fill(tmp_path, FIRST))
+    before = (tmp_path / "vault.json").read_bytes()
+    vault = opened(tmp_path, passphrase)
+    changes: list[Callable[[], Awaitable[object]]] = [
+        lambda: vault.get("a"),
+        lambda: vault.set("a", Secret("three")),
+        lambda: vault.remove("a"),
+        vault.unlock,
+        vault.rotate,
+        lambda: vault.protect(None),
+        lambda: vault.protect(SECOND),
+    ]
+    for change in changes:
+        with pytest.raises(Locked, match=words) as caught:
+            run(_awaited(change))
+        assert "CARAPAX_VAULT_PASSPHRASE_FILE" in caught.value.hint
+    assert run(vault.names()) == ["a", "b"]
+    assert (tmp_path / "vault.json").read_bytes() == before
+    assert inside(tmp_path) == SECRETS
+
+
+async def _awaited(change: Callable[[], Awaitable[object]]) -> object:
+    return await change()
+
+
+def test_every_change_of_protection_seals_everything_with_a_new_key(tmp_path: Path) -> None:
+    async def main() -> None:
+        vault = opened(tmp_path)
+        seen = []
+        for change in (rotate, to_passphrase, rotate, to_passphrase, to_key_file, to_key_file):
+            before = await vault.kept()
+            await change(vault)
+            assert await vault.kept() == before
+            assert {name: await vault.get(name) for name in SECRETS} == {n: Secret(v) for n, v in SECRETS.items()}
+            found = document(tmp_path)
+            seen.append((found["key"], found["records"]["a"]["sealed"], found["records"]["a"]["nonce"]))
+        assert [len(set(column)) for column in zip(*seen, strict=True)] == [6, 6, 6]
+        assert len((tmp_path / "key").read_text().splitlines()) == 1
+
+    run(fill(tmp_path, None))
+    old = (tmp_path / "key").read_text()
+    run(main())
+    assert (tmp_path / "key").read_text() != old
+
+
+def test_an_empty_vault_can_be_protected_first(tmp_path: Path) -> None:
+    async def main() -> None:
+        vault = opened(tmp_path / "vault")
+        assert await vault.protection() == ""
+        await vault.protect(FIRST)
+        await vault.set("a", Secret("one"))
+        assert await vault.protection() == "passphrase"
+
+    run(main())
+    assert not (tmp_path / "vault" / "key").exists()
+    assert inside(tmp_path / "vault") == {"a": "one"}
+
+
+def test_a_lock_that_was_taken_away_or_changed_is_refused(tmp_path: Path) -> None:
+    run(fill(tmp_path, FIRST))
+    whole = (tmp_path / "vault.json").read_bytes()
+    key = bytes(32).hex() + "\n"
+    with meddled(tmp_path) as found:
+        del found["lock"]
+    (tmp_path / "key").write_text(key)
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(Broken, match="sealed with another key"):
+        inside(tmp_path)
+    (tmp_path / "vault.json").write_bytes(whole)
+    with meddled(tmp_path) as found:
+        found["lock"]["cost"]["memory_kib"] = 1 << 40
+    with pytest.raises(Broken, match="damaged"):
+        inside(tmp_path)
+    (tmp_path / "vault.json").write_bytes(whole)
+    with meddled(tmp_path) as found:
+        found["lock"]["cost"]["passes"] = 2
+    with pytest.raises(Locked):
+        inside(tmp_path)
+
+
+def test_a_record_that_was_changed_is_never_sealed_anew(tmp_path: Path) -> None:
+    run(fill(tmp_path, None))
+    with meddled(tmp_path) as found:
+        sealed = found["records"]["b"]["sealed"]
+        found["records"]["b"]["sealed"] = ("A" if sealed[0] != "A" else "B") + sealed[1:]
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for change in (rotate, to_passphrase, to_key_file):
+        with pytest.raises(Broken, match="at 'b'"):
+            run(_changed(tmp_path, change))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("change", [rotate, to_passphrase, to_key_file], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("locked", [False, True])
+def test_whenever_the_machine_stops_everything_can_still_be_read(tmp_path: Path, change: Change, locked: bool) -> None:
+    for step in range(1, 100):
+        folder = tmp_path / f"{step}"
+        run(fill(folder, FIRST if locked else None))
+        with cut_after(step) as steps, pytest.raises(Cut):
+            run(_changed(folder, change))
+            raise Cut
+        assert inside(folder) == SECRETS
+        run(opened(folder).set("c", Secret("three")))
+        assert inside(folder) == {**SECRETS, "c": "three"}
+        keys = (folder / "key").read_text().splitlines() if (folder / "key").exists() else []
+        assert len(keys) == (0 if run(opened(folder).protection()) == "passphrase" else 1)
+        if steps.taken < step:
+            break
+    else:
+        raise AssertionError("it never ended")
+    assert steps.taken > 5
+    assert run(opened(folder).protection()) == (
+        "passphrase" if change is to_passphrase or (locked and change is rotate) else "key file"
+    )
+
+
+@pytest.mark.parametrize("change", [rotate, to_passphrase, to_key_file], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_full_disk_is_told_and_everything_can_still_be_read(tmp_path: Path, change: Change, locked: bool) -> None:
+    run(fill(tmp_path, FIRST if locked else None))
+    for step in range(1, 100):
+        with cut_after(step, OSError(28, "No space left on device", "vault")) as steps:
+            try:
+                run(_changed(tmp_path, change))
+            except Unavailable as error:
+                assert "No space left" in error.message
+        assert inside(tmp_path) == SECRETS
+        if steps.taken < step:
+            break
+
+
+async def _changed(folder: Path, change: Change) -> None:
+    await change(opened(folder))
+
+
+def test_who_has_the_vault_open_goes_on_whatever_is_changed(tmp_path: Path) -> None:
+    async def main() -> None:
+        gateway, command = opened(tmp_path), opened(tmp_path)
+        assert await gateway.get("a") == Secret("one")
+        for number, change in enumerate((rotate, to_passphrase, rotate, to_key_file, rotate)):
+            await change(command)
+            await command.set("a", Secret(f"new {number}"))
+            assert await gateway.get("a") == Secret(f"new {number}")
+            await gateway.set("b", Secret(f"other {number}"))
+            assert await command.get("b") == Secret(f"other {number}")
+
+    run(fill(tmp_path, None))
+    run(main())
+
+
+def test_who_cannot_unlock_it_says_so_once_and_keeps_what_it_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given: list[Secret] = []
+
+    async def main() -> None:
+        gateway = KeyFile(tmp_path, SystemClock(), lambda: given[-1] if given else None)
+        assert await gateway.get("a") == Secret("one")
+        command = opened(tmp_path)
+        await command.protect(FIRST)
+        await command.set("a", Secret("new"))
+        with caplog.at_level(logging.WARNING):
+            assert [await gateway.get("a") for _ in range(3)] == [Secret("one")] * 3
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "is locked with a passphrase" in caplog.text
+        assert "new" not in caplog.text
+        with pytest.raises(Locked):
+            await gateway.set("b", Secret("lost?"))
+        assert await command.get("b") == Secret("two")
+        given.append(SECOND)
+        assert await gateway.get("a") == Secret("one")
+        given.append(FIRST)
+        assert await gateway.get("a") == Secret("new")
+        await gateway.set("b", Secret("kept"))
+        assert await command.get("b") == Secret("kept")
+
+    run(fill(tmp_path, None))
+    run(main())
+
+
+def test_who_read_at_the_same_time_unlock_it_once(tmp_path: Path) -> None:
+    asked: list[None] = []
+
+    def ask() -> Secret:
+        asked.append(None)
+        return FIRST
+
+    async def main() -> None:
+        vault = KeyFile(tmp_path, SystemClock(), ask)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(vault.get("a")) for _ in range(20)]
+        assert [task.result() for task in tasks] == [Secret("one")] * 20
+        assert len(asked) == 1
+
+    run(fill(tmp_path, FIRST))
+    run(main())
+
+
+def test_what_is_changed_at_the_same_time_is_all_kept(tmp_path: Path) -> None:
+    async def main() -> None:
+        readers = [opened(tmp_path) for _ in range(3)]
+        command = opened(tmp_path)
+        for number in range(10):
+            await (rotate, to_passphrase, to_key_file)[number % 3](command)
+            for index, reader in enumerate(readers):
+                await reader.set(f"{index}/{number}", Secret(f"{number}"))
+        assert len(await command.names()) == 30 + len(SECRETS)
+
+    run(fill(tmp_path, None))
+    run(main())
