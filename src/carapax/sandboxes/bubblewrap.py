@@ -1,6 +1,7 @@
 """Linux namespaces through bubblewrap: each command sees the system read-only, its workspace, and nothing else.
 
-No network, own processes, cleared environment, no capabilities, no further user namespaces. A gateway that runs as
+No network, own processes, cleared environment, no capabilities, no further user namespaces, and only the system calls
+that commands have need of. A gateway that runs as
 root gives the workspace to an ordinary user and starts commands as that user, so that no command ever has root's
 identity in the kernel, whatever it may break out of.
 """
@@ -22,6 +23,7 @@ from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.errors import Unavailable
 from carapax.process import Limits, keep_inherited, limited, run_process
+from carapax.seccomp import program
 from carapax.workspace import Workspace
 
 _HOME = "/workspace"
@@ -51,11 +53,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     uid: the user and group commands run as when the gateway runs as root; best one that no account has
     tmp_bytes: size of the commands' own /tmp, kept in memory
+    seccomp: filter system calls; false runs commands without, on a processor that no filter is known for
     limits: what commands may use
     """
 
     uid: Annotated[int, Meta(ge=1)] = 60_700
     tmp_bytes: Annotated[int, Meta(gt=0)] = 256 << 20
+    seccomp: bool = True
     limits: Limits = Limits()
 
 
@@ -71,10 +75,12 @@ class Bubblewrap(Workspace):
         owner = (config.uid, config.uid) if self._as_root else None
         super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner)
         self._bwrap = ""
+        self._filter = b""
         self._group: ControlGroup | None = None
 
     async def __aenter__(self) -> "Bubblewrap":
         self._bwrap = _find_bwrap()
+        self._filter = program(os.uname().machine) if self._config.seccomp else b""
         keep_inherited()
         await asyncio.to_thread(self.make)
         limits = self._config.limits
@@ -101,9 +107,10 @@ class Bubblewrap(Workspace):
         progress: Callable[[str], None] | None = None,
     ) -> Execution:
         with contextlib.ExitStack() as opened:
-            settings = {path: opened.enter_context(_memory_file(text)) for path, text in _OWN_SETTINGS.items()}
-            options = "".join(option + "\0" for option in self._options(settings))
-            arguments = opened.enter_context(_memory_file(options))
+            files = {path: opened.enter_context(_memory_file(text.encode())) for path, text in _OWN_SETTINGS.items()}
+            calls = opened.enter_context(_memory_file(self._filter))
+            options = "".join(option + "\0" for option in self._options(files, calls))
+            arguments = opened.enter_context(_memory_file(options.encode()))
             bwrap = [*self._launcher(), self._bwrap, "--args", str(arguments), "--"]
             whole = [*bwrap, *limited(self._config.limits, command)]
             deaths = self._group.deaths() if self._group else 0
@@ -111,7 +118,7 @@ class Bubblewrap(Workspace):
                 self._group.joined(whole) if self._group else whole,
                 folder=Path("/"),
                 environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
-                descriptors=(arguments, *settings.values()),
+                descriptors=(arguments, calls, *files.values()),
                 kill=_kill,
                 timeout_s=timeout_s,
                 max_output=max_output,
@@ -143,8 +150,10 @@ class Bubblewrap(Workspace):
         private = ["unshare", "--mount", "--propagation", "private", "--"]
         return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self.root), _MOUNT_POINT, str(self._config.uid)]
 
-    def _options(self, settings: dict[str, int]) -> Iterator[str]:
-        """bwrap's options. A filter of system calls would join them here, by `--seccomp`."""
+    def _options(self, files: dict[str, int], calls: int) -> Iterator[str]:
+        """bwrap's options, with the descriptors of what it reads: files for /etc, and the filter of system calls."""
+        if self._filter:
+            yield from ("--seccomp", str(calls))
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
         yield from ("--die-with-parent", "--new-session", "--hostname", "sandbox")
         yield from ("--uid", str(_UID), "--gid", str(_UID), "--clearenv")
@@ -159,7 +168,7 @@ class Bubblewrap(Workspace):
         yield from ("--perms", "0755", "--dir", "/etc")
         for name in _SETTINGS:
             yield from ("--ro-bind-try", name, name)
-        for name, descriptor in settings.items():
+        for name, descriptor in files.items():
             yield from ("--perms", "0444", "--file", str(descriptor), name)
         yield from ("--proc", "/proc", "--dev", "/dev")
         for name in ("/tmp", "/dev/shm"):
@@ -181,6 +190,10 @@ def _find_bwrap() -> str:
 
 
 def _remedy(said: str, as_root: bool) -> str:
+    if "SECCOMP" in said:
+        return (
+            "a Linux with CONFIG_SECCOMP_FILTER is needed; [sandboxes.bubblewrap] seccomp = false runs without a filter"
+        )
     if "nknown option" in said:
         return "bubblewrap 0.8.0 or newer is needed"
     if as_root:
@@ -226,10 +239,10 @@ def _signalled(execution: Execution) -> Execution:
 
 
 @contextlib.contextmanager
-def _memory_file(text: str) -> Iterator[int]:
+def _memory_file(content: bytes) -> Iterator[int]:
     descriptor = os.memfd_create("carapax")
     try:
-        os.write(descriptor, text.encode())
+        os.write(descriptor, content)
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:
