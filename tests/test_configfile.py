@@ -165,11 +165,13 @@ def test_what_is_not_safe_is_warned_about() -> None:
             "far": ProviderConfig(base_url="http://example.org/v1", key_env="KEY"),
             "near": ProviderConfig(base_url="http://127.0.0.1:11434", key_env="KEY"),
         },
+        sandboxes={"bubblewrap": {"seccomp": False}},
     )
     begins = [
         "gateway.host = '0.0.0.0' is reached",
         'gateway.allowed_origins has "*"',
         'agents.main.sandbox = "local"',
+        "sandboxes.bubblewrap.seccomp = false",
         "providers.far.base_url is http",
         "agents.main.persona looks like a secret",
     ]

@@ -212,7 +212,7 @@ async def _open_sandbox(
     """The sandbox, or one that refuses everything and says why."""
     module = extensions.find("sandbox", kind)
     settings = extensions.configure("sandbox", kind, module, config.sandboxes.get(kind, {}))
-    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent)
+    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent, PublicEgress(config.egress))
     try:
         return await stack.enter_async_context(opening), ""
     except Unavailable as error:

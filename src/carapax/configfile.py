@@ -140,6 +140,8 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, agent in config.agents.items():
         if agent.sandbox == "local":
             yield f'agents.{name}.sandbox = "local": commands run with all your rights; "bubblewrap" confines them'
+    if config.sandboxes.get("bubblewrap", {}).get("seccomp") is False:
+        yield "sandboxes.bubblewrap.seccomp = false: commands make any system call; leave it out where a filter works"
     for name, provider in config.providers.items():
         host = re.sub(r"^http://(\[[^\]]*\]|[^/:]*).*$", r"\1", provider.base_url).strip("[]")
         if provider.key:

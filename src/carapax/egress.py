@@ -8,7 +8,7 @@ import unicodedata
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import idna
@@ -102,6 +102,19 @@ class PublicEgress:
         except TimeoutError:
             raise Unavailable(f"{_shown(url)} did not answer in full within {timeout_s:g} s") from None
         raise Unavailable(f"{_shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+    async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A bare connection to the host and port of a URL. Raises like `fetch`."""
+        target = await self.admit(url)
+        place = urlsplit(target.url)
+        port = place.port or (443 if place.scheme == "https" else 80)
+        reason = ""
+        for address in target.addresses:
+            try:
+                return await asyncio.open_connection(address, port)
+            except OSError as error:
+                reason = error.strerror or str(error)
+        raise Unavailable(f"{target.host} cannot be reached: {reason}")
 
     async def admit(self, url: str) -> Target:
         """Decide about a URL, without connecting. Raises like `fetch`."""

@@ -1,7 +1,9 @@
 """Commands in namespaces of their own."""
 
 import asyncio
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,9 +12,15 @@ import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from carapax.app import open_app
+from carapax.config import AgentConfig, EgressConfig, Home
+from carapax.config import Config as GatewayConfiguration
+from carapax.configfile import free_port
 from carapax.contracts import Execution, Sandbox
+from carapax.egress import PublicEgress
 from carapax.errors import Unavailable
 from carapax.process import Limits
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
@@ -24,6 +32,7 @@ from tests.sandboxes.sandbox_contract import SandboxContract, running
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
 )
+RELAXED = Config(level="relaxed")
 NODE = shutil.which("node", path="/usr/bin:/usr/local/bin")
 
 
@@ -235,3 +244,99 @@ def test_when_root_cannot_become_another_user_nothing_runs(tmp_path: Path) -> No
     with pytest.raises(Unavailable, match="does not work here") as caught:
         executed(tmp_path, "true", Config(uid=2**32 - 1))
     assert "run the gateway as an ordinary user" in caught.value.hint
+
+
+class TestRelaxedBubblewrap(SandboxContract):
+    def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
+        return Bubblewrap(RELAXED, folder / "private" / "workspace")
+
+
+def reached(folder: Path, script: str, config: Config, *allowed: str) -> str:
+    """What a Python script in the sandbox said; a page that says "page" is at PORT of this machine."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npage")
+        await writer.drain()
+        writer.close()
+
+    async def scene() -> str:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with Bubblewrap(config, folder / "workspace", PublicEgress(EgressConfig(allowed))) as sandbox:
+                command = ["python3", "-c", f"import os, socket, urllib.request as u\nPORT = {port}\n{script}"]
+                return (await sandbox.exec(command, timeout_s=20, max_output=5000)).output
+
+    return run(scene())
+
+
+FETCH = """
+for name in ("no_proxy", "NO_PROXY"):
+    del os.environ[name]
+handler = u.ProxyHandler({"http": os.environ["http_proxy"]})
+try:
+    print(u.build_opener(handler).open(f"http://127.0.0.1:{PORT}/", timeout=10).read().decode())
+except u.HTTPError as error:
+    print(error.code, error.read().decode())
+"""
+DIRECT = """
+for kind, place in ((socket.SOCK_STREAM, ("127.0.0.1", PORT)), (socket.SOCK_STREAM, ("1.1.1.1", 443)),
+                    (socket.SOCK_DGRAM, ("1.1.1.1", 53))):
+    try:
+        socket.socket(socket.AF_INET, kind).connect(place)
+        print("reached", place)
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+def test_relaxed_commands_reach_through_the_proxy_what_the_way_out_allows(tmp_path: Path) -> None:
+    assert reached(tmp_path, FETCH, RELAXED, "127.0.0.1/32") == "page\n"
+
+
+def test_relaxed_commands_reach_no_address_that_is_not_public(tmp_path: Path) -> None:
+    assert reached(tmp_path, FETCH, RELAXED).startswith("403 http://127.0.0.1:")
+
+
+def test_relaxed_commands_are_cut_off_but_for_the_proxy(tmp_path: Path) -> None:
+    cut_off = [str(errno.ECONNREFUSED), str(errno.ENETUNREACH), str(errno.ENETUNREACH)]
+    assert reached(tmp_path, DIRECT, RELAXED, "127.0.0.1/32").split() == cut_off
+
+
+def test_what_the_operator_allows_tools_relaxed_commands_of_a_gateway_reach_too(tmp_path: Path) -> None:
+    agents = {"main": AgentConfig(model="demo/demo")}
+    request = f"CONNECT 127.0.0.1:{free_port()} HTTP/1.1"  # where nobody is
+    script = f"import socket; s = socket.create_connection(('127.0.0.1', 3128)); s.send(b'{request}\\r\\n\\r\\n')"
+
+    async def answer(allow: tuple[str, ...], home: Home) -> str:
+        sandboxes = {"bubblewrap": msgspec.to_builtins(RELAXED)}
+        config = GatewayConfiguration(agents=agents, sandboxes=sandboxes, egress=EgressConfig(allow))
+        async with open_app(config, home, environ={}) as services:
+            agent = services.sessions.agent()
+            command = ["python3", "-c", f"{script}; print(s.recv(20).decode())"]
+            return (await agent.sandbox.exec(command, timeout_s=20, max_output=1000)).output
+
+    def home(name: str) -> Home:
+        return Home(tmp_path / name, tmp_path / name / "data")
+
+    assert run(answer((), home("a"))).startswith("HTTP/1.1 403")
+    assert run(answer(("127.0.0.1",), home("b"))).startswith("HTTP/1.1 502")
+
+
+def test_strict_commands_have_no_proxy(tmp_path: Path) -> None:
+    assert said(tmp_path, "env | grep -i proxy; cat /proc/net/tcp | wc -l") == ["1"]
+
+
+@pytest.mark.parametrize("config", [Config(), RELAXED, Config(seccomp=False)])
+def test_commands_are_given_no_descriptors_but_their_input_and_output(tmp_path: Path, config: Config) -> None:
+    listing = executed(tmp_path, "exec find /proc/self/fd -type l -printf '%l\\n'", config).output.split()
+    kinds = {re.sub("[0-9]+", "N", target) for target in listing}
+    assert kinds <= {"/dev/null", "pipe:[N]", "/proc/N/fd", "/workspace"}
+    assert len({target for target in listing if target.startswith("pipe:")}) == 1
+
+
+def test_relaxed_without_python_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "python3" else f"/usr/bin/{name}")
+    with pytest.raises(Unavailable, match="needs Python") as caught:
+        executed(tmp_path, "true", RELAXED)
+    assert "apt install python3" in caught.value.hint

@@ -1,8 +1,9 @@
 """Linux namespaces through bubblewrap: each command sees the system read-only, its workspace, and nothing else.
 
-No network, own processes, cleared environment, no capabilities, no further user namespaces. A gateway that runs as
-root gives the workspace to an ordinary user and starts commands as that user, so that no command ever has root's
-identity in the kernel, whatever it may break out of.
+No network, or the web through a proxy in the gateway; own processes, cleared environment, no capabilities, no further
+user namespaces, and only the system calls that commands have need of. A gateway that runs as root gives the workspace
+to an ordinary user and starts commands as that user, so that no command ever has root's identity in the kernel,
+whatever it may break out of.
 """
 
 import asyncio
@@ -14,14 +15,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
+from carapax.config import EgressConfig
 from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
+from carapax.egress import PublicEgress
+from carapax.egressproxy import Connecting, offered
 from carapax.errors import Unavailable
 from carapax.process import Limits, keep_inherited, limited, run_process
+from carapax.seccomp import program
 from carapax.workspace import Workspace
 
 _HOME = "/workspace"
@@ -39,6 +44,24 @@ _OWN_SETTINGS = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _ENVIRONMENT = {"PATH": _PATH, "HOME": _HOME, "LANG": "C.UTF-8", "TERM": "dumb", "USER": "agent"}
+_PROXY_PORT = 3128
+_PROXY = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://127.0.0.1:{_PROXY_PORT}"),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1,::1"),
+}
+# Inside, before the command: a socket of the sandbox's own network, on which the gateway answers as a proxy. The module
+# `socket` is left alone, for it takes longer to load than all the rest.
+_LISTENING = f"""
+import _socket, posix, sys
+listening = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listening.bind(("127.0.0.1", {_PROXY_PORT}))
+listening.listen(64)
+gateway = _socket.socket(fileno=int(sys.argv[1]))
+descriptor = listening.fileno().to_bytes(4, sys.byteorder)
+gateway.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
+gateway.close()
+posix.execv(sys.argv[2], sys.argv[2:])
+"""
 # As root: a mount table of its own in which the workspace stands where any user can reach it, then an ordinary user.
 _AS_USER = (
     'mount --bind "$1" "$2" && user="$3" && shift 3 && exec setpriv --reuid="$user" --regid="$user" --clear-groups'
@@ -49,32 +72,42 @@ _AS_USER = (
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Where commands run, and what they may use.
 
+    level: "strict" gives no network; "relaxed" the web, through a proxy that goes by the rules of `[egress]`
     uid: the user and group commands run as when the gateway runs as root; best one that no account has
     tmp_bytes: size of the commands' own /tmp, kept in memory
+    seccomp: filter system calls; false runs commands without, on a processor that no filter is known for
     limits: what commands may use
     """
 
+    level: Literal["strict", "relaxed"] = "strict"
     uid: Annotated[int, Meta(ge=1)] = 60_700
     tmp_bytes: Annotated[int, Meta(gt=0)] = 256 << 20
+    seccomp: bool = True
     limits: Limits = Limits()
 
 
 class Bubblewrap(Workspace):
-    """A Sandbox: a workspace, and commands in it.
+    """A Sandbox: a workspace, and commands in it. Where they may reach the web they do so by `egress`, otherwise by
+    one for public addresses only.
 
     Opening it starts one command, and raises Unavailable with the remedy when that does not work.
     """
 
-    def __init__(self, config: Config, workspace: Path) -> None:
+    def __init__(self, config: Config, workspace: Path, egress: Connecting | None = None) -> None:
         self._config = config
+        self._egress = (egress or PublicEgress(EgressConfig())) if config.level == "relaxed" else None
+        self._python = ""
         self._as_root = os.geteuid() == 0
         owner = (config.uid, config.uid) if self._as_root else None
         super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner)
         self._bwrap = ""
+        self._filter = b""
         self._group: ControlGroup | None = None
 
     async def __aenter__(self) -> "Bubblewrap":
         self._bwrap = _find_bwrap()
+        self._python = _find_python() if self._egress else ""
+        self._filter = program(os.uname().machine) if self._config.seccomp else b""
         keep_inherited()
         await asyncio.to_thread(self.make)
         limits = self._config.limits
@@ -100,18 +133,25 @@ class Bubblewrap(Workspace):
         max_output: int,
         progress: Callable[[str], None] | None = None,
     ) -> Execution:
-        with contextlib.ExitStack() as opened:
-            settings = {path: opened.enter_context(_memory_file(text)) for path, text in _OWN_SETTINGS.items()}
-            options = "".join(option + "\0" for option in self._options(settings))
-            arguments = opened.enter_context(_memory_file(options))
-            bwrap = [*self._launcher(), self._bwrap, "--args", str(arguments), "--"]
-            whole = [*bwrap, *limited(self._config.limits, command)]
+        async with contextlib.AsyncExitStack() as opened:
+            files = {path: opened.enter_context(_memory_file(text.encode())) for path, text in _OWN_SETTINGS.items()}
+            descriptors = list(files.values())
+            inside = limited(self._config.limits, command)
+            if self._egress:
+                descriptors.append(await opened.enter_async_context(offered(self._egress)))
+                inside = [self._python, "-I", "-S", "-c", _LISTENING, str(descriptors[-1]), *inside]
+            options = [*self._options(files)]
+            if self._filter:
+                descriptors.append(opened.enter_context(_memory_file(self._filter)))
+                options += ["--seccomp", str(descriptors[-1])]
+            arguments = opened.enter_context(_memory_file("".join(option + "\0" for option in options).encode()))
+            whole = [*self._launcher(), self._bwrap, "--args", str(arguments), "--", *inside]
             deaths = self._group.deaths() if self._group else 0
             execution = await run_process(
                 self._group.joined(whole) if self._group else whole,
                 folder=Path("/"),
                 environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
-                descriptors=(arguments, *settings.values()),
+                descriptors=(arguments, *descriptors),
                 kill=_kill,
                 timeout_s=timeout_s,
                 max_output=max_output,
@@ -143,12 +183,12 @@ class Bubblewrap(Workspace):
         private = ["unshare", "--mount", "--propagation", "private", "--"]
         return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self.root), _MOUNT_POINT, str(self._config.uid)]
 
-    def _options(self, settings: dict[str, int]) -> Iterator[str]:
-        """bwrap's options. A filter of system calls would join them here, by `--seccomp`."""
+    def _options(self, files: dict[str, int]) -> Iterator[str]:
+        """bwrap's options, with the files it makes and the descriptors it reads them from."""
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
         yield from ("--die-with-parent", "--new-session", "--hostname", "sandbox")
         yield from ("--uid", str(_UID), "--gid", str(_UID), "--clearenv")
-        for name, value in _ENVIRONMENT.items():
+        for name, value in {**_ENVIRONMENT, **(_PROXY if self._egress else {})}.items():
             yield from ("--setenv", name, value)
         yield from ("--ro-bind", "/usr", "/usr")
         for path in map(Path, _SYSTEM):
@@ -159,7 +199,7 @@ class Bubblewrap(Workspace):
         yield from ("--perms", "0755", "--dir", "/etc")
         for name in _SETTINGS:
             yield from ("--ro-bind-try", name, name)
-        for name, descriptor in settings.items():
+        for name, descriptor in files.items():
             yield from ("--perms", "0444", "--file", str(descriptor), name)
         yield from ("--proc", "/proc", "--dev", "/dev")
         for name in ("/tmp", "/dev/shm"):
@@ -180,7 +220,18 @@ def _find_bwrap() -> str:
     return found
 
 
+def _find_python() -> str:
+    found = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if found is None:
+        raise Unavailable('level = "relaxed" needs Python in /usr', 'apt install python3, or stay with "strict"')
+    return found
+
+
 def _remedy(said: str, as_root: bool) -> str:
+    if "SECCOMP" in said:
+        return (
+            "a Linux with CONFIG_SECCOMP_FILTER is needed; [sandboxes.bubblewrap] seccomp = false runs without a filter"
+        )
     if "nknown option" in said:
         return "bubblewrap 0.8.0 or newer is needed"
     if as_root:
@@ -226,10 +277,10 @@ def _signalled(execution: Execution) -> Execution:
 
 
 @contextlib.contextmanager
-def _memory_file(text: str) -> Iterator[int]:
+def _memory_file(content: bytes) -> Iterator[int]:
     descriptor = os.memfd_create("carapax")
     try:
-        os.write(descriptor, text.encode())
+        os.write(descriptor, content)
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:
