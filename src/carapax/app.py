@@ -30,6 +30,7 @@ from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
 from carapax.store.database import Database
 from carapax.store.files import Files
+from carapax.store.halt import Halt
 from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
@@ -122,6 +123,8 @@ async def open_app(
         stack.push_async_callback(database.close)
         await migrate(database)
         journal = Journal(database, clock)
+        halt = Halt(database, clock)
+        await halt.load()
         files = Files(database, clock)
         await files.sweep()
         health = await open_health(database, clock)
@@ -146,6 +149,7 @@ async def open_app(
             clock,
             supervise,
             tasks.spawn,
+            halt,
             owner=clock.new_id(),
         )
         limits = config.limits

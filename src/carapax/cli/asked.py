@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from carapax.agent.costs import Costs
+from carapax.api.stop import Released
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
+from carapax.sessions.sessions import Stopped
+from carapax.store.halt import Stop
 from carapax.store.records import SessionInfo
 from carapax.store.spend import By
 from carapax.store.tokens import Token
@@ -72,3 +75,9 @@ class Asked:
 
     def revoke_token(self, token: str) -> None:
         self._call("token.revoke", {"token": token}, dict[str, str])
+
+    def stop_agents(self, reason: str) -> Stopped:
+        return self._call("agents.stop", {"reason": reason}, Stopped)
+
+    def release_agents(self) -> Stop | None:
+        return self._call("agents.release", {}, Released).was

@@ -22,6 +22,7 @@ _COMMANDS = {
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",
+    "stop-agents": "End all that agents do, until they are released.",
     "doctor": "Look for what is wrong, and say what to do.",
 }
 _FOLDERS = {
@@ -54,7 +55,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"carapax.cli.{cmd_name}").command
+        command = importlib.import_module(f"carapax.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -11,8 +11,10 @@ from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope
+from carapax.sessions.sessions import Stopped
 from carapax.store.database import Database
 from carapax.store.days import open_days
+from carapax.store.halt import Halt, Stop
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
 from carapax.store.records import SessionInfo
@@ -89,6 +91,23 @@ class Stored:
 
     def revoke_token(self, token: str) -> None:
         self._write(lambda database: Tokens(database, self._clock).revoke(token))
+
+    def stop_agents(self, reason: str) -> Stopped:
+        async def stop(database: Database) -> Stopped:
+            halt = Halt(database, self._clock)
+            stop = halt.pull("local", reason)
+            await halt.keep(stop)
+            return Stopped(stop, (), ())
+
+        return self._write(stop)
+
+    def release_agents(self) -> Stop | None:
+        async def release(database: Database) -> Stop | None:
+            halt = Halt(database, self._clock)
+            await halt.load()
+            return await halt.release()
+
+        return self._write(release)
 
     def _read(self, use: Callable[[Database], Awaitable[T]]) -> T:
         if not self._home.database_file.exists():

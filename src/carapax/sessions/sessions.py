@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carapax.arguments import check_arguments
-from carapax.errors import Conflict, NotFound, RateLimited
+from carapax.errors import Conflict, NotFound, RateLimited, Unavailable
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
@@ -20,11 +20,13 @@ from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
 from carapax.store.database import Statement, Unexpected
 from carapax.store.files import use
+from carapax.store.halt import REMEDY, Stop
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
 
 RECENT_SESSIONS = 200
 TITLE_CHARACTERS = 80
+STOP_S = 10.0
 
 
 class AgentStatus(Struct, frozen=True):
@@ -39,6 +41,19 @@ class AgentStatus(Struct, frozen=True):
     sandbox_detail: str
     tools: tuple[ToolSpec, ...]
     running: tuple[str, ...]
+
+
+class Stopped(Struct, frozen=True):
+    """What a stop has done.
+
+    stopped: since when, by whom and why nothing runs
+    ended: the sessions whose run was ended
+    remaining: those of them where it had not ended after ten seconds
+    """
+
+    stopped: Stop
+    ended: tuple[str, ...]
+    remaining: tuple[str, ...]
 
 
 class Sessions:
@@ -114,6 +129,41 @@ class Sessions:
         """Stop the run under way. Returns whether there was one. Raises NotFound."""
         return (await self._session(session)).cancel()
 
+    @property
+    def stopped(self) -> Stop | None:
+        """Why nothing runs, or None."""
+        return self._around.halt.stop
+
+    async def stop(self, by: str, reason: str = "") -> Stopped:
+        """End all runs and refuse new ones, also after restarts, until `release`; messages are taken and wait.
+
+        Raises InvalidRequest for a reason that is too long, a StoreError when only this process would remember it;
+        what runs is ended then too.
+        """
+        check_name("reason", reason)
+        stop = self._around.halt.pull(by, reason)
+        running = [session for session in list(self._live.values()) if session.run_id]
+        for session in running:
+            session.cancel(stop.told())
+        await self._around.halt.keep(stop)
+        try:
+            async with asyncio.timeout(STOP_S), asyncio.TaskGroup() as waiting:
+                for session in running:
+                    waiting.create_task(session.settled())
+        except TimeoutError:
+            pass  # `remaining` says so
+        return Stopped(
+            stop,
+            tuple(session.name for session in running),
+            tuple(session.name for session in running if session.run_id),
+        )
+
+    async def release(self) -> Stop | None:
+        """Answer what waits, and run again what is asked for; what had stopped the agents. Raises a StoreError."""
+        before = await self._around.halt.release()
+        await self.recover()
+        return before
+
     async def end(self, session: str, reason: str = "") -> SessionInfo:
         """Close a session for good, its run stopped. Raises NotFound, Conflict when it has ended before."""
         check_name("reason", reason)
@@ -146,9 +196,11 @@ class Sessions:
         """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
 
         Without a `session` a new one is made. Returns the session and the result. Raises NotFound, InvalidRequest
-        for arguments that do not fit, Conflict while a run is under way.
+        for arguments that do not fit, Conflict while a run is under way, Unavailable while agents are stopped.
         """
         owner = (await self._session(session)).agent if session else self.agent(agent)
+        if self.stopped:
+            raise Unavailable(self.stopped.told(), REMEDY)
         found = owner.toolbox.find(tool)
         if found is None:
             raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", "see tools.list")

@@ -126,7 +126,12 @@ _SPEND: Migration = (
     "CREATE INDEX spend_by_session ON spend (session)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND)
+_HALT: Migration = (
+    # One row while agents are stopped. body: a Stop as JSON.
+    "CREATE TABLE halt (id BIGINT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
