@@ -2,6 +2,7 @@
 
 from carapax.api import (
     agent,
+    audit,
     config,
     cooldown,
     costs,
@@ -26,6 +27,7 @@ __all__ = [
     "Operation",
     "Services",
     "agent",
+    "audit",
     "config",
     "cooldown",
     "costs",

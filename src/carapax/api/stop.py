@@ -32,10 +32,10 @@ class Released(Struct, frozen=True):
 async def stop(services: Services, params: Why) -> Stopped:
     """End all runs at once and start no run and no tool, also after restarts, until `agents.release`. Messages are
     taken and wait."""
-    return await services.sessions.stop(services.caller.name or services.caller.id, params.reason)
+    return await services.sessions.stop(services.caller.actor(), params.reason)
 
 
 @operation("agents.release", scope="admin", method="POST", path="/api/agents/release")
 async def release(services: Services, params: Nothing) -> Released:
     """Let agents run again; they answer what waits."""
-    return Released(await services.sessions.release())
+    return Released(await services.sessions.release(services.caller.actor()))

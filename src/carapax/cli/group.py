@@ -19,6 +19,7 @@ _COMMANDS = {
     "chat": "Talk to an agent.",
     "sessions": "List, show, replay, fork, export and import sessions.",
     "costs": "Show what models cost, and how the budgets stand.",
+    "audit": "Show who did what to the gateway, and whether that is as it was written.",
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",

@@ -1,6 +1,7 @@
 """One conversation: its transcript in memory, and one run at a time."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from carapax.messages import ToolCall, ToolResult
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Prepare
 from carapax.store import leases
+from carapax.store.audit import Actor, Audit
 from carapax.store.database import Database, Statement, Unexpected
 from carapax.store.halt import REMEDY, Halt
 from carapax.store.journal import Beginning, Journal
@@ -58,6 +60,7 @@ class Surroundings:
     supervise: Supervise
     spawn: Spawn
     halt: Halt
+    audit: Audit
     owner: str
 
 
@@ -160,7 +163,7 @@ class Session:
         if self._driving is not None:
             self._driving.cancel()
 
-    async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> ToolResult:
+    async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor) -> ToolResult:
         """Run one tool, with arguments that fit it, as a run without a model. It stops when the caller goes away.
         Raises Conflict while something else runs, Unavailable while agents are stopped."""
         self._check_halt()
@@ -171,12 +174,12 @@ class Session:
             raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
         async with self._turn:
             self._check_halt()
-            result = await self._execute(transcript, tool, call, arguments)
+            result = await self._execute(transcript, tool, call, arguments, by)
         self.wake()
         return result
 
     async def _execute(
-        self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]
+        self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor
     ) -> ToolResult:
         run_id = self._around.clock.new_id()
         with self._under_way(run_id):
@@ -186,12 +189,13 @@ class Session:
                 started = RunStarted(self.agent.name, "")
                 await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
                 result = await invoke(self.agent.toolbox, tool, call, context, arguments)
-                await self._close(run_id, ToolReturned(result), RunFinished("done"))
+                await self._close(run_id, by, call, ToolReturned(result), RunFinished("done"))
             except asyncio.CancelledError:
                 result = cut_short(call)
                 await self._around.database.transact([])
                 if transcript.run_id == run_id:
-                    await self._close(run_id, ToolReturned(result), RunFinished("cancelled", self._cancelling or _GONE))
+                    ended = RunFinished("cancelled", self._cancelling or _GONE)
+                    await self._close(run_id, by, call, ToolReturned(result), ended)
                 if not self._was_cancelled():
                     raise
         return result
@@ -200,8 +204,26 @@ class Session:
         if stop := self._around.halt.stop:
             raise Unavailable(stop.told(), REMEDY)
 
-    async def _close(self, run_id: str, *events: Kept) -> None:
-        await self._keep(*events, run=run_id, fence=run_id, also=[leases.release(self.name, run_id)])
+    async def _close(self, run_id: str, by: Actor, call: ToolCall, returned: ToolReturned, end: RunFinished) -> None:
+        also = [*self._audited(by, call, returned, run_id), leases.release(self.name, run_id)]
+        await self._keep(returned, end, run=run_id, fence=run_id, also=also)
+
+    def _audited(self, who: Actor, call: ToolCall, returned: ToolReturned, run_id: str) -> list[Statement]:
+        """What records a call, unless it could only read."""
+        tool = self.agent.toolbox.find(call.name)
+        if tool is not None and tool.effects <= {"read"}:
+            return []
+        started = self._transcript.started if self._transcript else None
+        detail = {
+            "tool": call.name,
+            "call": call.id,
+            "run": run_id,
+            "arguments": hashlib.sha256(call.arguments.encode("utf-8", "surrogatepass")).hexdigest(),
+            "sandbox": self.agent.config.sandbox,
+            "outcome": _outcome(call, returned),
+        }
+        channel = started.channel if started else ""
+        return self._around.audit.of("tool.called", who, channel=channel, session=self.name, detail=detail)
 
     @contextmanager
     def _under_way(self, run_id: str) -> Iterator[None]:
@@ -364,4 +386,18 @@ class Session:
         started = transcript.started
         replies = self._around.delivery.replies(self.name, started, events) if started else []
         ended = [leases.release(self.name, run_id)] if isinstance(events[-1], RunFinished) else []
-        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *ended])
+        calls = {call.id: call for call in transcript.unanswered if call.id in transcript.running}
+        who = Actor(f"agent {self.agent.name}")
+        audited = [
+            statement
+            for event in events
+            if isinstance(event, ToolReturned) and event.result.call_id in calls
+            for statement in self._audited(who, calls[event.result.call_id], event, run_id)
+        ]
+        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *ended])
+
+
+def _outcome(call: ToolCall, returned: ToolReturned) -> str:
+    if returned.result == cut_short(call):
+        return "unknown"
+    return "failed" if returned.result.is_error else "done"

@@ -18,6 +18,7 @@ from carapax.sessions.intake import check_inbound, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
+from carapax.store.audit import LOCAL, Actor
 from carapax.store.database import Statement, Unexpected
 from carapax.store.files import use
 from carapax.store.halt import REMEDY, Stop
@@ -69,6 +70,7 @@ class Sessions:
     ) -> None:
         self._agents = dict(agents)
         self._around = around
+        self._audit = around.audit
         self._max_text_bytes = max_text_bytes
         self._max_waiting = max_waiting
         self._live: WeakValueDictionary[str, Session] = WeakValueDictionary()
@@ -134,18 +136,18 @@ class Sessions:
         """Why nothing runs, or None."""
         return self._around.halt.stop
 
-    async def stop(self, by: str, reason: str = "") -> Stopped:
+    async def stop(self, who: Actor, reason: str = "") -> Stopped:
         """End all runs and refuse new ones, also after restarts, until `release`; messages are taken and wait.
 
         Raises InvalidRequest for a reason that is too long, a StoreError when only this process would remember it;
         what runs is ended then too.
         """
         check_name("reason", reason)
-        stop = self._around.halt.pull(by, reason)
+        stop = self._around.halt.pull(who.name or who.id, reason)
         running = [session for session in list(self._live.values()) if session.run_id]
         for session in running:
             session.cancel(stop.told())
-        await self._around.halt.keep(stop)
+        await self._around.halt.keep(stop, self._audit.of("agents.stop", who, detail={"reason": reason}))
         try:
             async with asyncio.timeout(STOP_S), asyncio.TaskGroup() as waiting:
                 for session in running:
@@ -158,29 +160,33 @@ class Sessions:
             tuple(session.name for session in running if session.run_id),
         )
 
-    async def release(self) -> Stop | None:
+    async def release(self, who: Actor) -> Stop | None:
         """Answer what waits, and run again what is asked for; what had stopped the agents. Raises a StoreError."""
-        before = await self._around.halt.release()
+        before = await self._around.halt.release(self._audit.of("agents.release", who))
         await self.recover()
         return before
 
-    async def end(self, session: str, reason: str = "") -> SessionInfo:
+    async def end(self, session: str, reason: str = "", who: Actor = LOCAL) -> SessionInfo:
         """Close a session for good, its run stopped. Raises NotFound, Conflict when it has ended before."""
         check_name("reason", reason)
         live = await self._session(session)
         if (await live.transcript()).ended:
             raise Conflict(f"session {session} has ended")
-        await self._around.journal.append(session, SessionEnded(reason))
+        await self._around.journal.append(
+            session, SessionEnded(reason), also=self._audit.of("session.end", who, session=session)
+        )
         live.cancel()
         return await self._around.journal.session(session)
 
-    async def fork(self, session: str, at: int | None = None) -> SessionInfo:
+    async def fork(self, session: str, at: int | None = None, who: Actor = LOCAL) -> SessionInfo:
         """Copy a session's first `at` events, or all, into a new session, which answers messages that waited there.
 
         Raises NotFound, InvalidRequest.
         """
         info = await self._around.journal.session(session)
-        copy = await self._around.journal.fork(session, info.seq if at is None else at, self._around.clock.new_id())
+        new, upto = self._around.clock.new_id(), info.seq if at is None else at
+        also = self._audit.of("session.fork", who, session=session, detail={"new": new, "at": upto})
+        copy = await self._around.journal.fork(session, upto, new, also)
         (await self._session(copy.id)).wake()
         return copy
 
@@ -191,7 +197,13 @@ class Sessions:
         return await self._around.journal.session(session)
 
     async def execute(
-        self, tool: str, arguments: dict[str, Any], *, agent: str = "", session: str = ""
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        agent: str = "",
+        session: str = "",
+        by: Actor = LOCAL,
     ) -> tuple[str, ToolResult]:
         """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
 
@@ -207,7 +219,7 @@ class Sessions:
         call = ToolCall(self._around.clock.new_id(), tool, msgspec.json.encode(arguments).decode())
         checked = check_arguments(found.parameters, call.arguments)
         session = session or (await self.create(agent=agent, title=f"tool {tool}")).id
-        return session, await (await self._session(session)).execute(found, call, checked)
+        return session, await (await self._session(session)).execute(found, call, checked, by)
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""

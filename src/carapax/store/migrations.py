@@ -131,7 +131,19 @@ _HALT: Migration = (
     "CREATE TABLE halt (id BIGINT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT)
+_AUDIT: Migration = (
+    # body: an Entry as JSON. hash: see audit.py. The head is the last entry's number and hash.
+    """CREATE TABLE audit (
+        number BIGINT NOT NULL PRIMARY KEY,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )""",
+    "CREATE TABLE audit_head (id BIGINT NOT NULL PRIMARY KEY, number BIGINT NOT NULL, hash TEXT NOT NULL)",
+    "INSERT INTO audit_head VALUES (1, 0, '')",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
