@@ -30,11 +30,13 @@ def test_a_change_is_recorded_with_whoever_made_it_and_never_a_secret() -> None:
                 assert response.status == 204
             async with gateway.call("POST", f"/api/sessions/{session}/fork", json={}, headers=headers) as response:
                 fork = (await response.json())["id"]
-            for path in (f"/api/sessions/{session}/end", "/api/agents/stop", "/api/agents/release"):
-                async with gateway.call(
-                    "POST", path, json={"reason": "x"} if "rel" not in path else {}, headers=headers
-                ):
-                    pass
+            deeds: tuple[tuple[str, str, dict[str, str]], ...] = (
+                ("POST", f"/api/sessions/{session}/end", {}),
+                ("POST", "/api/stop", {"reason": "x"}),
+            )
+            for method, path, body in (*deeds, ("DELETE", "/api/stop", {})):
+                async with gateway.call(method, path, json=body, headers=headers) as response:
+                    assert response.status == 200
             async with gateway.call("DELETE", f"/api/tokens/{phone['who']}", headers=headers) as response:
                 assert response.status == 200
             async with gateway.call("GET", "/api/audit?after=0", headers=BEARER) as response:

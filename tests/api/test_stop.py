@@ -148,9 +148,9 @@ def test_whoever_may_write_may_stop_and_only_an_admin_may_release(tmp_path: Path
             }
             statuses = {}
             for scope, secret in secrets.items():
-                for what in ("stop", "release"):
+                for what, method in (("stop", "POST"), ("release", "DELETE")):
                     headers = {"Authorization": f"Bearer {secret}"}
-                    async with gateway.call("POST", f"/api/agents/{what}", json={}, headers=headers) as response:
+                    async with gateway.call(method, "/api/stop", json={}, headers=headers) as response:
                         statuses[scope, what] = response.status
             assert statuses == {
                 ("read", "stop"): 403,

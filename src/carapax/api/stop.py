@@ -28,14 +28,14 @@ class Released(Struct, frozen=True):
     was: Stop | None
 
 
-@operation("agents.stop", scope="write", method="POST", path="/api/agents/stop")
+@operation("agents.stop", scope="write", method="POST", path="/api/stop")
 async def stop(services: Services, params: Why) -> Stopped:
     """End all runs at once and start no run and no tool, also after restarts, until `agents.release`. Messages are
     taken and wait."""
     return await services.sessions.stop(services.caller.actor(), params.reason)
 
 
-@operation("agents.release", scope="admin", method="POST", path="/api/agents/release")
+@operation("agents.release", scope="admin", method="DELETE", path="/api/stop")
 async def release(services: Services, params: Nothing) -> Released:
     """Let agents run again; they answer what waits."""
     return Released(await services.sessions.release(services.caller.actor()))

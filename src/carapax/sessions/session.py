@@ -14,7 +14,7 @@ from carapax.agent.context import Transcript
 from carapax.agent.loop import invoke, run_agent, unreturned
 from carapax.clock import Clock
 from carapax.contracts import Supervise, Tool
-from carapax.errors import CarapaxError, Conflict, StoreError, Unavailable
+from carapax.errors import CarapaxError, Conflict, StoreError
 from carapax.events import (
     Envelope,
     Kept,
@@ -110,9 +110,12 @@ class Session:
         return Beginning(self._begun, start, self._claim(self._begun))
 
     def begun(self, kept: bool) -> None:
-        """Whether the beginning was kept; if not, what is known of the session may be wrong."""
+        """Whether the beginning was kept; if not, what is known of the session may be wrong, unless a run that another
+        message began meanwhile goes by it."""
         if not kept:
-            self._begun, self._transcript = "", None
+            self._begun = ""
+            if not self._turn.locked():
+                self._transcript = None
 
     async def transcript(self) -> Transcript:
         """The fold of the session's journal, kept up to date from now on."""
@@ -165,7 +168,7 @@ class Session:
 
     async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor) -> ToolResult:
         """Run one tool, with arguments that fit it, as a run without a model. It stops when the caller goes away.
-        Raises Conflict while something else runs, Unavailable while agents are stopped."""
+        Raises Conflict while something else runs, or agents are stopped."""
         self._check_halt()
         if self.busy:
             raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
@@ -202,7 +205,7 @@ class Session:
 
     def _check_halt(self) -> None:
         if stop := self._around.halt.stop:
-            raise Unavailable(stop.told(), REMEDY)
+            raise Conflict(stop.told(), REMEDY)
 
     async def _close(self, run_id: str, by: Actor, call: ToolCall, returned: ToolReturned, end: RunFinished) -> None:
         also = [*self._audited(by, call, returned, run_id), leases.release(self.name, run_id)]
