@@ -2,6 +2,8 @@
 
 import re
 
+from carapax.invisible import visible
+
 KEPT_CHARACTERS = 1_000_000
 SHOWN_CHARACTERS = 50_000
 _SHORT = 120
@@ -23,7 +25,9 @@ def valid(text: str) -> str:
 
 
 def show(text: str) -> str:
-    """The text as a model sees it: without base64 of 200 and hex of 128 characters or more, cut to 50 KB."""
+    """The text as a model sees it: without what nobody sees, base64 of 200 and hex of 128 characters or more, cut to
+    50 KB."""
+    text = visible(text)
     if len(text) <= _SHORT:
         return text
     return _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)

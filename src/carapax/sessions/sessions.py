@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carapax.arguments import check_arguments
-from carapax.errors import Conflict, NotFound, RateLimited, Unavailable
+from carapax.errors import Conflict, NotFound, RateLimited
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
+from carapax.invisible import strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
 from carapax.sessions.prepare import Agent, removed
@@ -208,11 +209,11 @@ class Sessions:
         """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
 
         Without a `session` a new one is made. Returns the session and the result. Raises NotFound, InvalidRequest
-        for arguments that do not fit, Conflict while a run is under way, Unavailable while agents are stopped.
+        for arguments that do not fit, Conflict while a run is under way, or agents are stopped.
         """
         owner = (await self._session(session)).agent if session else self.agent(agent)
         if self.stopped:
-            raise Unavailable(self.stopped.told(), REMEDY)
+            raise Conflict(self.stopped.told(), REMEDY)
         found = owner.toolbox.find(tool)
         if found is None:
             raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", "see tools.list")
@@ -319,13 +320,13 @@ class Sessions:
     def _received(self, inbound: Inbound, model: str = "") -> MessageReceived:
         return MessageReceived(
             self._around.clock.new_id(),
-            inbound.sender,
+            replace(inbound.sender, name=strip(inbound.sender.name)),
             inbound.text,
             inbound.channel,
             inbound.conversation,
             inbound.reply_to,
             inbound.dedupe_key,
-            tuple(replace(attachment, data=b"") for attachment in inbound.attachments),
+            tuple(replace(file, data=b"", name=strip(file.name)) for file in inbound.attachments),
             model,
         )
 
@@ -360,5 +361,5 @@ class Sessions:
 
 def _title(inbound: Inbound) -> StateChanged:
     """A session is called by the first line of its first message until somebody names it."""
-    text = inbound.text.strip() or ", ".join(file.name or file.media_type for file in inbound.attachments)
+    text = strip(inbound.text).strip() or ", ".join(strip(file.name) or file.media_type for file in inbound.attachments)
     return StateChanged("title", text.split("\n")[0][:TITLE_CHARACTERS])
