@@ -49,8 +49,14 @@ def visible(text: str) -> str:
     have meant nothing, as a soft hyphen in a word."""
     if _has_none(text):
         return text
-    taken = [match.group() for match in _RUNS.finditer(text) if match.group(1) is None]
-    plain = strip(text)
+    taken: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        if match[1] is None:
+            taken.append(match[0])
+        return match[1] or ""
+
+    plain = _RUNS.sub(take, text)
     is_much = len(taken) >= _MANY or any(len(run) > 1 or _TURNING.search(run) for run in taken)
     return f"{plain}\n{NOTE}" if is_much else plain or NOTE
 

@@ -1,6 +1,11 @@
 """`carapax audit`."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import apsw
@@ -44,3 +49,24 @@ def test_a_changed_entry_is_named_by_the_command_and_the_doctor(run: Run, home: 
     verified = run("audit", "--verify")
     assert (verified.exit_code, verified.stderr.split(":")[0]) == (1, "broken at entry 1")
     assert "FAIL  audit          entry 1 is not as it was written" in run("doctor").output
+
+
+def test_what_happens_is_followed_until_ctrl_c(run: Run, home: Home) -> None:
+    run("token", "create", "phone")
+    following = subprocess.Popen(
+        [sys.executable, "-m", "carapax", "audit", "--follow", "--kind", "token", "--home", str(home.config_dir)],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ),
+        text=True,
+    )
+    impatience = threading.Timer(20, following.kill)
+    impatience.start()
+    with following:
+        assert following.stdout is not None
+        assert "name=phone" in following.stdout.readline()
+        run("stop-agents")
+        run("token", "create", "laptop")
+        assert "name=laptop" in following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.wait() == 0
+    impatience.cancel()

@@ -27,10 +27,9 @@ def valid(text: str) -> str:
 def show(text: str) -> str:
     """The text as a model sees it: without what nobody sees, base64 of 200 and hex of 128 characters or more, cut to
     50 KB."""
-    text = visible(text)
-    if len(text) <= _SHORT:
-        return text
-    return _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
+    if len(text) > _SHORT:
+        text = _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
+    return visible(text)
 
 
 def _leave_out(match: re.Match[str]) -> str:
