@@ -1,6 +1,7 @@
 """The composition root: everything is opened, wired, and closed in reverse order here."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,8 +30,10 @@ from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
+from carapax.store.audit import LOCAL, Audit, newest
 from carapax.store.database import Database
 from carapax.store.files import Files
+from carapax.store.halt import Halt
 from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
@@ -125,6 +128,10 @@ async def open_app(
         stack.push_async_callback(database.close)
         await migrate(database)
         journal = Journal(database, clock)
+        halt = Halt(database, clock)
+        await halt.load()
+        audit = Audit(database, clock)
+        await _note_configuration(audit, home)
         files = Files(database, clock)
         await files.sweep()
         health = await open_health(database, clock)
@@ -150,6 +157,8 @@ async def open_app(
             clock,
             supervise,
             tasks.spawn,
+            halt,
+            audit,
             owner=clock.new_id(),
         )
         limits = config.limits
@@ -174,8 +183,20 @@ async def open_app(
             health,
             registry,
             models,
+            audit,
             clock.now(),
         )
+
+
+async def _note_configuration(audit: Audit, home: Home) -> None:
+    """Record that the configuration is another than at the last start."""
+    try:
+        digest = hashlib.sha256(home.config_file.read_bytes()).hexdigest()
+    except OSError:
+        digest = "none"
+    known = await newest(audit.database, kind="config.changed", limit=1)
+    if digest != (known[0].entry.detail.get("digest") if known else "none"):
+        await audit.note("config.changed", LOCAL, detail={"digest": digest})
 
 
 async def _open_agents(

@@ -5,6 +5,7 @@ import pytest
 from carapax.agent.attached import MOST_BYTES, Attached
 from carapax.errors import ContextOverflow, ModelError, ModelRejected, ModelUnavailable, NotFound
 from carapax.events import Delta, StreamReset
+from carapax.invisible import NOTE
 from carapax.messages import AssistantMessage, Attachment, ModelRequest, UserMessage
 from carapax.store.files import attachment
 from carapax.testing import ScriptedProvider
@@ -49,6 +50,13 @@ def test_images_and_documents_go_along_and_text_goes_into_the_message() -> None:
             "ann",
             (attachment("cat.png", PNG), attachment("paper.pdf", PDF)),
         ),
+    )
+
+
+def test_a_text_file_is_shown_without_what_nobody_sees() -> None:
+    files = (file("a\u202e.csv", "1,2\U000e0041\U000e0042".encode(), "text/csv"),)
+    assert shown(UserMessage("", "ann", files)) == (
+        UserMessage(f"[file a.csv, text/csv]\n1,2\n{NOTE}\n[end of the file]", "ann"),
     )
 
 

@@ -86,7 +86,20 @@ def test_unknown_parameters_are_refused_everywhere() -> None:
 
 def test_the_operations_are_these() -> None:
     assert sorted(OPERATIONS) == [
-        *("agent.list", "agent.status", "config.get", "costs.get", "costs.session", "file.add", "file.get", "health"),
+        *(
+            "agent.list",
+            "agent.status",
+            "agents.release",
+            "agents.stop",
+            "audit.list",
+            "audit.verify",
+            "config.get",
+            "costs.get",
+            "costs.session",
+            "file.add",
+            "file.get",
+            "health",
+        ),
         *("model.health", "model.list", "model.recover", "model.refresh"),
         *("provider.add", "provider.check", "provider.list", "provider.remove"),
         *("secret.list", "secret.remove", "secret.set"),

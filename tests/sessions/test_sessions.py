@@ -14,8 +14,9 @@ from carapax.events import (
     SessionStarted,
     StateChanged,
 )
-from carapax.messages import Inbound, Sender, UserMessage
-from carapax.testing import Pause
+from carapax.messages import Inbound, Sender, ToolResult, UserMessage
+from carapax.testing import Pause, call
+from tests.agent.running import FunctionTool
 from tests.running import run
 from tests.sessions.opened import opened
 
@@ -149,5 +150,20 @@ def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
             await gateway.finished(fork.id, fork.seq)
             assert [message.text for message in gateway.provider.requests[1].messages] == ["first", "one", "second"]
             assert (await gateway.journal.session(session)).seq == end.seq
+
+    run(scenario())
+
+
+def test_a_repetition_does_not_disturb_the_run_that_a_message_beside_it_begins(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        tool = FunctionTool("look", lambda given: "seen")
+        async with opened(tmp_path, ["one", call("look"), "done"], tools=[tool]) as gateway:
+            session = await gateway.say("hi", dedupe_key="k")
+            last = await gateway.finished(session)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(gateway.say("hi", session, dedupe_key="k"))
+                both.create_task(gateway.say("look", session))
+            await gateway.finished(session, last.seq)
+            assert gateway.provider.requests[-1].messages[-1] == ToolResult("call_1", "look", "seen")
 
     run(scenario())

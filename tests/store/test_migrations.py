@@ -30,6 +30,8 @@ DATA: tuple[tuple[str, ...], ...] = (
     ("INSERT INTO files VALUES ('d', 'image/png', 1, x'00', 1, 1.5)",),
     ("INSERT INTO health VALUES ('p', 'm', 1, 2.5, 'busy', 'too much', 1.5)",),
     ("INSERT INTO spend VALUES ('c', 1.5, '2026-11-21', '', '', '', 'p', 'm', 1, 1, 0, 0, 0, 0, 9, 0, 1, 'settled')",),
+    ("INSERT INTO halt VALUES (1, '{}')",),
+    ("INSERT INTO audit VALUES (1, 'x', '{}', 'h')",),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -43,6 +45,9 @@ TABLES = {
     "files": (1, 2),
     "health": (1, 3),
     "spend": (1, 4),
+    "halt": (1, 5),
+    "audit": (1, 6),
+    "audit_head": (1, 0),
 }
 
 

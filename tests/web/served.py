@@ -81,7 +81,7 @@ class Process:
 
 def _environ() -> Mapping[str, str]:
     """Without the keys that would choose another model."""
-    kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
+    kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
     return {name: value for name, value in os.environ.items() if name in kept}
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from carapax.contracts import Provider
 from carapax.errors import ContextOverflow, ModelRejected, NotFound
 from carapax.events import Delta, StreamReset
+from carapax.invisible import strip, visible
 from carapax.mediatype import IMAGES, PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, ModelInfo, ModelRequest, UserMessage
 
@@ -105,13 +106,13 @@ def _joined(words: list[str]) -> str:
 
 
 def _quoted(file: Attachment, data: bytes) -> str:
-    text = data[:LONGEST_TEXT].decode(errors="replace")
+    text = visible(data[:LONGEST_TEXT].decode(errors="replace"))
     cut = f"\n[... {len(data) - LONGEST_TEXT} more bytes]" if len(data) > LONGEST_TEXT else ""
-    return f"[file {file.name or 'without a name'}, {file.media_type}]\n{text}{cut}\n[end of the file]"
+    return f"[file {strip(file.name) or 'without a name'}, {file.media_type}]\n{text}{cut}\n[end of the file]"
 
 
 def _note(file: Attachment, why: str) -> str:
-    return f"[file {file.name or 'without a name'}, {file.media_type}, {file.size} bytes: not shown, {why}]"
+    return f"[file {strip(file.name) or 'without a name'}, {file.media_type}, {file.size} bytes: not shown, {why}]"
 
 
 def _without(message: Message, why: str) -> Message:

@@ -19,6 +19,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
+from carapax.invisible import visible
 from carapax.mediatype import PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
 
@@ -95,7 +96,7 @@ class Transcript:
             received = self.waiting.pop(name, None)
             if received is not None:
                 self.run_model = received.model or self.run_model
-                self._add(UserMessage(received.text, received.sender.name, received.attachments), seq)
+                self._add(UserMessage(visible(received.text), received.sender.name, received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
         self.started = event

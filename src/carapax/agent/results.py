@@ -2,6 +2,8 @@
 
 import re
 
+from carapax.invisible import visible
+
 KEPT_CHARACTERS = 1_000_000
 SHOWN_CHARACTERS = 50_000
 _SHORT = 120
@@ -23,10 +25,11 @@ def valid(text: str) -> str:
 
 
 def show(text: str) -> str:
-    """The text as a model sees it: without base64 of 200 and hex of 128 characters or more, cut to 50 KB."""
-    if len(text) <= _SHORT:
-        return text
-    return _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
+    """The text as a model sees it: without what nobody sees, base64 of 200 and hex of 128 characters or more, cut to
+    50 KB."""
+    if len(text) > _SHORT:
+        text = _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
+    return visible(text)
 
 
 def _leave_out(match: re.Match[str]) -> str:

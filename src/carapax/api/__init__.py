@@ -2,6 +2,7 @@
 
 from carapax.api import (
     agent,
+    audit,
     config,
     cooldown,
     costs,
@@ -13,6 +14,7 @@ from carapax.api import (
     provider,
     secret,
     session,
+    stop,
     token,
     tools,
     transfer,
@@ -26,6 +28,7 @@ __all__ = [
     "Operation",
     "Services",
     "agent",
+    "audit",
     "config",
     "cooldown",
     "costs",
@@ -38,6 +41,7 @@ __all__ = [
     "provider",
     "secret",
     "session",
+    "stop",
     "token",
     "tools",
     "transfer",

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from carapax.api.operation import operation
 from carapax.api.services import Services
+from carapax.store.halt import Stop
 from carapax.version import __version__
 
 
@@ -31,12 +32,14 @@ class Status(Struct, frozen=True):
     uptime_s: seconds since start
     memory_bytes: resident memory; 0 where the system does not tell
     running: ids of the sessions with a run under way
+    stopped: since when, by whom and why agents are stopped; null while they may run
     """
 
     version: str
     uptime_s: float
     memory_bytes: int
     running: list[str]
+    stopped: Stop | None
 
 
 @operation("health", scope="read", path="/health")
@@ -49,7 +52,7 @@ async def health(services: Services, params: Nothing) -> Health:
 async def status(services: Services, params: Nothing) -> Status:
     """Tell version, uptime, memory, and what is running."""
     uptime_s = services.clock.now() - services.started_at
-    return Status(__version__, uptime_s, _memory(), sorted(services.sessions.running()))
+    return Status(__version__, uptime_s, _memory(), sorted(services.sessions.running()), services.sessions.stopped)
 
 
 def _memory() -> int:

@@ -56,6 +56,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     seq: its place in the session's journal
     duplicate: whether it had been accepted before
     reply: what the agent replied, when that was waited for and came in time
+    stopped: why agents are stopped, when they are, so that it is answered only once they are released
     """
 
     session: str
@@ -63,6 +64,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     seq: int
     duplicate: bool = False
     reply: Reply | None = None
+    stopped: str = ""
 
 
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,7 +142,8 @@ class Subscription(Struct, frozen=True):
     raises=(404, 409),
 )
 async def message(services: Services, params: Send) -> Sent:
-    """Say something to an agent. The answer comes once the message is kept, or with `wait` once there is a reply."""
+    """Say something to an agent. The answer comes once the message is kept, or with `wait` once there is a reply,
+    unless agents are stopped."""
     caller = services.caller
     inbound = Inbound(
         "api",
@@ -151,14 +154,14 @@ async def message(services: Services, params: Send) -> Sent:
         attachments=await attached(services, params.attachments),
     )
     receipt = await services.sessions.submit(inbound, session=params.session, agent=params.agent, model=_model(params))
-    reply = None
-    if params.wait:
+    reply, stop = None, services.sessions.stopped
+    if params.wait and not stop:
         try:
             async with asyncio.timeout(LONGEST_WAIT_S):
                 reply = await reply_to(services.journal, receipt)
         except TimeoutError:
             reply = None
-    return Sent(receipt.session, receipt.message, receipt.seq, receipt.duplicate, reply)
+    return Sent(receipt.session, receipt.message, receipt.seq, receipt.duplicate, reply, stop.told() if stop else "")
 
 
 @operation("session.history", scope="read", path=_SESSION + "/messages", raises=(404,))

@@ -14,17 +14,23 @@ from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
 from carapax.sessions.prepare import Models
 from carapax.sessions.sessions import Sessions
+from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
 from carapax.store.journal import Journal
 from carapax.store.tokens import Tokens
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: a stable `id`, a `name` for show, and the scopes held."""
+    """Who asks: a stable `id`, a `name` for show, the scopes held, and the address it came from, if any."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
+    address: str = ""
+
+    def actor(self) -> Actor:
+        """The caller as the audit log names it."""
+        return Actor(self.id, self.name, self.address)
 
 
 class Watcher(Protocol):
@@ -59,6 +65,7 @@ class Services:
     health: Health
     registry: Registry
     models: Models
+    audit: Audit
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

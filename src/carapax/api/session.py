@@ -122,7 +122,7 @@ async def get(services: Services, params: Session) -> SessionInfo:
 @operation("session.end", scope="write", method="POST", path=_SESSION + "/end", raises=(404, 409))
 async def end(services: Services, params: End) -> SessionInfo:
     """End a session: it takes no more messages, and its record stays."""
-    return await services.sessions.end(params.session, params.reason)
+    return await services.sessions.end(params.session, params.reason, services.caller.actor())
 
 
 @operation("session.fork", scope="write", method="POST", path=_SESSION + "/fork", status=201, raises=(404,))
@@ -131,7 +131,7 @@ async def fork(services: Services, params: Fork) -> SessionInfo:
     info = await services.journal.session(params.session)
     if params.at is not None and params.at > info.seq:
         raise NotFound(f"session {info.id} has no event {params.at}", f"its events are 1 to {info.seq}")
-    return await services.sessions.fork(params.session, params.at)
+    return await services.sessions.fork(params.session, params.at, services.caller.actor())
 
 
 @operation("session.cancel", scope="write", method="POST", path=_SESSION + "/cancel", raises=(404,))

@@ -63,7 +63,7 @@ class Revoked(Struct, frozen=True):
 @operation("token.create", scope="admin", method="POST", path="/api/tokens", status=201)
 async def create(services: Services, params: Create) -> Created:
     """Make a token. The first one ends free access from this machine."""
-    token, secret = await services.tokens.create(params.name, params.scopes)
+    token, secret = await services.tokens.create(params.name, params.scopes, services.caller.actor())
     return Created(token, secret.reveal())
 
 
@@ -76,5 +76,5 @@ async def list_(services: Services, params: Nothing) -> Tokens:
 @operation("token.revoke", scope="admin", method="DELETE", path="/api/tokens/{token}", raises=(404,))
 async def revoke(services: Services, params: Revoke) -> Revoked:
     """End a token at once; its open connections are closed."""
-    await services.tokens.revoke(params.token)
+    await services.tokens.revoke(params.token, services.caller.actor())
     return Revoked(params.token)

@@ -56,6 +56,6 @@ async def list_(services: Services, params: Named) -> Tools:
 async def execute(services: Services, params: Execute) -> Executed:
     """Run a tool as the agent would, in its sandbox, and record it."""
     session, result = await services.sessions.execute(
-        params.tool, params.arguments, agent=params.agent, session=params.session
+        params.tool, params.arguments, agent=params.agent, session=params.session, by=services.caller.actor()
     )
     return Executed(session, result)

@@ -38,7 +38,14 @@ async def export(services: Services, params: Session) -> Exported:
 @operation("session.import", scope="write", method="POST", path="/api/imports", status=201)
 async def import_(services: Services, params: Import) -> SessionInfo:
     """Make a new session of exported lines. Over REST a body of `application/x-ndjson` may be the lines themselves."""
-    return await services.journal.import_(_lines(params.jsonl), services.clock.new_id())
+    return await import_lines(services, _lines(params.jsonl))
+
+
+async def import_lines(services: Services, lines: AsyncIterator[bytes]) -> SessionInfo:
+    """Make a session of exported lines, and record who did. Raises InvalidRequest naming the line that is wrong."""
+    new = services.clock.new_id()
+    also = services.audit.of("session.import", services.caller.actor(), session=new)
+    return await services.journal.import_(lines, new, also)
 
 
 async def _lines(text: str) -> AsyncIterator[bytes]:

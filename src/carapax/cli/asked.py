@@ -5,8 +5,13 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from carapax.agent.costs import Costs
+from carapax.api.audit import Entries
+from carapax.api.stop import Released
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
+from carapax.sessions.sessions import Stopped
+from carapax.store.audit import Recorded, Verdict
+from carapax.store.halt import Stop
 from carapax.store.records import SessionInfo
 from carapax.store.spend import By
 from carapax.store.tokens import Token
@@ -72,3 +77,18 @@ class Asked:
 
     def revoke_token(self, token: str) -> None:
         self._call("token.revoke", {"token": token}, dict[str, str])
+
+    def audit_newest(self, kind: str, limit: int) -> list[Recorded]:
+        return self._call("audit.list", {"kind": kind, "limit": limit}, Entries).entries
+
+    def audit_after(self, number: int, limit: int) -> list[Recorded]:
+        return self._call("audit.list", {"after": number, "limit": limit}, Entries).entries
+
+    def verify_audit(self) -> Verdict:
+        return self._call("audit.verify", {}, Verdict)
+
+    def stop_agents(self, reason: str) -> Stopped:
+        return self._call("agents.stop", {"reason": reason}, Stopped)
+
+    def release_agents(self) -> Stop | None:
+        return self._call("agents.release", {}, Released).was

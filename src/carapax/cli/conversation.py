@@ -13,8 +13,9 @@ from carapax.api.reply import Answering, Reply
 from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
-from carapax.errors import CarapaxError, InvalidRequest
+from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.events import Envelope, RunStarted
+from carapax.store.halt import REMEDY
 from carapax.store.records import SessionInfo
 
 Show = Callable[[Envelope], None]
@@ -24,6 +25,7 @@ class Sent(Struct):
     session: str
     message: str
     seq: int
+    stopped: str = ""
 
 
 class Listed(Struct):
@@ -54,7 +56,8 @@ class Conversation:
         return saved
 
     async def say(self, text: str, show: Show) -> Reply:
-        """Send a message and show what happens until the run that took it has ended. Raises CarapaxError."""
+        """Send a message and show what happens until the run that took it has ended. Raises CarapaxError,
+        of which Unavailable says that agents are stopped and the message waits."""
         self._cancelled = False
         await self._watch()
         params: dict[str, Any] = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
@@ -64,6 +67,8 @@ class Conversation:
             params["model"] = self._model
         sent = await self._client.call("session.message", params, Sent)
         self._attached.clear()
+        if sent.stopped:
+            raise Unavailable(f"{sent.stopped}; your message is kept, and is answered once they are released", REMEDY)
         answering = Answering(sent.message)
         async for envelope in self._client.events():
             answering.apply(envelope)

@@ -19,10 +19,12 @@ _COMMANDS = {
     "chat": "Talk to an agent.",
     "sessions": "List, show, replay, fork, export and import sessions.",
     "costs": "Show what models cost, and how the budgets stand.",
+    "audit": "Show who did what to the gateway, and whether that is as it was written.",
     "token": "Create, list and revoke access tokens.",
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",
     "secrets": "List, keep, remove and import what the vault keeps secret, and protect it.",
+    "stop-agents": "End all that agents do, until they are released.",
     "doctor": "Look for what is wrong, and say what to do.",
 }
 _FOLDERS = {
@@ -55,7 +57,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"carapax.cli.{cmd_name}").command
+        command = importlib.import_module(f"carapax.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

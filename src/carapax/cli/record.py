@@ -1,4 +1,4 @@
-"""The sessions and tokens of a home: asked of the gateway that runs on it, else read from its database."""
+"""What a home holds: asked of the gateway that runs on it, else read from its database."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from carapax.agent.costs import Costs
     from carapax.config import Home
     from carapax.events import Envelope
+    from carapax.sessions.sessions import Stopped
+    from carapax.store.audit import Recorded, Verdict
+    from carapax.store.halt import Stop
     from carapax.store.records import SessionInfo
     from carapax.store.spend import By
     from carapax.store.tokens import Token
@@ -28,6 +31,11 @@ class Record(Protocol):
     def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]: ...
     def tokens(self) -> list[Token]: ...
     def revoke_token(self, token: str) -> None: ...
+    def audit_newest(self, kind: str, limit: int) -> list[Recorded]: ...
+    def audit_after(self, number: int, limit: int) -> list[Recorded]: ...
+    def verify_audit(self) -> Verdict: ...
+    def stop_agents(self, reason: str) -> Stopped: ...
+    def release_agents(self) -> Stop | None: ...
 
 
 def open_record(home: Home) -> Record:

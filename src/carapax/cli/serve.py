@@ -20,6 +20,7 @@ from carapax.configcheck import check
 from carapax.configfile import first_start, warnings
 from carapax.errors import StoreLocked
 from carapax.redaction import Secret
+from carapax.store.halt import REMEDY
 from carapax.version import __version__
 
 
@@ -75,6 +76,8 @@ def _greet(serving: Serving, config: Config, written: Path | None) -> None:
         click.echo(f"  budget   {clean(limit)}")
     for note in serving.guesses:
         click.echo(f"  price    {clean(note)}")
+    if serving.stopped:
+        click.echo(f"  STOPPED  {one_line(serving.stopped, 300)}; {REMEDY}")
     for warning in warnings(config):
         click.echo(f"  warning  {warning}")
     click.echo("Open the address in a browser, or say something with `carapax chat`. Ctrl-C stops.")

@@ -28,6 +28,7 @@ class Serving:
     agents: list[AgentStatus]
     budgets: list[str]
     guesses: list[str]
+    stopped: str
 
 
 @asynccontextmanager
@@ -44,7 +45,14 @@ async def serve(home: Home, config: Config, passphrase: Secret | None = None) ->
     ):
         running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)
         with _announced(home, running):
-            yield Serving(running, services.sessions.agents(), _budgets(services.accounts), _guesses(services))
+            stop = services.sessions.stopped
+            yield Serving(
+                running,
+                services.sessions.agents(),
+                _budgets(services.accounts),
+                _guesses(services),
+                stop.told() if stop else "",
+            )
 
 
 def _budgets(accounts: Accounts) -> list[str]:

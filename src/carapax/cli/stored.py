@@ -11,8 +11,11 @@ from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope
+from carapax.sessions.sessions import Stopped
+from carapax.store.audit import LOCAL, Audit, Recorded, Verdict, following, newest, verify
 from carapax.store.database import Database
 from carapax.store.days import open_days
+from carapax.store.halt import Halt, Stop
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
 from carapax.store.records import SessionInfo
@@ -69,7 +72,10 @@ class Stored:
         async def fork(database: Database) -> SessionInfo:
             journal = Journal(database, self._clock)
             upto = (await journal.session(session)).seq if at is None else at
-            return await journal.fork(session, upto, self._clock.new_id())
+            new = self._clock.new_id()
+            detail: dict[str, str | int] = {"new": new, "at": upto}
+            also = Audit(database, self._clock).of("session.fork", LOCAL, session=session, detail=detail)
+            return await journal.fork(session, upto, new, also)
 
         return self._write(fork)
 
@@ -78,7 +84,12 @@ class Stored:
             for line in lines.splitlines(keepends=True):
                 yield line
 
-        return self._write(lambda database: Journal(database, self._clock).import_(each(), self._clock.new_id()))
+        async def import_(database: Database) -> SessionInfo:
+            new = self._clock.new_id()
+            also = Audit(database, self._clock).of("session.import", LOCAL, session=new)
+            return await Journal(database, self._clock).import_(each(), new, also)
+
+        return self._write(import_)
 
     def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
         async def create(database: Database) -> tuple[Token, str]:
@@ -89,6 +100,32 @@ class Stored:
 
     def revoke_token(self, token: str) -> None:
         self._write(lambda database: Tokens(database, self._clock).revoke(token))
+
+    def audit_newest(self, kind: str, limit: int) -> list[Recorded]:
+        return self._read(lambda database: newest(database, kind=kind, limit=limit))
+
+    def audit_after(self, number: int, limit: int) -> list[Recorded]:
+        return self._read(lambda database: following(database, number, limit))
+
+    def verify_audit(self) -> Verdict:
+        return self._read(verify)
+
+    def stop_agents(self, reason: str) -> Stopped:
+        async def stop(database: Database) -> Stopped:
+            halt = Halt(database, self._clock)
+            stop = halt.pull("local", reason)
+            await halt.keep(stop, Audit(database, self._clock).of("agents.stop", LOCAL, detail={"reason": reason}))
+            return Stopped(stop, (), ())
+
+        return self._write(stop)
+
+    def release_agents(self) -> Stop | None:
+        async def release(database: Database) -> Stop | None:
+            halt = Halt(database, self._clock)
+            await halt.load()
+            return await halt.release(Audit(database, self._clock).of("agents.release", LOCAL))
+
+        return self._write(release)
 
     def _read(self, use: Callable[[Database], Awaitable[T]]) -> T:
         if not self._home.database_file.exists():

@@ -4,7 +4,19 @@ from collections.abc import AsyncIterator, Mapping
 
 from carapax.config import Config, Home
 from carapax.configfile import load
-from carapax.doctor.checks import clock, configuration, database, folders, model, port, sandbox, search, vault
+from carapax.doctor.checks import (
+    agents,
+    audit,
+    clock,
+    configuration,
+    database,
+    folders,
+    model,
+    port,
+    sandbox,
+    search,
+    vault,
+)
 from carapax.doctor.finding import Finding, Patient
 from carapax.errors import ConfigError
 
@@ -12,6 +24,8 @@ CHECKS = (
     configuration.check,
     folders.check,
     database.check,
+    agents.check,
+    audit.check,
     port.check,
     sandbox.check,
     vault.check,

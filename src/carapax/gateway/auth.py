@@ -12,13 +12,15 @@ from carapax.api.operation import Operation, covers
 from carapax.api.services import LOCAL as LOCAL_CALLER
 from carapax.api.services import Caller
 from carapax.config import GatewayConfig, is_loopback
-from carapax.errors import ConfigError, Forbidden, Unauthorized
+from carapax.errors import ConfigError, Forbidden, RateLimited, Unauthorized
 from carapax.gateway.limits import Rate
 from carapax.redaction import Secret
+from carapax.store.audit import Actor, Audit
 from carapax.store.tokens import Tokens
 
 COOKIE = "carapax"
 FAILURES, FAILURE_WINDOW_S = 10, 300.0
+NOTED_PER_MINUTE = 60
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
@@ -51,7 +53,7 @@ class Gate:
     access from this machine, which lasts until the first token is made.
     """
 
-    def __init__(self, config: GatewayConfig, tokens: Tokens, local: Secret) -> None:
+    def __init__(self, config: GatewayConfig, tokens: Tokens, local: Secret, audit: Audit) -> None:
         self._names = {"localhost", _bare(config.host), *(_bare(host) for host in config.allowed_hosts)} - {
             "0.0.0.0",
             "::",
@@ -61,6 +63,8 @@ class Gate:
         self._tokens = tokens
         self._local = local
         self._failures = Rate(FAILURES, FAILURE_WINDOW_S)
+        self._audit = audit
+        self._noted = Rate(NOTED_PER_MINUTE)
 
     def check_host(self, request: BaseRequest) -> None:
         """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
@@ -111,8 +115,17 @@ class Gate:
         token = await self._tokens.check(shown)
         if token is None:
             self._failures.take(peer, now, "wrong tokens from this address")
+            await self._note_refusal(peer, now)
             raise Unauthorized("the token is not known, or was revoked")
-        return Credential(Caller(token.id, token.name, token.scopes), token.id)
+        return Credential(Caller(token.id, token.name, token.scopes, peer), token.id)
+
+    async def _note_refusal(self, peer: str, now: float) -> None:
+        """Record it, but no more than so many a minute from all addresses together."""
+        try:
+            self._noted.take("", now, "refusals to record")
+        except RateLimited:
+            return
+        await self._audit.note("auth.refused", Actor("", address=peer))
 
     def _is_local(self, shown: str) -> bool:
         return hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), self._local.reveal().encode())

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 
 from carapax.api.services import Services
 from carapax.api.session import Session
+from carapax.api.transfer import import_lines
 from carapax.errors import InvalidRequest
 from carapax.gateway.errors import TooLarge, TooSlow
 from carapax.gateway.limits import invite
@@ -39,7 +40,7 @@ async def respond_export(request: web.BaseRequest, params: Session, services: Se
 async def respond_import(request: web.BaseRequest, services: Services) -> web.StreamResponse:
     """Make a session of the lines. Raises InvalidRequest naming the line that is wrong, TooLarge, TooSlow."""
     lines = _lines(request, services.config.limits.body_timeout_s)
-    return respond_json(await services.journal.import_(lines, services.clock.new_id()), 201)
+    return respond_json(await import_lines(services, lines), 201)
 
 
 async def _lines(request: web.BaseRequest, timeout_s: float) -> AsyncIterator[bytes]:

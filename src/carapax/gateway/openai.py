@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from carapax.api.reply import Answering, follow
 from carapax.api.services import Services
-from carapax.errors import CarapaxError, InvalidRequest, NotFound
+from carapax.errors import CarapaxError, InvalidRequest, NotFound, Unavailable
 from carapax.events import Envelope
 from carapax.gateway.completion import Answer
 from carapax.gateway.errors import MethodNotAllowed, kind_of, problem
@@ -26,6 +26,7 @@ from carapax.gateway.rest import read_json
 from carapax.gateway.sse import open_stream, pulse
 from carapax.messages import Attachment, Inbound, Receipt, Sender
 from carapax.store.files import attachment
+from carapax.store.halt import REMEDY
 
 PREFIX = "/v1/"
 COMPLETIONS, MODELS, EMBEDDINGS = "/v1/chat/completions", "/v1/models", "/v1/embeddings"
@@ -130,6 +131,8 @@ async def respond_completion(request: web.BaseRequest, services: Services) -> we
     agent = services.sessions.agent(name).name
     session = request.headers.get(SESSION_HEADER, "")
     inbound = _inbound(request, services, asked, agent)
+    if stop := services.sessions.stopped:
+        raise Unavailable(stop.told(), REMEDY)
     receipt = await services.sessions.submit(inbound, session=session, agent=agent, model=model)
     answering = Answering(receipt.message)
     answer = Answer(f"chatcmpl-{receipt.message}", int(services.clock.now()), asked.model, receipt.session)

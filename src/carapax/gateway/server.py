@@ -58,7 +58,7 @@ class Gateway:
         self.held = Held(services.tokens)
         self._services = services
         self._supervise = supervise
-        self._gate = Gate(services.config.gateway, services.tokens, local)
+        self._gate = Gate(services.config.gateway, services.tokens, local, services.audit)
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
         self._rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, supervise)
@@ -209,7 +209,8 @@ class Gateway:
             token = msgspec.convert(body, Login).token
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"login: {error}", "send {token}") from error
-        await self._gate.recognise(token, address(request), now)
+        credential = await self._gate.recognise(token, address(request), now)
+        await self._services.audit.note("auth.login", credential.caller.actor())
         return _with_cookie(respond(status=204), token)
 
     @contextmanager

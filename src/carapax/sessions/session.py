@@ -1,6 +1,7 @@
 """One conversation: its transcript in memory, and one run at a time."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ from carapax.messages import ToolCall, ToolResult
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.prepare import Agent, Prepare
 from carapax.store import leases
+from carapax.store.audit import Actor, Audit
 from carapax.store.database import Database, Statement, Unexpected
+from carapax.store.halt import REMEDY, Halt
 from carapax.store.journal import Beginning, Journal
 from carapax.store.leases import LeaseLost
 from carapax.store.transcripts import cut_short
@@ -40,6 +43,7 @@ ATTEMPTS = 3
 LEASE_S = 30.0
 PAGE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+_GONE = "stopped on request"
 
 Spawn = Callable[[str, Coroutine[object, object, None]], asyncio.Task[None]]
 
@@ -55,6 +59,8 @@ class Surroundings:
     clock: Clock
     supervise: Supervise
     spawn: Spawn
+    halt: Halt
+    audit: Audit
     owner: str
 
 
@@ -63,7 +69,8 @@ class Session:
 
     One task serves it while there is something to do (`_serving`). Whatever runs, a run or a person's tool, holds
     `_turn`; from its first event to its last it is `_driving`, which is the task that `cancel` cancels, and
-    `_cancelling` tells that cancellation from the gateway's own end.
+    `_cancelling`, which says why, tells that cancellation from the gateway's own end. While agents are stopped, what
+    an earlier process left is closed, and nothing is begun.
     """
 
     def __init__(self, name: str, agent: Agent, around: Surroundings) -> None:
@@ -78,7 +85,7 @@ class Session:
         self._turn = asyncio.Lock()
         self._driving: asyncio.Task[object] | None = None
         self._serving = False
-        self._cancelling = False
+        self._cancelling = ""
         self._begun = ""
 
     @property
@@ -99,7 +106,9 @@ class Session:
         """A run that answers a message which is about to be kept, to begin in the same commit; None when something
         else has to be done here first. When it is not kept, or nobody knows, `not_begun` must follow."""
         transcript = self._transcript
-        if self.busy or transcript is None or transcript.run or transcript.interrupted or transcript.waiting:
+        if self._around.halt.stop or self.busy or transcript is None:
+            return None
+        if transcript.run or transcript.interrupted or transcript.waiting:
             return None
         self._begun = self._around.clock.new_id()
         start = RunStarted(self.agent.name, self._model(transcript, [model]), (message,))
@@ -145,33 +154,40 @@ class Session:
             self._serving = True
             self._around.spawn(f"session {self.name}", self._serve())
 
-    def cancel(self) -> bool:
+    def cancel(self, why: str = _GONE) -> bool:
         """End the run under way, or about to begin, as cancelled. Returns whether there was one."""
         if self._cancelling or not (self._serving or self._driving):
             return False
-        self._cancelling = True
+        self._cancelling = why
         return self._driving.cancel() if self._driving else True
+
+    async def settled(self) -> None:
+        """Wait until nothing is under way, if only for a moment."""
+        async with self._turn:
+            pass
 
     def drop(self) -> None:
         """Stop without a trace, as when the lease is lost: whoever holds it goes on."""
         if self._driving is not None:
             self._driving.cancel()
 
-    async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> ToolResult:
+    async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor) -> ToolResult:
         """Run one tool, with arguments that fit it, as a run without a model. It stops when the caller goes away.
-        Raises Conflict while something else runs."""
+        Raises Conflict while something else runs, or agents are stopped."""
+        self._check_halt()
         if self.busy:
             raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
         transcript = await self.transcript()
         if transcript.ended:
             raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
         async with self._turn:
-            result = await self._execute(transcript, tool, call, arguments)
+            self._check_halt()
+            result = await self._execute(transcript, tool, call, arguments, by)
         self.wake()
         return result
 
     async def _execute(
-        self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any]
+        self, transcript: Transcript, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor
     ) -> ToolResult:
         run_id = self._around.clock.new_id()
         with self._under_way(run_id):
@@ -181,33 +197,58 @@ class Session:
                 started = RunStarted(self.agent.name, "")
                 await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
                 result = await invoke(self.agent.toolbox, tool, call, context, arguments)
-                await self._close(run_id, ToolReturned(result), RunFinished("done"))
+                await self._close(run_id, by, call, ToolReturned(result), RunFinished("done"))
             except asyncio.CancelledError:
                 result = cut_short(call)
                 await self._around.database.transact([])
                 if transcript.run_id == run_id:
-                    await self._close(run_id, ToolReturned(result), RunFinished("cancelled", "stopped on request"))
+                    ended = RunFinished("cancelled", self._cancelling or _GONE)
+                    await self._close(run_id, by, call, ToolReturned(result), ended)
                 if not self._was_cancelled():
                     raise
         return result
 
-    async def _close(self, run_id: str, *events: Kept) -> None:
-        await self._keep(*events, run=run_id, fence=run_id, also=[leases.release(self.name, run_id)])
+    def _check_halt(self) -> None:
+        if stop := self._around.halt.stop:
+            raise Conflict(stop.told(), REMEDY)
+
+    async def _close(self, run_id: str, by: Actor, call: ToolCall, returned: ToolReturned, end: RunFinished) -> None:
+        also = [*self._audited(by, call, returned, run_id), leases.release(self.name, run_id)]
+        await self._keep(returned, end, run=run_id, fence=run_id, also=also)
+
+    def _audited(self, who: Actor, call: ToolCall, returned: ToolReturned, run_id: str) -> list[Statement]:
+        """What records a call, unless it could only read."""
+        tool = self.agent.toolbox.find(call.name)
+        if tool is not None and tool.effects <= {"read"}:
+            return []
+        started = self._transcript.started if self._transcript else None
+        detail = {
+            "tool": call.name,
+            "call": call.id,
+            "run": run_id,
+            "arguments": hashlib.sha256(call.arguments.encode("utf-8", "surrogatepass")).hexdigest(),
+            "sandbox": self.agent.config.sandbox,
+            "outcome": _outcome(call, returned),
+        }
+        channel = started.channel if started else ""
+        return self._around.audit.of("tool.called", who, channel=channel, session=self.name, detail=detail)
 
     @contextmanager
     def _under_way(self, run_id: str) -> Iterator[None]:
         """A run that can be cancelled and keeps its lease for as long as the block runs."""
         self.run_id, self._driving = run_id, asyncio.current_task()
+        if stop := self._around.halt.stop:
+            self._cancelling = self._cancelling or stop.told()
         if self._cancelling and self._driving:
             self._driving.cancel()
         try:
             yield
         finally:
-            self.run_id, self._driving, self._cancelling = "", None, False
+            self.run_id, self._driving, self._cancelling = "", None, ""
 
     def _was_cancelled(self) -> bool:
         """Whether the run's task was cancelled by `cancel` and by nobody else, and so may go on."""
-        return self._cancelling and self._driving is not None and not self._driving.uncancel()
+        return bool(self._cancelling) and self._driving is not None and not self._driving.uncancel()
 
     async def _keep(self, *events: Kept, run: str = "", fence: str = "", also: Sequence[Statement] = ()) -> None:
         try:
@@ -234,24 +275,25 @@ class Session:
                     await asyncio.sleep(wait)
                     wait = min(LONGEST_WAIT_S, wait * 2)
         finally:
-            self._serving = self._cancelling = False
+            self._serving, self._cancelling = False, ""
 
     async def _serve_one(self) -> bool:
         """Do the next thing there is to do; False when there is none."""
         async with self._turn:
             transcript = await self.transcript()
+            stop = self._around.halt.stop
             if transcript.run is not None and transcript.run_id == self._begun:
                 await self._run(transcript, None, self._begun)
             elif transcript.run is not None:
                 await self._settle(transcript, transcript.run)
             elif transcript.interrupted is not None:
                 resumed, run = transcript.interrupted
-                if transcript.ended:
-                    await self._give_up(transcript, resumed)
+                if transcript.ended or stop:
+                    await self._give_up(resumed, transcript, stop.told() if stop else "the session was ended")
                 else:
                     start = RunStarted(run.agent, run.model, (), resumed, run.attempt + 1)
                     await self._run(transcript, start, self._around.clock.new_id())
-            elif transcript.waiting and not transcript.ended:
+            elif transcript.waiting and not transcript.ended and not stop:
                 messages = self._next(transcript)
                 model = self._model(transcript, [transcript.waiting[message].model for message in messages])
                 await self._run(transcript, RunStarted(self.agent.name, model, messages), self._around.clock.new_id())
@@ -266,7 +308,9 @@ class Session:
             for call in transcript.unanswered
             if transcript.running.get(call.id, "pure") not in ("pure", "idempotent")
         ]
-        if run.attempt >= ATTEMPTS:
+        if stop := self._around.halt.stop:
+            finished = RunFinished("cancelled", stop.told())
+        elif run.attempt >= ATTEMPTS:
             finished = RunFinished("failed", f"the gateway stopped {ATTEMPTS} times during this run; send it again")
         elif not run.model or transcript.ended:
             finished = RunFinished("cancelled", "the gateway was stopped before this was done")
@@ -274,13 +318,13 @@ class Session:
             finished = RunFinished("interrupted", "the gateway was stopped during this run; it goes on")
         await self._record(transcript, transcript.run_id, (*unknown, finished))
 
-    async def _give_up(self, transcript: Transcript, run_id: str) -> None:
-        """Close an interrupted run whose session was ended before it went on."""
+    async def _give_up(self, run_id: str, transcript: Transcript, why: str) -> None:
+        """Close an interrupted run that may not go on."""
         try:
             await self._around.database.transact([self._claim(run_id)])
         except Unexpected as error:
             raise LeaseLost(f"another gateway runs session {self.name}") from error
-        await self._record(transcript, run_id, (RunFinished("cancelled", "the session was ended"),))
+        await self._record(transcript, run_id, (RunFinished("cancelled", why),))
 
     def _model(self, transcript: Transcript, asked: Sequence[str]) -> str:
         """The model of a run: the last that its messages ask for, else the session's, else the agent's."""
@@ -318,9 +362,10 @@ class Session:
                     await self._keep(start, run=run_id, also=[self._claim(run_id)])
                 await self._around.supervise(f"run {run_id}", self._drive(transcript, run_id))
             except asyncio.CancelledError:
+                why = self._cancelling
                 if not self._was_cancelled():
                     raise
-                await self._finish(transcript, run_id, RunFinished("cancelled", "stopped on request"))
+                await self._finish(transcript, run_id, RunFinished("cancelled", why))
             except (StoreError, LeaseLost):
                 raise
             except CarapaxError as error:
@@ -349,4 +394,18 @@ class Session:
         started = transcript.started
         replies = self._around.delivery.replies(self.name, started, events) if started else []
         ended = [leases.release(self.name, run_id)] if isinstance(events[-1], RunFinished) else []
-        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *ended])
+        calls = {call.id: call for call in transcript.unanswered if call.id in transcript.running}
+        who = Actor(f"agent {self.agent.name}")
+        audited = [
+            statement
+            for event in events
+            if isinstance(event, ToolReturned) and event.result.call_id in calls
+            for statement in self._audited(who, calls[event.result.call_id], event, run_id)
+        ]
+        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *ended])
+
+
+def _outcome(call: ToolCall, returned: ToolReturned) -> str:
+    if returned.result == cut_short(call):
+        return "unknown"
+    return "failed" if returned.result.is_error else "done"

@@ -14,18 +14,22 @@ from msgspec.structs import replace
 from carapax.arguments import check_arguments
 from carapax.errors import Conflict, NotFound, RateLimited
 from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
+from carapax.invisible import strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
+from carapax.store.audit import LOCAL, Actor
 from carapax.store.database import Statement, Unexpected
 from carapax.store.files import use
+from carapax.store.halt import REMEDY, Stop
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
 
 RECENT_SESSIONS = 200
 TITLE_CHARACTERS = 80
+STOP_S = 10.0
 
 
 class AgentStatus(Struct, frozen=True):
@@ -42,6 +46,19 @@ class AgentStatus(Struct, frozen=True):
     running: tuple[str, ...]
 
 
+class Stopped(Struct, frozen=True):
+    """What a stop has done.
+
+    stopped: since when, by whom and why nothing runs
+    ended: the sessions whose run was ended
+    remaining: those of them where it had not ended after ten seconds
+    """
+
+    stopped: Stop
+    ended: tuple[str, ...]
+    remaining: tuple[str, ...]
+
+
 class Sessions:
     """Every way into a conversation. `agents` begins with the default one."""
 
@@ -55,6 +72,7 @@ class Sessions:
     ) -> None:
         self._agents = dict(agents)
         self._around = around
+        self._audit = around.audit
         self._max_text_bytes = max_text_bytes
         self._max_waiting = max_waiting
         self._live: WeakValueDictionary[str, Session] = WeakValueDictionary()
@@ -116,23 +134,62 @@ class Sessions:
         """Stop the run under way. Returns whether there was one. Raises NotFound."""
         return (await self._session(session)).cancel()
 
-    async def end(self, session: str, reason: str = "") -> SessionInfo:
+    @property
+    def stopped(self) -> Stop | None:
+        """Why nothing runs, or None."""
+        return self._around.halt.stop
+
+    async def stop(self, who: Actor, reason: str = "") -> Stopped:
+        """End all runs and refuse new ones, also after restarts, until `release`; messages are taken and wait.
+
+        Raises InvalidRequest for a reason that is too long, a StoreError when only this process would remember it;
+        what runs is ended then too.
+        """
+        check_name("reason", reason)
+        stop = self._around.halt.pull(who.name or who.id, reason)
+        running = [session for session in list(self._live.values()) if session.run_id]
+        for session in running:
+            session.cancel(stop.told())
+        await self._around.halt.keep(stop, self._audit.of("agents.stop", who, detail={"reason": reason}))
+        try:
+            async with asyncio.timeout(STOP_S), asyncio.TaskGroup() as waiting:
+                for session in running:
+                    waiting.create_task(session.settled())
+        except TimeoutError:
+            pass  # `remaining` says so
+        return Stopped(
+            stop,
+            tuple(session.name for session in running),
+            tuple(session.name for session in running if session.run_id),
+        )
+
+    async def release(self, who: Actor) -> Stop | None:
+        """Answer what waits, and run again what is asked for; what had stopped the agents. Raises a StoreError."""
+        before = await self._around.halt.release(self._audit.of("agents.release", who))
+        await self.recover()
+        return before
+
+    async def end(self, session: str, reason: str = "", who: Actor = LOCAL) -> SessionInfo:
         """Close a session for good, its run stopped. Raises NotFound, Conflict when it has ended before."""
         check_name("reason", reason)
         live = await self._session(session)
         if (await live.transcript()).ended:
             raise Conflict(f"session {session} has ended")
-        await self._around.journal.append(session, SessionEnded(reason))
+        await self._around.journal.append(
+            session, SessionEnded(reason), also=self._audit.of("session.end", who, session=session)
+        )
         live.cancel()
         return await self._around.journal.session(session)
 
-    async def fork(self, session: str, at: int | None = None) -> SessionInfo:
+    async def fork(self, session: str, at: int | None = None, who: Actor = LOCAL) -> SessionInfo:
         """Copy a session's first `at` events, or all, into a new session, which answers messages that waited there.
 
         Raises NotFound, InvalidRequest.
         """
         info = await self._around.journal.session(session)
-        copy = await self._around.journal.fork(session, info.seq if at is None else at, self._around.clock.new_id())
+        new, upto = self._around.clock.new_id(), info.seq if at is None else at
+        also = self._audit.of("session.fork", who, session=session, detail={"new": new, "at": upto})
+        copy = await self._around.journal.fork(session, upto, new, also)
         (await self._session(copy.id)).wake()
         return copy
 
@@ -143,21 +200,29 @@ class Sessions:
         return await self._around.journal.session(session)
 
     async def execute(
-        self, tool: str, arguments: dict[str, Any], *, agent: str = "", session: str = ""
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        agent: str = "",
+        session: str = "",
+        by: Actor = LOCAL,
     ) -> tuple[str, ToolResult]:
         """Run a tool as a person, with the agent's permissions and sandbox, and journal it.
 
         Without a `session` a new one is made. Returns the session and the result. Raises NotFound, InvalidRequest
-        for arguments that do not fit, Conflict while a run is under way.
+        for arguments that do not fit, Conflict while a run is under way, or agents are stopped.
         """
         owner = (await self._session(session)).agent if session else self.agent(agent)
+        if self.stopped:
+            raise Conflict(self.stopped.told(), REMEDY)
         found = owner.toolbox.find(tool)
         if found is None:
             raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", "see tools.list")
         call = ToolCall(self._around.clock.new_id(), tool, msgspec.json.encode(arguments).decode())
         checked = check_arguments(found.parameters, call.arguments)
         session = session or (await self.create(agent=agent, title=f"tool {tool}")).id
-        return session, await (await self._session(session)).execute(found, call, checked)
+        return session, await (await self._session(session)).execute(found, call, checked, by)
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""
@@ -256,13 +321,13 @@ class Sessions:
     def _received(self, inbound: Inbound, model: str = "") -> MessageReceived:
         return MessageReceived(
             self._around.clock.new_id(),
-            inbound.sender,
+            replace(inbound.sender, name=strip(inbound.sender.name)),
             inbound.text,
             inbound.channel,
             inbound.conversation,
             inbound.reply_to,
             inbound.dedupe_key,
-            tuple(replace(attachment, data=b"") for attachment in inbound.attachments),
+            tuple(replace(file, data=b"", name=strip(file.name)) for file in inbound.attachments),
             model,
         )
 
@@ -297,5 +362,5 @@ class Sessions:
 
 def _title(inbound: Inbound) -> StateChanged:
     """A session is called by the first line of its first message until somebody names it."""
-    text = inbound.text.strip() or ", ".join(file.name or file.media_type for file in inbound.attachments)
+    text = strip(inbound.text).strip() or ", ".join(strip(file.name) or file.media_type for file in inbound.attachments)
     return StateChanged("title", text.split("\n")[0][:TITLE_CHARACTERS])

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from carapax.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull, StoreLocked
+from carapax.store.audit import chained
 
 # What SQLite or apsw say of a statement that nothing but the statement is wrong with.
 MISUSE = (
@@ -26,7 +27,7 @@ RESTING_LOG_PAGES = 200
 LONGEST_LOG_PAGES = 1_000
 # A whole check takes about 10 ms a megabyte; of a larger file only the tables that stay small are checked at the start.
 WHOLE_CHECK_BYTES = 4 << 20
-_LARGE_TABLES = ("events", "receipts")
+_LARGE_TABLES = ("events", "receipts", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def _create(path: Path) -> None:
 
 def _configure(connection: apsw.Connection, source: Source, read_only: bool) -> None:
     connection.set_busy_timeout(BUSY_MS)
+    connection.create_scalar_function("chained", _chained, 2, deterministic=True)
     if read_only:
         connection.pragma("query_only", True)
         return
@@ -80,6 +82,10 @@ def _configure(connection: apsw.Connection, source: Source, read_only: bool) -> 
     connection.pragma("synchronous", source.synchronous)
     connection.pragma("foreign_keys", True)
     connection.pragma("journal_size_limit", LONGEST_LOG_PAGES * 4096)
+
+
+def _chained(*given: object) -> str:
+    return chained(str(given[0]), str(given[1]))
 
 
 def check(connection: apsw.Connection, path: Path) -> None:

@@ -260,7 +260,7 @@ class Journal:
         )
         return [info(row) for row in rows]
 
-    async def fork(self, session: str, at: int, new: str) -> SessionInfo:
+    async def fork(self, session: str, at: int, new: str, also: Sequence[Statement] = ()) -> SessionInfo:
         """Copy the events up to and with `at` into a new session, which goes on from there.
 
         A run that the cut goes through is closed in the copy: its open calls are answered, it ends as cancelled.
@@ -279,9 +279,10 @@ class Journal:
         copied = [copy(session, new, len(past))]
         for one in past[1:]:
             copied += changes(new, one.event, now, one.run)
+        copied += also
         return await self._create(new, Stored(now, first), copied, closing(past, "the session was forked here"), now)
 
-    async def import_(self, lines: AsyncIterator[bytes], new: str) -> SessionInfo:
+    async def import_(self, lines: AsyncIterator[bytes], new: str, also: Sequence[Statement] = ()) -> SessionInfo:
         """Make a session of what `export` has written, under a new name; an open run is closed as by `fork`.
 
         Raises InvalidRequest, which names the line, and Conflict when `new` exists.
@@ -291,6 +292,7 @@ class Journal:
         for seq, one in enumerate(past[1:], 2):
             written.append(placed(new, seq, one))
             written += changes(new, one.event, one.at, one.run)
+        written += also
         now = round(self._clock.now(), 6)
         return await self._create(new, past[0], written, closing(past, "the session was imported like this"), now)
 

@@ -126,7 +126,24 @@ _SPEND: Migration = (
     "CREATE INDEX spend_by_session ON spend (session)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND)
+_HALT: Migration = (
+    # One row while agents are stopped. body: a Stop as JSON.
+    "CREATE TABLE halt (id BIGINT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
+)
+
+_AUDIT: Migration = (
+    # body: an Entry as JSON. hash: see audit.py. The head is the last entry's number and hash.
+    """CREATE TABLE audit (
+        number BIGINT NOT NULL PRIMARY KEY,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )""",
+    "CREATE TABLE audit_head (id BIGINT NOT NULL PRIMARY KEY, number BIGINT NOT NULL, hash TEXT NOT NULL)",
+    "INSERT INTO audit_head VALUES (1, 0, '')",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -12,7 +12,8 @@ from msgspec import Struct
 from carapax.clock import Clock
 from carapax.errors import NotFound, StoreError
 from carapax.redaction import Secret
-from carapax.store.database import Database, Row, Statement
+from carapax.store.audit import LOCAL, Actor, Audit
+from carapax.store.database import Database, Row, Statement, Unexpected
 
 _PREFIX = "cpx_"
 _USE_NOTED_EVERY_S = 60
@@ -35,15 +36,17 @@ class Tokens:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._audit = Audit(database, clock)
 
-    async def create(self, name: str, scopes: Sequence[str]) -> tuple[Token, Secret]:
+    async def create(self, name: str, scopes: Sequence[str], who: Actor = LOCAL) -> tuple[Token, Secret]:
         """A new token of 256 random bits. The secret is not kept and cannot be had again."""
         token = Token(self._clock.new_id(), name, tuple(scopes), self._clock.now())
         secret = f"{_PREFIX}{token.id}_{secrets.token_urlsafe(32)}"
         sql = "INSERT INTO tokens (id, name, scopes, digest, created_at) VALUES ($1, $2, $3, $4, $5)"
         encoded = msgspec.json.encode(token.scopes).decode()
         values = (token.id, token.name, encoded, _digest(secret), token.created_at)
-        await self._database.transact([Statement(sql, values, expect=1)])
+        made = self._audit.of("token.create", who, detail={"token": token.id, "name": name, "scopes": ",".join(scopes)})
+        await self._database.transact([Statement(sql, values, expect=1), *made])
         return token, Secret(secret)
 
     async def list(self) -> list[Token]:
@@ -51,13 +54,13 @@ class Tokens:
         rows = await self._database.fetch(f"SELECT {_COLUMNS} FROM tokens ORDER BY created_at, id")
         return [_token(row) for row in rows]
 
-    async def revoke(self, token: str) -> None:
+    async def revoke(self, token: str, who: Actor = LOCAL) -> None:
         """Refuse the token of this id from now on. Raises NotFound."""
-        [removed] = await self._database.transact(
-            [Statement("DELETE FROM tokens WHERE id = $1 RETURNING id", (token,))]
-        )
-        if not removed:
-            raise NotFound(f"no token has the id {token!r}", "`carapax token list` shows those there are")
+        ended = self._audit.of("token.revoke", who, detail={"token": token})
+        try:
+            await self._database.transact([Statement("DELETE FROM tokens WHERE id = $1", (token,), expect=1), *ended])
+        except Unexpected as error:
+            raise NotFound(f"no token has the id {token!r}", "`carapax token list` shows those there are") from error
 
     async def check(self, secret: str) -> Token | None:
         """The token this is the secret of, or None."""

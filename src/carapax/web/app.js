@@ -2,6 +2,7 @@
 
 import { h, icon, iconButton } from "./dom.js";
 import { Feed } from "./feed.js";
+import { KillSwitch } from "./killswitch.js";
 import { Outbox } from "./outbox.js";
 import { Connection, Offline } from "./rpc.js";
 import { SCREENS } from "./screens.js";
@@ -34,6 +35,7 @@ class App {
     this.rpc = new Connection();
     this.sessions = new SessionList(this.rpc);
     this.outbox = new Outbox(this.rpc, (session) => this.route.session || this.feed(session).open());
+    this.killSwitch = new KillSwitch(this);
     this.sidebar = new Sidebar(this);
     this.main = h("main", { id: "main", tabindex: -1 });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
@@ -45,7 +47,7 @@ class App {
 
   start() {
     const skip = h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, t("skip"));
-    document.body.append(skip, this.banner, this.shell, this.live, this.toasts);
+    document.body.append(skip, this.banner, this.killSwitch.element, this.shell, this.live, this.toasts);
     this.rpc.addEventListener("state", () => this.#connectionChanged());
     this.sessions.addEventListener("change", () => this.#listChanged());
     this.outbox.addEventListener("change", () => this.view?.update());

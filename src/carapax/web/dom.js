@@ -21,6 +21,7 @@ const PATHS = {
   menu: "M4 7h16M4 12h16M4 17h10",
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M8 8h8v8H8z",
+  halt: "M8.500 4h7L20 8.500v7L15.500 20h-7L4 15.500v-7zM9 12h6",
   copy: "M9 9h10v10H9zM5 15V5h10",
   check: "M5 12.5l4.5 4.5L19 7.5",
   chevron: "M9 6l6 6-6 6",

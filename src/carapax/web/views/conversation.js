@@ -241,6 +241,7 @@ class NoticeItem {
   draw({ tone, code, detail: said, budget, summary, facts }) {
     const detail = budget ? budgetText(budget) : said;
     const todo = t(`todo-${code}`);
+    const byPerson = code === "cancelled" && detail === "stopped on request";
     const known = facts?.length ? h("ul", null, facts.map((fact) => h("li", null, fact))) : null;
     const more = summary && h("details", null, h("summary", null, t("summed-up")), h("p", null, summary), known);
     const canRepeat = this.again && code === "failed";
@@ -251,8 +252,8 @@ class NoticeItem {
       h(
         "div",
         null,
-        h("strong", null, t(`notice-${code}`)),
-        detail && code !== "cancelled" ? h("p", null, detail) : null,
+        h("strong", null, t(`notice-${code === "cancelled" && !byPerson ? "stopped" : code}`)),
+        detail && !byPerson ? h("p", null, detail) : null,
         todo !== `todo-${code}` && h("p", { class: "todo" }, todo),
         more,
       ),

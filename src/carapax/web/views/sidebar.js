@@ -24,6 +24,8 @@ export class Sidebar {
     this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
     this.screens = h("nav", { class: "screens", "aria-label": t("screens") }, Object.entries(SCREENS).map(screenLink));
     this.theme = iconButton("auto", "", () => this.#nextTheme());
+    this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
+    app.killSwitch.addEventListener("change", () => (this.stop.hidden = app.killSwitch.stop !== null));
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
     this.element = h(
       "aside",
@@ -39,7 +41,7 @@ export class Sidebar {
       h("label", { class: "search" }, icon("search", 16), this.search, hint(SEARCH_KEYS)),
       this.list,
       this.screens,
-      h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.signOut),
+      h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.stop, this.signOut),
     );
     this.#drawTheme();
     setInterval(() => this.draw(), 60_000);
