@@ -40,6 +40,13 @@ class Connecting(Protocol):
         ...
 
 
+class Nowhere:
+    """A way out that leads nowhere."""
+
+    async def connect(self, url: str) -> Streams:
+        raise Forbidden(f"{url} cannot be reached: there is no way out of here")
+
+
 class _Asked(NamedTuple):
     url: str
     head: bytes  # what the server is sent; of CONNECT nothing

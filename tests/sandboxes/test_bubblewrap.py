@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -296,6 +297,12 @@ def test_relaxed_commands_reach_through_the_proxy_what_the_way_out_allows(tmp_pa
 
 def test_relaxed_commands_reach_no_address_that_is_not_public(tmp_path: Path) -> None:
     assert reached(tmp_path, FETCH, RELAXED).startswith("403 http://127.0.0.1:")
+
+
+def test_relaxed_commands_without_a_way_out_reach_nothing(tmp_path: Path) -> None:
+    script = f"import os, urllib.request as u\nPORT = 80\n{FETCH}"
+    told = executed(tmp_path, f"python3 -c {shlex.quote(script)}", RELAXED).output
+    assert "there is no way out of here" in told
 
 
 def test_relaxed_commands_are_cut_off_but_for_the_proxy(tmp_path: Path) -> None:

@@ -19,11 +19,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
-from carapax.config import EgressConfig
 from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
-from carapax.egress import PublicEgress
-from carapax.egressproxy import Connecting, offered
+from carapax.egressproxy import Connecting, Nowhere, offered
 from carapax.errors import Unavailable
 from carapax.process import Limits, keep_inherited, limited, run_process
 from carapax.seccomp import program
@@ -87,15 +85,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bubblewrap(Workspace):
-    """A Sandbox: a workspace, and commands in it. Where they may reach the web they do so by `egress`, otherwise by
-    one for public addresses only.
+    """A Sandbox: a workspace, and commands in it. Where they may reach the web they do so by `egress`; without one they
+    reach nothing.
 
     Opening it starts one command, and raises Unavailable with the remedy when that does not work.
     """
 
     def __init__(self, config: Config, workspace: Path, egress: Connecting | None = None) -> None:
         self._config = config
-        self._egress = (egress or PublicEgress(EgressConfig())) if config.level == "relaxed" else None
+        self._egress = (egress or Nowhere()) if config.level == "relaxed" else None
         self._python = ""
         self._as_root = os.geteuid() == 0
         owner = (config.uid, config.uid) if self._as_root else None
