@@ -1,12 +1,15 @@
 """How a vendor becomes a Provider, an Embedder or a Searcher that can be asked."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from carapax.clock import Clock
 from carapax.config import ProviderConfig
 from carapax.contracts import Embedder, Provider, Searcher
 from carapax.errors import ConfigError
-from carapax.extensions import configure, export, find
+from carapax.extensions import Kind, configure, export, find
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, address, resolve, vendors
 from carapax.models.credential import Credentials, Fixed
@@ -31,12 +34,9 @@ async def open_provider(
     if not vendor.dialect:
         has = "embeddings" if vendor.embedding else "a web search"
         raise ConfigError(f"{name} has {has}, and no models to talk to")
-    module = find("provider", vendor.dialect)
-    config = configure("provider", name, module, vendor.accent)
+    opening: Callable[[Server], Provider] = _configured("provider", name, vendor.dialect, vendor.accent)
     credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
-    server = _server(name, vendor, section, http, keys, clock, credentials)
-    provider: Provider = export("provider", name, module)(config, server)
-    return provider
+    return opening(_server(name, vendor, section, http, keys, clock, credentials))
 
 
 async def open_embedder(
@@ -53,12 +53,9 @@ async def open_embedder(
     if not vendor.embedding:
         able = ", ".join(known for known, row in vendors().items() if row.embedding)
         raise ConfigError(f"{name} has no embeddings that can be asked for", f"these have: {able}")
-    module = find("embedder", vendor.embedding)
-    config = configure("embedder", name, module, vendor.embedding_accent)
+    opening: Callable[[Server], Embedder] = _configured("embedder", name, vendor.embedding, vendor.embedding_accent)
     credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
-    server = _server(name, vendor, section, http, keys, clock, credentials)
-    embedder: Embedder = export("embedder", name, module)(config, server)
-    return embedder
+    return opening(_server(name, vendor, section, http, keys, clock, credentials))
 
 
 async def open_searcher(
@@ -75,12 +72,15 @@ async def open_searcher(
     if not vendor.search:
         able = ", ".join(known for known, row in vendors().items() if row.search)
         raise ConfigError(f"{name} does not search the web", f"these do: {able}")
-    module = find("searcher", vendor.search)
-    config = configure("searcher", name, module, vendor.accent)
+    opening: Callable[[Server], Searcher] = _configured("searcher", name, vendor.search, vendor.accent)
     credentials = credentials or await open_credentials(name, vendor, section, http, keys, clock)
-    server = _server(name, vendor, section, http, keys, clock, credentials)
-    searcher: Searcher = export("searcher", name, module)(config, server)
-    return searcher
+    return opening(_server(name, vendor, section, http, keys, clock, credentials))
+
+
+def _configured(kind: Kind, name: str, extension: str, accent: dict[str, Any]) -> Callable[[Server], Any]:
+    """What opens an extension on a server. Raises ConfigError for one that is not there or does not take the accent."""
+    module = find(kind, extension)
+    return partial(export(kind, name, module), configure(kind, name, module, accent))
 
 
 def _server(

@@ -6,10 +6,9 @@ The format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -34,7 +33,17 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import (
+    arguments_object,
+    fitting_id,
+    fitting_name,
+    is_one_of,
+    json_text,
+    storable,
+    string,
+    tokens,
+    told_of,
+)
 from carapax.models.draft import Call, Draft, Words
 from carapax.models.eventstream import EventStreamParser
 from carapax.models.refusal import (
@@ -109,13 +118,9 @@ def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
     if told := {name: value for name, value in limits.items() if value is not None}:
         body["inferenceConfig"] = told
     _think(body, request, config)
-    if _fits(request.model, config.cached_models):
+    if is_one_of(request.model, config.cached_models):
         _mark(body, after_results=_is_claude(request.model))
     return body
-
-
-def _fits(model: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 def _is_claude(model: str) -> bool:
@@ -135,7 +140,7 @@ def _tools_called(messages: tuple[Message, ...]) -> list[ToolSpec]:
 
 
 def _think(body: dict[str, Any], request: ModelRequest, config: Config) -> None:
-    knob = next((knob for pattern, knob in config.knobs.items() if fnmatchcase(request.model, pattern)), None)
+    knob = told_of(request.model, config.knobs)
     effort = request.effort
     fields: dict[str, Any] = {}
     if knob in ("budget", "adaptive"):
@@ -198,7 +203,7 @@ def _merged(request: ModelRequest, config: Config) -> list[dict[str, Any]]:
     """Messages with the roles in turn: neighbours of the same role become one, empty ones none."""
     merged: list[dict[str, Any]] = []
     documents: Counter[str] = Counter()
-    apart = _fits(request.model, config.results_apart)
+    apart = is_one_of(request.model, config.results_apart)
     for message in request.messages:
         role = "assistant" if isinstance(message, AssistantMessage) else "user"
         blocks = _blocks(message, request.model, config, documents)
@@ -273,9 +278,9 @@ def _block(part: Part, tool_id: str, *, same_model: bool) -> dict[str, Any] | No
 
 def _result(result: ToolResult, tool_id: str, model: str, config: Config) -> dict[str, Any]:
     said = result.text if result.text.strip() else "(nothing)"
-    content = {"json": {"result": said}} if _fits(model, config.json_results) else {"text": said}
+    content = {"json": {"result": said}} if is_one_of(model, config.json_results) else {"text": said}
     told: dict[str, Any] = {"toolUseId": fitting_id(result.call_id, tool_id), "content": [content]}
-    if not _fits(model, config.results_unrated):
+    if not is_one_of(model, config.results_unrated):
         told["status"] = "error" if result.is_error else "success"
     return told
 
@@ -445,7 +450,7 @@ class Decoder:
             words = self._draft.open(Text)
             pieces = cited.get("content")
             for piece in pieces if isinstance(pieces, list) else ():
-                self._draft.add(words, _string(piece.get("text")) if isinstance(piece, dict) else "")
+                self._draft.add(words, string(piece.get("text")) if isinstance(piece, dict) else "")
             words.vendor["citations"] = cited.get("citations") or []
         elif "text" in block or "reasoningContent" in block:
             try:
@@ -460,7 +465,7 @@ class Decoder:
             return  # said twice: a call must not become two
         use = start.get("toolUse")
         if isinstance(use, dict) and use.get("type") != "server_tool_use":
-            call = self._draft.open_call(_string(use.get("toolUseId")), _string(use.get("name")) or "unknown")
+            call = self._draft.open_call(string(use.get("toolUseId")), string(use.get("name")) or "unknown")
             if use.get("input"):
                 call.arguments.append(json_text(use["input"]))
             self._draft.show(call)
@@ -473,7 +478,7 @@ class Decoder:
     def _add(self, index: int, delta: _Delta) -> None:
         part = self._blocks.get(index)
         if isinstance(part, Call):
-            if delta.toolUse and (piece := _string(delta.toolUse.get("input"))):
+            if delta.toolUse and (piece := string(delta.toolUse.get("input"))):
                 part.arguments.append(piece)
                 self._draft.show(part)
         elif isinstance(part, _Foreign):
@@ -511,10 +516,6 @@ class Decoder:
         elif isinstance(part, Call) and not part.text:
             part.arguments.append("{}")
             self._draft.show(part)
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _failure(origin: Origin, data: str) -> ModelError:
@@ -572,7 +573,7 @@ class Bedrock:
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | AssistantMessage, None]:
         mine = msgspec.structs.replace(request, messages=own(request.messages, self.name))
         body = encode(mine, self._config)
-        whole = "toolConfig" in body and _fits(request.model, self._config.whole_with_tools)
+        whole = "toolConfig" in body and is_one_of(request.model, self._config.whole_with_tools)
         streamed = request.stream and not whole
         # A colon stays as it is: a client may write it so in any case, and what is signed must be what is sent.
         path = f"/model/{quote(request.model, safe=':')}/converse{'-stream' if streamed else ''}"

@@ -5,7 +5,6 @@ The format: https://platform.openai.com/docs/api-reference/chat
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import msgspec
@@ -28,7 +27,7 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens
+from carapax.models.dialect import arguments_object, fitting_id, fitting_name, json_text, storable, tokens, told_of
 from carapax.models.draft import Call, Draft, ThinkTags
 from carapax.models.refusal import (
     BROKEN_JSON,
@@ -116,7 +115,7 @@ def _level(request: ModelRequest, config: Config) -> str:
     """The effort to ask for; empty for none."""
     if request.effort != "off":
         return request.effort
-    return next((word for names, word in config.off_effort.items() if fnmatchcase(request.model, names)), "")
+    return told_of(request.model, config.off_effort) or ""
 
 
 def _effort(effort: str, config: Config) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import msgspec
@@ -31,7 +30,16 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.dialect import arguments_object, fitting_id, fitting_name, storable, tokens
+from carapax.models.dialect import (
+    arguments_object,
+    fitting_id,
+    fitting_name,
+    is_one_of,
+    storable,
+    string,
+    tokens,
+    told_of,
+)
 from carapax.models.draft import Call, Draft, Words
 from carapax.models.refusal import (
     BROKEN_JSON,
@@ -95,7 +103,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(request: ModelRequest, config: Config) -> dict[str, Any]:
     """The body of a request."""
-    plain = any(fnmatchcase(request.model, pattern) for pattern in config.plain_models)
+    plain = is_one_of(request.model, config.plain_models)
     body: dict[str, Any] = {
         "model": request.model,
         "input": [item for message in request.messages for item in _items(message, config, plain)],
@@ -129,8 +137,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
 def _effort(request: ModelRequest, config: Config) -> str:
     if request.effort != "off":
         return request.effort
-    fitting = (word for pattern, word in config.off_effort.items() if fnmatchcase(request.model, pattern))
-    return next(fitting, "")
+    return told_of(request.model, config.off_effort) or ""
 
 
 def _items(message: Message, config: Config, plain: bool) -> list[dict[str, Any]]:
@@ -238,13 +245,9 @@ def _thoughts(part: Thinking) -> dict[str, Any]:
 
 
 def _said(part: Text) -> dict[str, Any]:
-    piece: dict[str, Any] = {
-        "type": "output_text",
-        "text": part.text,
-        "annotations": part.vendor.get("annotations", []),
-    }
-    if part.vendor.get("refusal"):
-        piece = {"type": "refusal", "refusal": part.text}
+    piece: dict[str, Any] = {"type": "refusal", "refusal": part.text}
+    if not part.vendor.get("refusal"):
+        piece = {"type": "output_text", "text": part.text, "annotations": part.vendor.get("annotations", [])}
     return {"type": "message", "role": "assistant", "status": "completed", "content": [piece]}
 
 
@@ -437,8 +440,8 @@ class Decoder:
     def _open(self, key: int | str, item: dict[str, Any]) -> _Item:
         kind = item.get("type")
         if kind == "function_call":
-            call_id = _string(item.get("call_id")) or _string(item.get("id"))
-            self._items[key] = _Item(call=self._draft.open_call(call_id, _string(item.get("name"))))
+            call_id = string(item.get("call_id")) or string(item.get("id"))
+            self._items[key] = _Item(call=self._draft.open_call(call_id, string(item.get("name"))))
         elif kind in ("message", "reasoning"):
             self._items[key] = _Item(self._draft.open(Text if kind == "message" else Thinking))
         else:
@@ -473,8 +476,8 @@ class Decoder:
             known.first.vendor["item"] = item
 
     def _close_call(self, call: Call, item: dict[str, Any]) -> None:
-        call.name = call.name or _string(item.get("name")) or "unknown"
-        call.arguments.append(_missing(call.text, _string(item.get("arguments"))))
+        call.name = call.name or string(item.get("name")) or "unknown"
+        call.arguments.append(_missing(call.text, string(item.get("arguments"))))
         call.vendor["item"] = _rest(item)
         self._draft.show(call)
 
@@ -522,14 +525,10 @@ def _pieces(item: dict[str, Any]) -> Iterator[tuple[str, int, str, list[Any]]]:
     for field in ("summary", "content"):
         found = item.get(field)
         for index, piece in enumerate(found if isinstance(found, list) else ()):
-            if isinstance(piece, dict) and (place := _PLACES.get(_string(piece.get("type")))):
+            if isinstance(piece, dict) and (place := _PLACES.get(string(piece.get("type")))):
                 annotations = piece.get("annotations")
-                text = _string(piece.get("refusal" if place == "refusal" else "text"))
+                text = string(piece.get("refusal" if place == "refusal" else "text"))
                 yield place, index, text, annotations if isinstance(annotations, list) else []
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def decode(body: bytes, origin: Origin) -> AssistantMessage:

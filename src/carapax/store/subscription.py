@@ -83,11 +83,10 @@ class Watchers:
 
     def since(self, session: str, after: int) -> list[Envelope]:
         """What came next, where it is remembered; else nothing."""
-        return [
-            envelope
-            for envelope in self._asked.get(session, ())
-            if envelope.seq > after >= self._asked[session][0].seq - 1
-        ]
+        asked = self._asked.get(session)
+        if asked is None or after < asked[0].seq - 1:
+            return []
+        return [envelope for envelope in asked if envelope.seq > after]
 
     def any(self, session: str) -> bool:
         return session in self._of or None in self._of
