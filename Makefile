@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs format bench litellm crash powercut shape parts clean
+.PHONY: help run test prove check docs format bench litellm crash powercut shape parts clean
 
 PY := .venv/bin/python
 ROUNDS ?= 200
@@ -17,6 +17,9 @@ run: .venv/.run ## install what is needed into .venv, and start the gateway (ARG
 
 test: .venv/.dev parts ## install what the suite needs, and run it (TESTS=tests/store for a part)
 	@$(PY) -m pytest $(TESTS)
+
+prove: .venv/.dev parts ## run the programmes that prove the guard, and print their figures
+	@$(PY) -m pytest tests/proof
 
 check: .venv/.dev ## style, types, layers, architecture and claims
 	.venv/bin/ruff check .

@@ -8,10 +8,21 @@ from msgspec import Struct
 
 from carapax.clock import Clock
 from carapax.events import Delta, Rerun, StreamReset
-from carapax.messages import AssistantMessage, Inbound, ModelInfo, ModelRequest, Outbound, Receipt, ToolSpec, Usage
+from carapax.messages import (
+    AssistantMessage,
+    Inbound,
+    ModelInfo,
+    ModelRequest,
+    Origin,
+    Outbound,
+    Receipt,
+    ToolSpec,
+    Usage,
+)
 from carapax.redaction import Secret
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message"]
+Verdict = Literal["allow", "ask", "deny"]
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -312,6 +323,46 @@ class Tool(Protocol):
 
         Raises a CarapaxError for what the model can be told went wrong.
         """
+        ...
+
+
+class Asking(Struct, frozen=True):
+    """A call that is about to run, as those see it who decide about it.
+
+    effects: what it may do: those of the tool, narrowed by what the arguments are known to do
+    authority: the arguments that decide who or what is touched; None means all of them
+    origins: what the session has read from others than those who may give orders; empty when there is none
+    vouching: texts of those who may give orders, and the owner's own data: what they name is vouched for
+    links: addresses that stand word for word in pages and messages that the session has read
+    private: whether the run can reach what is not public
+    """
+
+    agent: str
+    session: str
+    channel: str
+    tool: str
+    arguments: Mapping[str, Any]
+    effects: frozenset[Effect]
+    authority: tuple[str, ...] | None
+    origins: tuple[Origin, ...] = ()
+    vouching: tuple[str, ...] = ()
+    links: frozenset[str] = frozenset()
+    private: bool = True
+
+
+class Decision(Struct, frozen=True):
+    """Whether a call may run: "ask" needs a person's yes. `rule` names what decided and `reason` tells a person why."""
+
+    verdict: Verdict
+    rule: str
+    reason: str
+
+
+class Approver(Protocol):
+    """One rule about calls. Of several the first that does not pass decides; when all pass, the call is refused."""
+
+    def judge(self, asking: Asking) -> Decision | None:
+        """None to pass."""
         ...
 
 

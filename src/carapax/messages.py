@@ -5,8 +5,19 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 Trust = Literal["owner", "known", "stranger"]
+OriginKind = Literal["owner", "known", "stranger", "web", "file", "tool", "agent"]
 StopReason = Literal["end", "tool_calls", "length", "filtered", "paused"]
 Effort = Literal["off", "low", "medium", "high"]
+
+_CALLED: dict[OriginKind, str] = {
+    "owner": "the owner",
+    "known": "a known person",
+    "stranger": "a stranger",
+    "web": "the web page",
+    "file": "the file",
+    "tool": "the tool",
+    "agent": "the agent",
+}
 
 
 class Sender(Struct, frozen=True, omit_defaults=True):
@@ -15,6 +26,25 @@ class Sender(Struct, frozen=True, omit_defaults=True):
     id: str
     name: str = ""
     trust: Trust = "owner"
+
+
+class Origin(Struct, frozen=True, omit_defaults=True):
+    """Where something comes from that a session has read.
+
+    `name` is the id of a person, the URL of a web page, the path of a file (empty for any of the workspace), the name
+    of a tool or of another agent.
+    """
+
+    kind: OriginKind
+    name: str = ""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may give orders."""
+        return self.kind in ("owner", "known")
+
+    def __str__(self) -> str:
+        return f"{_CALLED[self.kind]} {self.name}".rstrip()
 
 
 class Attachment(Struct, frozen=True, omit_defaults=True):
