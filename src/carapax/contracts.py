@@ -233,6 +233,11 @@ class Sandbox(Protocol):
     Every method raises Unavailable, with the remedy, where the sandbox cannot be had: nothing runs outside of it.
     """
 
+    @property
+    def network(self) -> bool:
+        """Whether commands reach anything outside of the machine, be it through a proxy only."""
+        ...
+
     async def exec(
         self,
         command: Sequence[str],

@@ -24,6 +24,7 @@ from carapax.contracts import Execution, Sandbox
 from carapax.egress import PublicEgress
 from carapax.errors import Unavailable
 from carapax.process import Limits
+from carapax.sandboxes.absent import Absent
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.sandboxes.local import Config as LocalConfig
 from carapax.sandboxes.local import Local
@@ -94,6 +95,16 @@ def test_the_temporary_folder_is_bounded_and_gone_afterwards(tmp_path: Path) -> 
 def test_there_is_no_network(tmp_path: Path) -> None:
     assert said(tmp_path, "tail -n +3 /proc/net/dev | cut -d: -f1") == ["lo"]
     assert said(tmp_path, "tail -n +2 /proc/net/route") == []
+
+
+def test_each_sandbox_says_whether_it_gives_a_network(tmp_path: Path) -> None:
+    sandboxes: list[Sandbox] = [
+        Bubblewrap(Config(), tmp_path),
+        Bubblewrap(RELAXED, tmp_path),
+        Local(LocalConfig(), tmp_path),
+        Absent(Unavailable("none")),
+    ]
+    assert [sandbox.network for sandbox in sandboxes] == [False, True, True, False]
 
 
 def test_other_processes_are_not_seen(tmp_path: Path) -> None:

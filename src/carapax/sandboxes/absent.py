@@ -10,6 +10,8 @@ from carapax.errors import Unavailable
 class Absent:
     """Stands where the chosen sandbox could not be opened; every method raises that `reason`."""
 
+    network = False
+
     def __init__(self, reason: Unavailable) -> None:
         self._reason = reason
 

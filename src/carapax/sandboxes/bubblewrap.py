@@ -123,6 +123,11 @@ class Bubblewrap(Workspace):
     ) -> None:
         await self._leave_group()
 
+    @property
+    def network(self) -> bool:
+        """Whether commands reach the web, by `egress`."""
+        return self._egress is not None
+
     async def exec(
         self,
         command: Sequence[str],

@@ -39,6 +39,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 class Local(Workspace):
     """A Sandbox that does not confine: a workspace, and commands in it."""
 
+    network = True
+
     def __init__(self, config: Config, workspace: Path, egress: object = None) -> None:
         """`egress` is what other sandboxes reach the web by; here it is the machine's own network."""
         self._config = config

@@ -19,6 +19,8 @@ class MemorySandbox:
     Commands are kept in `commands` as they were given; the last part of a shell's command is what it was to run.
     """
 
+    network = False
+
     def __init__(self, files: dict[str, bytes] | None = None, script: Script = says_nothing) -> None:
         self.files: dict[str, bytes] = dict(files or {})
         self.commands: list[list[str]] = []
