@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -245,8 +246,13 @@ class Sandbox(Protocol):
         timeout_s: float,
         max_output: int,
         progress: Callable[[str], None] | None = None,
+        environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
-        """Run a command and everything it starts to its end, its time limit, or cancellation, whichever is first."""
+        """Run a command and everything it starts to its end, its time limit, or cancellation, whichever is first.
+
+        `environment` are variables that it gets besides those of the sandbox; they show on no command line. Raises
+        InvalidRequest for one that cannot be given. What the command says may hold them.
+        """
         ...
 
     async def read_file(self, path: str, max_bytes: int) -> bytes:

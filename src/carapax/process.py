@@ -4,6 +4,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,12 @@ from msgspec import Struct
 from carapax.config import Positive
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
+from carapax.redaction import Secret
 
 Progress = Callable[[str], None]
 Kill = Callable[[asyncio.subprocess.Process], None]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _CHUNK = 65_536
 _GRACE_S = 5.0
 
@@ -63,6 +66,20 @@ def limited(limits: Limits, command: Sequence[str], *, own_processes: bool = Tru
         steps.append(f'if [ "$BASH_VERSION" ]; then ulimit -u {processes}; else ulimit -p {processes}; fi')
     script = " && ".join([*steps, 'exec "$@"'])
     return ["/bin/sh", "-c", script, "sh", *command]
+
+
+def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
+    """Variables in the clear, for the start of a command. Raises InvalidRequest, which shows no value, for what cannot
+    be one."""
+    for name, value in environment.items():
+        if not _VARIABLE.fullmatch(name):
+            raise InvalidRequest(f"{name[:50]!r} is no name of a variable", "use letters, digits and _")
+        text = value.reveal()
+        if "\0" in text or len(os.fsencode(text)) > _LONGEST_ARGUMENT:
+            raise InvalidRequest(
+                f"the value for {name} cannot be given to a command", f"up to {_LONGEST_ARGUMENT} bytes of text can"
+            )
+    return {name: value.reveal() for name, value in environment.items()}
 
 
 def keep_inherited() -> None:

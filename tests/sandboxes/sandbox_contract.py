@@ -9,7 +9,10 @@ import pytest
 
 from carapax.contracts import Entry, Execution, Sandbox
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
+from carapax.redaction import Secret
 from tests.running import run
+
+ODD_VALUE = "a 'b' \"c\" $d `e` \\ \n--bind / € end"
 
 
 class FilesContract:
@@ -181,6 +184,36 @@ class SandboxContract(FilesContract):
         ended = self.executed(tmp_path, "sh", "-c", "env; cat /proc/$PPID/environ /proc/1/environ")
         assert "HOME=" in ended.output
         assert "value-of-it" not in ended.output
+
+    def given(self, folder: Path, environment: dict[str, Secret], *command: str) -> Execution:
+        async def scene() -> Execution:
+            async with self.opened(folder) as sandbox:
+                return await sandbox.exec(command, timeout_s=20, max_output=90_000, environment=environment)
+
+        return run(scene())
+
+    def test_a_variable_is_given_to_a_command_and_to_no_other(self, tmp_path: Path) -> None:
+        script = 'printf %s "$TOKEN"'
+        assert self.given(tmp_path, {"TOKEN": Secret(ODD_VALUE)}, "sh", "-c", script) == Execution(0, ODD_VALUE)
+        assert self.given(tmp_path, {}, "sh", "-c", script) == Execution(0, "")
+
+    def test_a_given_value_shows_on_no_command_line(self, tmp_path: Path) -> None:
+        script = 'for file in /proc/[0-9]*/cmdline; do cat "$file"; done 2>/dev/null | tr "\\0" " "'
+        ended = self.given(tmp_path, {"TOKEN": Secret("planted-value-7531")}, "sh", "-c", script)
+        assert ("/proc/[0-9]*" in ended.output, "planted-value-7531" in ended.output) == (True, False)
+
+    def test_a_given_variable_takes_the_place_of_none_of_the_sandbox(self, tmp_path: Path) -> None:
+        ended = self.given(tmp_path, {"PATH": Secret("/nowhere"), "HOME": Secret("/nowhere")}, "sh", "-c", "env")
+        assert (ended.exit_code, "/nowhere" in ended.output) == (0, False)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("A", "a\0--bind\0/\0/host"), ("A", "x" * 200_000), ("A=B", "value"), ("", "value"), ("A\0B", "value")],
+    )
+    def test_what_cannot_be_a_variable_is_refused(self, tmp_path: Path, name: str, value: str) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            self.given(tmp_path, {name: Secret(value)}, "true")
+        assert value not in str(caught.value)
 
     def test_a_command_is_killed_at_its_time_limit_with_all_it_started(self, tmp_path: Path) -> None:
         marker = "sleep 4242"

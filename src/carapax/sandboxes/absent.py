@@ -1,10 +1,12 @@
 """A sandbox that cannot be had: whoever wants to use it is told why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 from carapax.contracts import Entry, Execution
 from carapax.errors import Unavailable
+from carapax.redaction import Secret
 
 
 class Absent:
@@ -22,6 +24,7 @@ class Absent:
         timeout_s: float,
         max_output: int,
         progress: Callable[[str], None] | None = None,
+        environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
         self._refuse()
 

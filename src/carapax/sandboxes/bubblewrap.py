@@ -12,9 +12,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -23,7 +23,8 @@ from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.egressproxy import Connecting, Nowhere, offered
 from carapax.errors import Unavailable
-from carapax.process import Limits, keep_inherited, limited, run_process
+from carapax.process import Limits, keep_inherited, limited, revealed, run_process
+from carapax.redaction import Secret
 from carapax.seccomp import program
 from carapax.workspace import Workspace
 
@@ -135,7 +136,9 @@ class Bubblewrap(Workspace):
         timeout_s: float,
         max_output: int,
         progress: Callable[[str], None] | None = None,
+        environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
+        given = revealed(environment)
         async with contextlib.AsyncExitStack() as opened:
             files = {path: opened.enter_context(_memory_file(text.encode())) for path, text in _OWN_SETTINGS.items()}
             descriptors = list(files.values())
@@ -143,7 +146,7 @@ class Bubblewrap(Workspace):
             if self._egress:
                 descriptors.append(await opened.enter_async_context(offered(self._egress)))
                 inside = [self._python, "-I", "-S", "-c", _LISTENING, str(descriptors[-1]), *inside]
-            options = [*self._options(files)]
+            options = [*self._options(files, given)]
             if self._filter:
                 descriptors.append(opened.enter_context(_memory_file(self._filter)))
                 options += ["--seccomp", str(descriptors[-1])]
@@ -186,12 +189,12 @@ class Bubblewrap(Workspace):
         private = ["unshare", "--mount", "--propagation", "private", "--"]
         return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self.root), _MOUNT_POINT, str(self._config.uid)]
 
-    def _options(self, files: dict[str, int]) -> Iterator[str]:
-        """bwrap's options, with the files it makes and the descriptors it reads them from."""
+    def _options(self, files: dict[str, int], given: dict[str, str]) -> Iterator[str]:
+        """bwrap's options, with the files it makes and the descriptors it reads them from, and given variables."""
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
         yield from ("--die-with-parent", "--new-session", "--hostname", "sandbox")
         yield from ("--uid", str(_UID), "--gid", str(_UID), "--clearenv")
-        for name, value in {**_ENVIRONMENT, **(_PROXY if self._egress else {})}.items():
+        for name, value in {**given, **_ENVIRONMENT, **(_PROXY if self._egress else {})}.items():
             yield from ("--setenv", name, value)
         yield from ("--ro-bind", "/usr", "/usr")
         for path in map(Path, _SYSTEM):

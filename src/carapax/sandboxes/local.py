@@ -11,15 +11,16 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from msgspec import Struct
 
 from carapax.contracts import Execution
-from carapax.process import Limits, keep_inherited, limited, run_process
+from carapax.process import Limits, keep_inherited, limited, revealed, run_process
+from carapax.redaction import Secret
 from carapax.workspace import Workspace
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -64,14 +65,15 @@ class Local(Workspace):
         timeout_s: float,
         max_output: int,
         progress: Callable[[str], None] | None = None,
+        environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
         self._started += 1
         mark = f"{os.getpid()}-{id(self)}-{self._started}"
-        environment = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
+        own = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
         return await run_process(
             [*_dying_with_gateway(), *limited(self._config.limits, command, own_processes=False)],
             folder=self.root,
-            environment=environment,
+            environment={**revealed(environment), **own},
             kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
             timeout_s=timeout_s,
             max_output=max_output,

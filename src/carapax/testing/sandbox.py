@@ -1,10 +1,12 @@
 """A sandbox without files and processes of its own."""
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from carapax.contracts import Entry, Execution
 from carapax.errors import Forbidden, InvalidRequest, NotFound
+from carapax.redaction import Secret
 
 Script = Callable[[list[str]], Execution]
 
@@ -16,7 +18,8 @@ def says_nothing(command: list[str]) -> Execution:
 class MemorySandbox:
     """A Sandbox whose files are the dictionary `files`, and whose commands end as `script` says.
 
-    Commands are kept in `commands` as they were given; the last part of a shell's command is what it was to run.
+    Commands are kept in `commands` as they were given, and what they got in `environments`; the last part of a shell's
+    command is what it was to run.
     """
 
     network = False
@@ -24,6 +27,7 @@ class MemorySandbox:
     def __init__(self, files: dict[str, bytes] | None = None, script: Script = says_nothing) -> None:
         self.files: dict[str, bytes] = dict(files or {})
         self.commands: list[list[str]] = []
+        self.environments: list[dict[str, Secret]] = []
         self._script = script
 
     async def exec(
@@ -33,8 +37,10 @@ class MemorySandbox:
         timeout_s: float,
         max_output: int,
         progress: Callable[[str], None] | None = None,
+        environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
         self.commands.append(list(command))
+        self.environments.append(dict(environment))
         execution = self._script(list(command))
         if progress is not None and execution.output:
             progress(execution.output)
