@@ -24,6 +24,8 @@ from carapax.http import Http
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.policy.policy import Policy
+from carapax.policy.rule_of_two import RuleOfTwo
 from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.delivery import Delivery
@@ -38,6 +40,7 @@ from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
 from carapax.store.sqlite import open_database
+from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
 from carapax.vault import open_vault
 
@@ -132,6 +135,8 @@ async def open_app(
         await halt.load()
         audit = Audit(database, clock)
         await _note_configuration(audit, home)
+        stains = Stains(database)
+        await stains.load()
         files = Files(database, clock)
         await files.sweep()
         health = await open_health(database, clock)
@@ -159,6 +164,8 @@ async def open_app(
             tasks.spawn,
             halt,
             audit,
+            Policy((RuleOfTwo(),)),
+            stains,
             owner=clock.new_id(),
         )
         limits = config.limits

@@ -24,6 +24,7 @@ from carapax.redaction import Secret
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message"]
 Verdict = Literal["allow", "ask", "deny"]
+Source = Literal["own", "workspace", "outside"]
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -314,6 +315,8 @@ class Tool(Protocol):
 
     `effects` is what a call may do to the world, `rerun` what may be done about a call that a crash cut short.
     `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
+    `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, or pages and
+    messages that others have written ("outside"); None when nobody knows, which is trusted as little.
     """
 
     @property
@@ -328,6 +331,12 @@ class Tool(Protocol):
     def rerun(self) -> Rerun: ...
     @property
     def authority(self) -> tuple[str, ...] | None: ...
+    @property
+    def source(self) -> Source | None: ...
+
+    def effects_of(self, arguments: Mapping[str, Any]) -> frozenset[Effect]:
+        """What a call with these arguments may do: `effects`, or some of them where the arguments leave no doubt."""
+        ...
 
     async def run(self, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         """Do it, with arguments that fit `parameters`, and return what the model is told.

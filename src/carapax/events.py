@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from carapax.messages import AssistantMessage, Attachment, Sender, ToolCall, ToolResult
+from carapax.messages import AssistantMessage, Attachment, Origin, Sender, ToolCall, ToolResult
 
 QueueMode = Literal["steer", "followup", "collect"]
 Finish = Literal["done", "cancelled", "failed", "limit", "loop", "interrupted"]
@@ -77,10 +77,38 @@ class ToolCalled(_Event, frozen=True):
 
 
 class ToolReturned(_Event, frozen=True):
-    """What the call gave, whole up to 1 MB; the model may see less. `elapsed_s` is 0 for a call that never ran."""
+    """What the call gave, whole up to 1 MB; the model may see less. `elapsed_s` is 0 for a call that never ran.
+    `origins` says whose words it may hold."""
 
     result: ToolResult
     elapsed_s: float = 0.0
+    origins: tuple[Origin, ...] = ()
+
+
+class ApprovalAsked(_Event, frozen=True):
+    """A call waits for a person's yes, until `expires_at` or the end of its run. `shown` is what would run, whole, and
+    `digest` the SHA-256 in hex that binds the yes to it; `nonce` names it in a chat. `rule` and `reason` say why a
+    person is asked, `origins` what the session has read from others."""
+
+    id: str
+    call_id: str
+    tool: str
+    shown: str
+    digest: str
+    nonce: str
+    rule: str
+    reason: str
+    expires_at: float
+    origins: tuple[Origin, ...] = ()
+
+
+class ApprovalGiven(_Event, frozen=True):
+    """The answer to the ApprovalAsked with this `id`; the first one counts. `by` is who gave it, empty when nobody did
+    in time."""
+
+    id: str
+    verdict: Literal["allow", "deny"]
+    by: str = ""
 
 
 class StateChanged(_Event, frozen=True):
@@ -141,6 +169,8 @@ Kept = (
     | ModelResponded
     | ToolCalled
     | ToolReturned
+    | ApprovalAsked
+    | ApprovalGiven
     | StateChanged
     | HistoryCompacted
     | MessageSent

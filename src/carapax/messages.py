@@ -31,8 +31,8 @@ class Sender(Struct, frozen=True, omit_defaults=True):
 class Origin(Struct, frozen=True, omit_defaults=True):
     """Where something comes from that a session has read.
 
-    `name` is the id of a person, the URL of a web page, the path of a file (empty for any of the workspace), the name
-    of a tool or of another agent.
+    `name` is the id of a person, the path of a file (empty for any of the workspace), the name of a tool or of another
+    agent. Of what others have written, "web", it is the URL, or the name of the tool that brought it.
     """
 
     kind: OriginKind
@@ -44,6 +44,10 @@ class Origin(Struct, frozen=True, omit_defaults=True):
         return self.kind in ("owner", "known")
 
     def __str__(self) -> str:
+        if self.kind == "web" and "://" not in self.name:
+            return f"what {self.name} brought from outside"
+        if self.kind == "file" and not self.name:
+            return "the files of the workspace"
         return f"{_CALLED[self.kind]} {self.name}".rstrip()
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Concatenate, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from carapax.contracts import Effect, ToolContext
+from carapax.contracts import Effect, Source, ToolContext
 from carapax.events import Rerun
 
+Narrowed = Callable[[Mapping[str, Any]], frozenset[Effect]]
 Function = Callable[Concatenate[ToolContext, ...], Awaitable[str]]
 
 
@@ -26,8 +27,13 @@ class FunctionTool:
     effects: frozenset[Effect]
     rerun: Rerun
     authority: tuple[str, ...] | None
+    source: Source | None
     function: Function
     arguments: type[msgspec.Struct]
+    narrowed: Narrowed | None = None
+
+    def effects_of(self, arguments: Mapping[str, Any]) -> frozenset[Effect]:
+        return self.effects if self.narrowed is None else self.effects & self.narrowed(arguments)
 
     async def run(self, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         given = msgspec.convert(dict(arguments), self.arguments)
@@ -35,13 +41,20 @@ class FunctionTool:
 
 
 def tool(
-    *, effects: tuple[Effect, ...], rerun: Rerun, authority: tuple[str, ...] | None = None, name: str | None = None
+    *,
+    effects: tuple[Effect, ...],
+    rerun: Rerun,
+    authority: tuple[str, ...] | None = None,
+    source: Source | None = None,
+    narrowed: Narrowed | None = None,
+    name: str | None = None,
 ) -> Callable[[Function], FunctionTool]:
     """Make a Tool of `async def name(context: ToolContext, argument: type = default, ...) -> str`.
 
     The docstring up to `Args:` is its description; below that, `argument: text` lines describe the arguments. Types
     are those of JSON, Literal, lists, Optional, Annotated with msgspec's Meta for limits, and Structs. TypeError for an
-    argument that has no description, and for an authority that is no argument.
+    argument that has no description, and for an authority that is no argument. `narrowed` says which of the effects a
+    call with these arguments may have.
     """
 
     def make(function: Function) -> FunctionTool:
@@ -56,8 +69,10 @@ def tool(
             effects=frozenset(effects),
             rerun=rerun,
             authority=authority,
+            source=source,
             function=function,
             arguments=arguments,
+            narrowed=narrowed,
         )
 
     return make

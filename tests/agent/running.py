@@ -1,13 +1,14 @@
 """One run of the loop in memory: what it was given, and everything that happened."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Limits, Run, run_agent
 from carapax.agent.toolbox import Tools
-from carapax.contracts import Effect, Egress, Fetched, Tool, ToolContext
+from carapax.contracts import Effect, Egress, Fetched, Source, Tool, ToolContext
 from carapax.errors import Unavailable
 from carapax.events import (
     Envelope,
@@ -22,7 +23,7 @@ from carapax.events import (
     Streamed,
     ToolReturned,
 )
-from carapax.messages import Sender, ToolCall
+from carapax.messages import Origin, Sender, ToolCall
 from carapax.sandboxes.absent import Absent
 from carapax.testing import FakeClock, ScriptedProvider
 from carapax.testing.provider import Script
@@ -53,15 +54,47 @@ class FunctionTool:
         }
     )
 
+    source: Source | None = "workspace"
+
+    def effects_of(self, arguments: Mapping[str, Any]) -> frozenset[Effect]:
+        return self.effects
+
     async def run(self, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         given = self.function(arguments)
         return str(await given if hasattr(given, "__await__") else given)
 
 
+class OpenGate:
+    """Refuses nothing but the tools that are named, and knows no origins."""
+
+    def __init__(self, refused: Mapping[str, str]) -> None:
+        self._refused = refused
+
+    async def admit(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        arguments: Mapping[str, Any],
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> str:
+        return self._refused.get(tool.name, "")
+
+    def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
+        return ()
+
+
 class Book:
     """A session in memory, with one message waiting and a run started for it."""
 
-    def __init__(self, script: Script, *tools: Tool, limits: Limits = LIMITS, text: str = "go") -> None:
+    def __init__(
+        self,
+        script: Script,
+        *tools: Tool,
+        limits: Limits = LIMITS,
+        text: str = "go",
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
+        self._gate = OpenGate(refused or {})
         self.provider = ScriptedProvider(script)
         self.transcript = Transcript()
         self.kept: list[Kept] = []
@@ -94,6 +127,7 @@ class Book:
                 "model",
                 "be good",
                 self._toolbox,
+                self._gate,
                 self._limits,
                 self.record,
                 self.shown.append,

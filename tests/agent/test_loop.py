@@ -51,6 +51,14 @@ def test_a_tool_call_is_kept_before_it_runs_and_its_result_goes_back_to_the_mode
     )
 
 
+def test_a_call_that_the_gate_refuses_never_starts_and_the_model_hears_why() -> None:
+    ran: list[object] = []
+    book = Book([call("look", text="x"), "so be it"], FunctionTool("look", ran.append), refused={"look": "Ann said no"})
+    assert run(book.run()) == RunFinished("done")
+    assert book.results() == [("not run: Ann said no", True)]
+    assert (ran, ToolCalled in book.kinds()) == ([], False)
+
+
 def test_calls_that_only_read_run_together_and_answer_in_the_order_asked() -> None:
     async def scenario() -> None:
         gate = asyncio.Event()

@@ -249,6 +249,10 @@ class WorldTool:
     rerun: Rerun
     description: str = "Does something to the world."
     authority: tuple[str, ...] | None = None
+    source: Source | None = "workspace"
+
+    def effects_of(self, arguments: Mapping[str, Any]) -> frozenset[Effect]:
+        return self.effects
 
     @property
     def parameters(self) -> dict[str, Any]:

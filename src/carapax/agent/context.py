@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from carapax.agent.reading import Reading
 from carapax.agent.results import show
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     HistoryCompacted,
     MessageReceived,
@@ -54,6 +57,9 @@ class Transcript:
         """The id and start of a run that a restart cut short and that has not been resumed yet."""
         self.running: dict[str, Rerun] = {}
         """Calls that were started and have not returned."""
+        self.approvals: dict[str, ApprovalAsked] = {}
+        """What waits for a person, by id."""
+        self.reading = Reading()
         self._seqs: list[int] = []
         self._compacted_at = 0
         self._asked: tuple[ToolCall, ...] = ()
@@ -96,6 +102,7 @@ class Transcript:
             received = self.waiting.pop(name, None)
             if received is not None:
                 self.run_model = received.model or self.run_model
+                self.reading.hear(received)
                 self._add(UserMessage(visible(received.text), received.sender.name, received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
@@ -130,6 +137,7 @@ class Transcript:
         shown = show(result.text)
         if shown is not result.text:
             result = ToolResult(result.call_id, result.name, shown, result.is_error)
+        self.reading.take(event, shown)
         self._answer(result, envelope.seq)
 
     def _answer(self, result: ToolResult, seq: int) -> None:
@@ -146,6 +154,13 @@ class Transcript:
         self.interrupted = (self.run_id, self.run) if self.run and event.reason == "interrupted" else None
         self.run, self.run_id = None, ""
         self.running.clear()
+        self.approvals.clear()
+
+    def _ask(self, event: ApprovalAsked, envelope: Envelope) -> None:
+        self.approvals[event.id] = event
+
+    def _give(self, event: ApprovalGiven, envelope: Envelope) -> None:
+        self.approvals.pop(event.id, None)
 
     def _change(self, event: StateChanged, envelope: Envelope) -> None:
         self.state[event.key] = event.value
@@ -170,6 +185,8 @@ _FOLDS: dict[type, Callable[[Transcript, Any, Envelope], None]] = {
     ModelResponded: Transcript._respond,
     ToolCalled: Transcript._call,
     ToolReturned: Transcript._return,
+    ApprovalAsked: Transcript._ask,
+    ApprovalGiven: Transcript._give,
     StateChanged: Transcript._change,
     HistoryCompacted: Transcript._compact,
     RunFinished: Transcript._finish_run,

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from carapax.agent.compaction import FULL_AT, compact, trim
 from carapax.agent.context import Transcript
+from carapax.agent.deadline import Deadline
 from carapax.agent.guard import LoopGuard, Verdict
 from carapax.agent.results import keep
 from carapax.agent.toolbox import unknown
@@ -25,7 +26,17 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Part, ToolCall, ToolResult, UserMessage
+from carapax.messages import (
+    AssistantMessage,
+    Effort,
+    Message,
+    ModelRequest,
+    Origin,
+    Part,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
 from carapax.store.transcripts import cut_short
 
 REPEATED = "\n[The same call was made before with the same arguments. Use its result or do something else.]"
@@ -37,6 +48,25 @@ class Record(Protocol):
     """Keeps events of the run, in this order, and returns when they are synced and folded into its transcript."""
 
     def __call__(self, *events: Kept) -> Awaitable[None]: ...
+
+
+class Gate(Protocol):
+    """Decides about each call before it starts."""
+
+    async def admit(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        arguments: Mapping[str, Any],
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> str:
+        """Why the call may not run, as the model is told; empty when it may. What a person takes to answer is spent
+        `waiting`."""
+        ...
+
+    def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
+        """Whose words the result of a call may hold."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +88,7 @@ class Run:
     model: str
     system: str
     toolbox: Toolbox
+    gate: Gate
     limits: Limits
     record: Record
     show: Callable[[Streamed], None]
@@ -67,6 +98,10 @@ class Run:
     temperature: float | None = None
     effort: Effort = "off"
     guard: LoopGuard = field(default_factory=LoopGuard)
+    deadline: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline(self.limits.seconds)
 
 
 async def run_agent(run: Run) -> None:
@@ -75,7 +110,7 @@ async def run_agent(run: Run) -> None:
     A transcript whose last calls are unanswered, as a crash leaves it, goes on with those.
     """
     try:
-        async with asyncio.timeout(run.limits.seconds):
+        async with run.deadline.kept():
             for _ in range(run.limits.iterations):
                 if not run.transcript.unanswered:
                     if waiting := run.steering():
@@ -186,12 +221,15 @@ async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:
         arguments = check_arguments(tool.parameters, call.arguments)
     except InvalidRequest as error:
         return await run.record(_refusal(call, f"not run: {error}"))
+    if refused := await run.gate.admit(tool, call, arguments, run.deadline.stopped):
+        return await run.record(_refusal(call, f"not run: {refused}"))
     await run.record(ToolCalled(call, tool.rerun))
     started = run.monotonic()
     result = await invoke(run.toolbox, tool, call, run.context(tool, call), arguments)
     if verdict == "warn":
         result = ToolResult(result.call_id, result.name, result.text + REPEATED, result.is_error)
-    await run.record(ToolReturned(result, round(run.monotonic() - started, 3)))
+    origins = run.gate.origins(tool, arguments)
+    await run.record(ToolReturned(result, round(run.monotonic() - started, 3), origins))
     return None
 
 

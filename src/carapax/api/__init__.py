@@ -2,6 +2,7 @@
 
 from carapax.api import (
     agent,
+    approval,
     audit,
     config,
     cooldown,
@@ -28,6 +29,7 @@ __all__ = [
     "Operation",
     "Services",
     "agent",
+    "approval",
     "audit",
     "config",
     "cooldown",

@@ -16,9 +16,9 @@ from carapax.api.services import Services
 from carapax.errors import InvalidRequest
 from carapax.redaction import decode
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "approve", "admin"]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+SCOPES: tuple[Scope, ...] = ("read", "write", "approve", "admin")
 _REGEX = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R", bound=Struct)
@@ -28,8 +28,8 @@ R = TypeVar("R", bound=Struct)
 class Operation:
     """One thing a caller can ask for.
 
-    `scope` is what the caller must hold; each of read, write and admin includes the ones before it. `method` and
-    `paths` are its REST forms, with fields of `params` in braces; without a path it exists over RPC only. `raises`
+    `scope` is what the caller must hold; each of read, write, approve and admin includes the ones before it. `method`
+    and `paths` are its REST forms, with fields of `params` in braces; without a path it exists over RPC only. `raises`
     names the statuses besides the common ones that its REST form may answer with.
     """
 

@@ -6,7 +6,7 @@ from carapax.cli.group import home, takes_home
 from carapax.cli.record import open_record
 from carapax.cli.terminal import clean, time_of
 
-_SCOPES = ("read", "write", "admin")
+_SCOPES = ("read", "write", "approve", "admin")
 
 
 @click.group()

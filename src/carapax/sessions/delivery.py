@@ -8,7 +8,7 @@ from contextlib import suppress
 from carapax.clock import Clock
 from carapax.contracts import Channel, Supervise
 from carapax.errors import CarapaxError, InvalidRequest, StoreError, Unavailable
-from carapax.events import Kept, MessageSent, ModelResponded, RunFinished, SendFailed, SessionStarted
+from carapax.events import ApprovalAsked, Kept, MessageSent, ModelResponded, RunFinished, SendFailed, SessionStarted
 from carapax.messages import Outbound
 from carapax.store.database import Statement
 from carapax.store.journal import Journal
@@ -137,4 +137,6 @@ def _spoken(event: Kept) -> str:
             return message.text.strip()
         case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
             return f"[{reason}] {detail}" if detail else f"[{reason}]"
+        case ApprovalAsked(shown=shown, nonce=nonce, reason=why):
+            return f"May this run?\n\n{shown}\n\nAsked because {why}.\nAnswer /approve {nonce} or /deny {nonce}"
     return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from carapax.agent.context import Transcript
-from carapax.agent.loop import Limits, Record, Run
+from carapax.agent.loop import Gate, Limits, Record, Run
 from carapax.agent.prompt import system_prompt
 from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
@@ -67,6 +67,12 @@ class Agent:
     sandbox_detail: str = ""
     configured: bool = True
 
+    @property
+    def private(self) -> bool:
+        """Whether its tools reach more than what anybody could."""
+        tools = (self.toolbox.find(spec.name) for spec in self.toolbox.specs())
+        return any(tool is not None and tool.source != "outside" for tool in tools)
+
 
 def removed(name: str, other: Agent) -> Agent:
     """What stands for an agent that was taken out of the configuration, made from any other one."""
@@ -90,6 +96,7 @@ class Prepare:
         record: Record,
         show: Callable[[Streamed], None],
         steering: Callable[[], tuple[str, ...]],
+        gate: Gate,
     ) -> Run:
         """Raises ConfigError, NotFound or a ModelError when the model cannot be had."""
         if not agent.configured:
@@ -109,6 +116,7 @@ class Prepare:
             model,
             system_prompt(agent.name, config.persona, self.clock.now()),
             agent.toolbox,
+            gate,
             limits,
             record,
             show,

@@ -11,11 +11,14 @@ from itertools import takewhile
 from typing import Any
 
 from carapax.agent.context import Transcript
-from carapax.agent.loop import invoke, run_agent, unreturned
+from carapax.agent.loop import Record, invoke, run_agent, unreturned
+from carapax.arguments import check_arguments
 from carapax.clock import Clock
 from carapax.contracts import Supervise, Tool
-from carapax.errors import CarapaxError, Conflict, StoreError
+from carapax.errors import CarapaxError, Conflict, NotFound, StoreError
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     Kept,
     MessageReceived,
@@ -27,7 +30,9 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import ToolCall, ToolResult
+from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
+from carapax.sessions.gate import EXPIRES_S, Gate
 from carapax.sessions.prepare import Agent, Prepare
 from carapax.store import leases
 from carapax.store.audit import Actor, Audit
@@ -35,6 +40,7 @@ from carapax.store.database import Database, Statement, Unexpected
 from carapax.store.halt import REMEDY, Halt
 from carapax.store.journal import Beginning, Journal
 from carapax.store.leases import LeaseLost
+from carapax.store.stains import Stains, place
 from carapax.store.transcripts import cut_short
 
 log = logging.getLogger(__name__)
@@ -44,6 +50,7 @@ LEASE_S = 30.0
 PAGE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 _GONE = "stopped on request"
+_TOLD = ModelResponded | RunFinished | ApprovalAsked
 
 Spawn = Callable[[str, Coroutine[object, object, None]], asyncio.Task[None]]
 
@@ -61,6 +68,8 @@ class Surroundings:
     spawn: Spawn
     halt: Halt
     audit: Audit
+    policy: Policy
+    stains: Stains
     owner: str
 
 
@@ -87,6 +96,7 @@ class Session:
         self._serving = False
         self._cancelling = ""
         self._begun = ""
+        self._awaited: dict[str, asyncio.Future[ApprovalGiven]] = {}
 
     @property
     def busy(self) -> bool:
@@ -145,8 +155,32 @@ class Session:
             transcript.apply(envelope)
         if isinstance(envelope.event, MessageReceived):
             self.wake()
-        elif isinstance(envelope.event, ModelResponded | RunFinished) and transcript and transcript.started:
+        elif isinstance(envelope.event, ApprovalGiven):
+            awaited = self._awaited.pop(envelope.event.id, None)
+            if awaited is not None:
+                awaited.set_result(envelope.event)
+        elif (
+            isinstance(envelope.event, ModelResponded | RunFinished | ApprovalAsked)
+            and transcript
+            and transcript.started
+        ):
             self._around.delivery.wake(transcript.started.channel)
+
+    @property
+    def approvals(self) -> tuple[ApprovalAsked, ...]:
+        """What waits here for a person."""
+        pending = self._transcript.approvals if self._transcript else {}
+        return tuple(asked for asked in pending.values() if asked.id in self._awaited)
+
+    async def answer(self, given: ApprovalGiven, who: Actor) -> None:
+        """Keep a person's answer to what waits; the first one counts. Raises NotFound when nothing waits for it any
+        more, Conflict when somebody else was first."""
+        awaited = self._awaited.get(given.id)
+        if awaited is None:
+            raise NotFound(f"nothing waits for an answer to {given.id}", "it was answered, or its time is over")
+        await self._around.journal.append(self.name, given, run=self.run_id)
+        if awaited.result() is not given:
+            raise Conflict(f"{given.id} was answered by {awaited.result().by or 'nobody, in time'} already")
 
     def wake(self) -> None:
         """Serve what waits, unless that is being done."""
@@ -378,10 +412,28 @@ class Session:
             await self._record(transcript, run_id, events)
 
         show = partial(around.journal.stream, self.name, run_id)
+
+        async def ask(asked: ApprovalAsked) -> ApprovalGiven:
+            return await self._ask(asked, record)
+
+        gate = Gate(self.agent, self.name, transcript, around.policy, around.stains, around.clock, ask)
         run = await around.prepare.run(
-            self.agent, self.name, run_id, transcript, record, show, lambda: self._steering(transcript)
+            self.agent, self.name, run_id, transcript, record, show, lambda: self._steering(transcript), gate
         )
         await run_agent(run)
+
+    async def _ask(self, asked: ApprovalAsked, record: Record) -> ApprovalGiven:
+        """Ask whoever may answer; when nobody does in time, that is the answer."""
+        answer: asyncio.Future[ApprovalGiven] = asyncio.get_running_loop().create_future()
+        self._awaited[asked.id] = answer
+        try:
+            await record(asked)
+            await asyncio.wait([answer], timeout=EXPIRES_S)
+            if not answer.done():
+                await record(ApprovalGiven(asked.id, "deny"))
+            return await answer
+        finally:
+            self._awaited.pop(asked.id, None)
 
     async def _finish(self, transcript: Transcript, run_id: str, finished: RunFinished) -> None:
         """End a run from outside, after what it had begun to keep is kept."""
@@ -402,7 +454,18 @@ class Session:
             if isinstance(event, ToolReturned) and event.result.call_id in calls
             for statement in self._audited(who, calls[event.result.call_id], event, run_id)
         ]
-        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *ended])
+        stained = [statement for event in events for statement in self._stained(transcript, event)]
+        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *stained, *ended])
+
+    def _stained(self, transcript: Transcript, event: Kept) -> list[Statement]:
+        """What marks the files that a call may fill with the words of others, before it does."""
+        tool = self.agent.toolbox.find(event.call.name) if isinstance(event, ToolCalled) else None
+        if tool is None or not isinstance(event, ToolCalled) or not transcript.reading.origins:
+            return []
+        arguments = check_arguments(tool.parameters, event.call.arguments)
+        if not tool.effects_of(arguments) & {"write", "execute"}:
+            return []
+        return self._around.stains.stain(self.agent.name, "" if "execute" in tool.effects else place(arguments))
 
 
 def _outcome(call: ToolCall, returned: ToolReturned) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -12,8 +12,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carapax.arguments import check_arguments
-from carapax.errors import Conflict, NotFound, RateLimited
-from carapax.events import Envelope, Kept, MessageReceived, SessionEnded, SessionStarted, StateChanged
+from carapax.errors import Conflict, InvalidRequest, NotFound, RateLimited
+from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    Envelope,
+    Kept,
+    MessageReceived,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+)
 from carapax.invisible import strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.sessions.intake import check_inbound, check_name
@@ -133,6 +142,22 @@ class Sessions:
     async def cancel(self, session: str) -> bool:
         """Stop the run under way. Returns whether there was one. Raises NotFound."""
         return (await self._session(session)).cancel()
+
+    def approvals(self) -> list[tuple[str, ApprovalAsked]]:
+        """What waits for a person: the session and the question, the first to expire first."""
+        waiting = [(live.name, asked) for live in list(self._live.values()) for asked in live.approvals]
+        return sorted(waiting, key=lambda one: one[1].expires_at)
+
+    async def answer(self, approval: str, digest: str, verdict: Literal["allow", "deny"], who: Actor) -> None:
+        """Answer what waits for a person. Raises NotFound when it does not wait any more, InvalidRequest for another
+        digest than that of the call, Conflict when somebody else was first."""
+        for session, asked in self.approvals():
+            if asked.id == approval:
+                if asked.digest != digest:
+                    raise InvalidRequest("the digest is not that of the call", "look at the call again")
+                given = ApprovalGiven(approval, verdict, who.name or who.id)
+                return await (await self._session(session)).answer(given, who)
+        raise NotFound(f"nothing waits for an answer to {approval}", "it was answered, or its time is over")
 
     @property
     def stopped(self) -> Stop | None:

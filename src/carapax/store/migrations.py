@@ -143,7 +143,12 @@ _AUDIT: Migration = (
     "INSERT INTO audit_head VALUES (1, 0, '')",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT)
+_STAINS: Migration = (
+    # Files, by their path in the workspace of an agent, that may hold the words of others; "" for all of it.
+    "CREATE TABLE stains (agent TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (agent, path))",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -18,7 +18,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(gt=0)] = 1_000_000
 
 
-@tool(effects=("read", "write"), rerun="at_most_once", authority=("path", "old", "new"))
+@tool(effects=("read", "write"), rerun="at_most_once", authority=("path", "old", "new"), source="workspace")
 async def edit_file(
     context: ToolContext, path: str, old: Annotated[str, Meta(min_length=1)], new: str, replace_all: bool = False
 ) -> str:

@@ -17,7 +17,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_entries: Annotated[int, Meta(gt=0)] = 1000
 
 
-@tool(effects=("read",), rerun="pure", authority=("path",))
+@tool(effects=("read",), rerun="pure", authority=("path",), source="workspace")
 async def list_files(context: ToolContext, path: str = ".", recursive: bool = False) -> str:
     """List a folder: names with sizes in bytes; folders end with /.
 

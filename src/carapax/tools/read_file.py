@@ -18,7 +18,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(gt=0)] = 1_000_000
 
 
-@tool(effects=("read",), rerun="pure", authority=("path",))
+@tool(effects=("read",), rerun="pure", authority=("path",), source="workspace")
 async def read_file(
     context: ToolContext, path: str, offset: Annotated[int, Meta(ge=1)] = 1, limit: Annotated[int, Meta(ge=0)] = 0
 ) -> str:

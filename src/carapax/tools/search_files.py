@@ -24,7 +24,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     line_length: Annotated[int, Meta(gt=0)] = 300
 
 
-@tool(effects=("read",), rerun="pure", authority=("path",))
+@tool(effects=("read",), rerun="pure", authority=("path",), source="workspace")
 async def search_files(
     context: ToolContext, pattern: Annotated[str, Meta(min_length=1)], path: str = ".", regex: bool = False
 ) -> str:

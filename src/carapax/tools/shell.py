@@ -24,7 +24,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Annotated[int, Meta(gt=0)] = 32_768
 
 
-@tool(effects=("read", "write", "execute"), rerun="at_most_once", authority=("command",))
+@tool(effects=("read", "write", "execute"), rerun="at_most_once", authority=("command",), source="workspace")
 async def shell(context: ToolContext, command: str, timeout_s: Annotated[float, Meta(ge=0)] = 0) -> str:
     """Run a command with bash (else sh) in the workspace. No network, no input; it and all it starts end together.
 

@@ -18,7 +18,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(gt=0)] = 1_000_000
 
 
-@tool(effects=("write",), rerun="at_most_once", authority=("path", "content"))
+@tool(effects=("write",), rerun="at_most_once", authority=("path", "content"), source="workspace")
 async def write_file(context: ToolContext, path: str, content: str, append: bool = False) -> str:
     """Write a text file, replacing what was there. Missing folders are made.
 
