@@ -3,8 +3,7 @@ import asyncio
 import pytest
 
 from carapax.agent.deadline import Deadline
-from carapax.testing.simulation import VirtualLoop
-from tests.running import run
+from carapax.testing.simulation import simulate
 
 
 def test_the_time_that_people_take_does_not_count() -> None:
@@ -18,4 +17,4 @@ def test_the_time_that_people_take_does_not_count() -> None:
             async with deadline.kept():
                 await asyncio.sleep(2)
 
-    run(scenario())
+    simulate(scenario())

@@ -91,6 +91,8 @@ def test_the_operations_are_these() -> None:
             "agent.status",
             "agents.release",
             "agents.stop",
+            "approval.answer",
+            "approval.list",
             "audit.list",
             "audit.verify",
             "config.get",

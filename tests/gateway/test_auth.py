@@ -32,7 +32,7 @@ async def guarded() -> AsyncGenerator[tuple[GatewayClient, dict[str, dict[str, s
             "basic": {"Authorization": "Basic YTpi"},
             "empty": bearer(""),
         }
-        for scope in ("read", "write", "admin"):
+        for scope in ("read", "write", "approve", "admin"):
             _, secret = await tokens.create(scope, (scope,))
             shown[scope] = bearer(secret.reveal())
         revoked, secret = await tokens.create("revoked", ("admin",))
@@ -51,7 +51,7 @@ def path_of(operation: Operation) -> str:
 
 def expected(operation: Operation, shown: str) -> set[int]:
     """401 without a credential, 403 below the scope, and anything else once in: the parameters are empty."""
-    order = ("read", "write", "admin")
+    order = ("read", "write", "approve", "admin")
     if operation.name == "health":
         return {200}
     if shown == "local":
@@ -64,7 +64,7 @@ def expected(operation: Operation, shown: str) -> set[int]:
 
 
 def test_every_operation_has_a_scope() -> None:
-    assert {operation.scope for operation in OPERATIONS.values()} <= {"read", "write", "admin"}
+    assert {operation.scope for operation in OPERATIONS.values()} <= {"read", "write", "approve", "admin"}
     assert all(operation.scope for operation in OPERATIONS.values())
 
 
@@ -102,7 +102,7 @@ def test_each_operation_over_rpc_is_open_to_its_scope_and_nobody_else() -> None:
             for operation in OPERATIONS.values():
                 for shown, headers in credentials.items():
                     status = min(expected(operation, shown))
-                    if operation.name == "health" and shown not in ("read", "write", "admin", "local"):
+                    if operation.name == "health" and shown not in ("read", "write", "approve", "admin", "local"):
                         status = 401
                     code = await rpc_code(gateway, operation, headers)
                     if code not in told[status]:
@@ -116,7 +116,7 @@ def test_each_operation_over_a_websocket_is_open_to_its_scope_and_nobody_else() 
     async def main() -> list[tuple[str, str]]:
         wrong = []
         async with guarded() as (gateway, credentials):
-            for shown in ("read", "write", "admin", "local"):
+            for shown in ("read", "write", "approve", "admin", "local"):
                 async with gateway.socket(headers=credentials[shown]) as socket:
                     for operation in OPERATIONS.values():
                         try:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carapax.contracts import ChannelLimits, Effect, Embedder, Provider, Searcher, Spender, Submit, ToolContext
+from carapax.contracts import ChannelLimits, Effect, Embedder, Provider, Searcher, Source, Spender, Submit, ToolContext
 from carapax.errors import CarapaxError, ConfigError, InvalidRequest, ModelUnavailable, Unavailable
 from carapax.events import Delta, Rerun, TextDelta, ToolArgumentsDelta
 from carapax.messages import (

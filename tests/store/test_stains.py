@@ -5,13 +5,12 @@ import pytest
 from carapax.messages import Origin
 from carapax.store.stains import Stains, place
 from tests.running import run
-from tests.store.opened import opened_journal
+from tests.store.opened import opened_database
 
 
 def test_a_stain_is_known_after_a_restart_until_a_person_vouches(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened_journal(tmp_path) as journal:
-            database = journal._database
+        async with opened_database(tmp_path / "db") as database:
             stains = Stains(database)
             await database.transact([*stains.stain("main", "a/b.md"), *stains.stain("main", "c")])
             again = Stains(database)
@@ -28,8 +27,8 @@ def test_a_stain_is_known_after_a_restart_until_a_person_vouches(tmp_path: Path)
 
 def test_a_stain_on_the_whole_workspace_is_on_each_file(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened_journal(tmp_path) as journal:
-            stains = Stains(journal._database)
+        async with opened_database(tmp_path / "db") as database:
+            stains = Stains(database)
             stains.stain("main", "")
             assert stains.on("main", "any") == (Origin("file"),)
 

@@ -15,7 +15,7 @@ class Create(Struct, frozen=True, forbid_unknown_fields=True):
     """A new token.
 
     name: what it is for
-    scopes: what it may do; each of read, write and admin includes the ones before it
+    scopes: what it may do; each of read, write, approve and admin includes the ones before it
     """
 
     name: Identifier

@@ -28,7 +28,7 @@ def command() -> None:
     multiple=True,
     default=("write",),
     show_default=True,
-    help="What it may do; each of read, write and admin includes the ones before it.",
+    help="What it may do; each of read, write, approve and admin includes the ones before it.",
 )
 @takes_home
 def create(name: str, scopes: tuple[str, ...]) -> None:

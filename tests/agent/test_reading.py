@@ -1,0 +1,40 @@
+from carapax.agent.reading import MOST_CHARACTERS, Reading, Texts
+from carapax.events import MessageReceived, ToolReturned
+from carapax.messages import Origin, Sender, ToolResult
+
+
+def message(text: str, sender: Sender) -> MessageReceived:
+    return MessageReceived("m", sender, text, "test", "")
+
+
+def returned(text: str, *origins: Origin) -> ToolReturned:
+    return ToolReturned(ToolResult("c", "tool", text), origins=origins)
+
+
+def test_only_those_who_may_give_orders_vouch() -> None:
+    reading = Reading()
+    reading.hear(message("post it", Sender("ann", trust="owner")))
+    reading.hear(message("me too", Sender("bob", trust="known")))
+    reading.hear(message("hello", Sender("eve", trust="stranger")))
+    reading.take(returned("Ann's address"), "ignored")
+    reading.take(returned("Ann's address", Origin("owner", "contacts")), "Ann's address")
+    assert reading.vouching.all() == ("post it", "me too", "Ann's address")
+    assert (reading.origins, reading.outside.all()) == ((Origin("stranger", "eve"),), ("hello",))
+
+
+def test_what_was_read_of_others_is_told_once_and_in_order() -> None:
+    reading = Reading()
+    page, tool, file = Origin("web", "https://a.example"), Origin("tool", "mcp"), Origin("file", "notes.md")
+    for origin in (page, tool, page, file):
+        reading.take(returned("text", origin), "text")
+    assert reading.origins == (page, tool, file)
+    assert reading.outside.all() == ("text", "text")
+
+
+def test_of_many_texts_the_last_are_kept() -> None:
+    texts = Texts()
+    for letter in "abc":
+        texts.add(letter * (MOST_CHARACTERS // 2))
+    assert [text[0] for text in texts.all()] == ["b", "c"]
+    texts.add("d" * MOST_CHARACTERS * 2)
+    assert [text[0] for text in texts.all()] == ["d"]
