@@ -1,6 +1,7 @@
 from typing import Any
 
-from carapax.testing import call, gateway_client
+from carapax.testing import call
+from carapax.testing.gateway import gateway_client
 from carapax.testing.provider import Script
 from tests.agent.running import FunctionTool
 from tests.running import run
