@@ -31,6 +31,8 @@ class Reading:
 
     def __init__(self) -> None:
         self._origins: dict[Origin, None] = {}
+        self.overheard = False
+        """Whether strangers take part, who hear what the agent says."""
         self.vouching = Texts()
         self.outside = Texts()
 
@@ -40,12 +42,15 @@ class Reading:
         return tuple(self._origins)
 
     def hear(self, message: MessageReceived) -> None:
-        """Take a message that a run has taken."""
+        """Take a message that a run has taken. Who sends a file has seldom written it."""
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
         else:
+            self.overheard = True
             self._origins[Origin("stranger", message.sender.id)] = None
             self.outside.add(message.text)
+        for file in message.attachments:
+            self._origins[Origin("file", file.name)] = None
 
     def take(self, returned: ToolReturned, shown: str) -> None:
         """Take a result, of which the model is `shown` so much."""

@@ -81,6 +81,8 @@ class Gate:
         match tool.source:
             case "own":
                 return (Origin("owner", tool.name),)
+            case "workspace" if self._fetches(tool, arguments):
+                return (Origin("tool", tool.name),)
             case "workspace":
                 path = "" if "execute" in tool.effects else place(arguments)
                 return self.stains.on(self.agent.name, path)
@@ -89,9 +91,23 @@ class Gate:
             case None:
                 return (Origin("tool", tool.name),)
 
+    def effects(self, tool: Tool, arguments: Mapping[str, Any]) -> frozenset[Effect]:
+        """What a call may do here: commands reach what their sandbox reaches, and what is read where strangers listen
+        is as good as sent to them."""
+        effects = set(tool.effects_of(arguments))
+        if self._fetches(tool, arguments):
+            effects.add("network")
+        if tool.source != "outside" and self.transcript.reading.overheard:
+            effects.add("message")
+        return frozenset(effects)
+
+    def _fetches(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        """Whether it is a command that may bring in whatever the web holds."""
+        return self.agent.sandbox.network and "execute" in tool.effects_of(arguments)
+
     def _asking(self, tool: Tool, arguments: Mapping[str, Any]) -> Asking:
         reading, started = self.transcript.reading, self.transcript.started
-        vouching, effects = reading.vouching.all(), tool.effects_of(arguments)
+        vouching, effects = reading.vouching.all(), self.effects(tool, arguments)
         return Asking(
             agent=self.agent.name,
             session=self.session,

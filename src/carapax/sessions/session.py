@@ -460,12 +460,14 @@ class Session:
     def _stained(self, transcript: Transcript, event: Kept) -> list[Statement]:
         """What marks the files that a call may fill with the words of others, before it does."""
         tool = self.agent.toolbox.find(event.call.name) if isinstance(event, ToolCalled) else None
-        if tool is None or not isinstance(event, ToolCalled) or not transcript.reading.origins:
+        if tool is None or not isinstance(event, ToolCalled):
             return []
         arguments = check_arguments(tool.parameters, event.call.arguments)
-        if not tool.effects_of(arguments) & {"write", "execute"}:
+        effects = tool.effects_of(arguments)
+        brings = "execute" in effects and self.agent.sandbox.network
+        if not effects & {"write", "execute"} or not (transcript.reading.origins or brings):
             return []
-        return self._around.stains.stain(self.agent.name, "" if "execute" in tool.effects else place(arguments))
+        return self._around.stains.stain(self.agent.name, "" if "execute" in effects else place(arguments))
 
 
 def _outcome(call: ToolCall, returned: ToolReturned) -> str:
