@@ -8,6 +8,8 @@ from typing import Protocol
 
 from carapax.agent.context import fold
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     MessageReceived,
     MessageSent,
@@ -21,6 +23,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import Receipt, UserMessage
+from carapax.sessions.delivery import spoken
 
 MOST_ATTEMPTS = 60
 
@@ -69,9 +72,17 @@ def violations(seen: Seen, record: Record) -> Iterator[str]:
     if record.unfinished or record.unsent:
         yield f"{record.unfinished} sessions are unfinished and {record.unsent} replies unsent long after all is well"
     for session, journal in record.journals.items():
-        for broken in (*_in_order(journal), *_taken_once(journal), *_runs_end(journal), *_calls(journal, seen)):
+        for broken in _of_session(journal, seen):
             yield f"{session}: {broken}"
     yield from _replies(seen, record)
+
+
+def _of_session(journal: list[Envelope], seen: Seen) -> Iterator[str]:
+    yield from _in_order(journal)
+    yield from _taken_once(journal)
+    yield from _runs_end(journal)
+    yield from _calls(journal, seen)
+    yield from _approved(journal)
 
 
 def _nothing_lost(seen: Seen, record: Record) -> Iterator[str]:
@@ -153,6 +164,22 @@ def _calls(journal: list[Envelope], seen: Seen) -> Iterator[str]:
                 yield f"{event.result.call_id} returned and had no effect"
 
 
+def _approved(journal: list[Envelope]) -> Iterator[str]:
+    """A call that was asked about starts only after a yes, which counts for this run alone; the first answer counts."""
+    asked: dict[str, str] = {}
+    answers: dict[str, str] = {}
+    for envelope in journal:
+        match envelope.event:
+            case ApprovalAsked(id=name, call_id=call_id):
+                asked[call_id] = name
+            case ApprovalGiven(id=name, verdict=verdict):
+                answers.setdefault(name, verdict)
+            case ToolCalled(call=call) if call.id in asked and answers.get(asked[call.id]) != "allow":
+                yield f"{call.id} started, and was answered with {answers.get(asked[call.id])}"
+            case RunFinished():
+                answers = dict.fromkeys(answers, "void")
+
+
 def _replies(seen: Seen, record: Record) -> Iterator[str]:
     """What a conversation was told is what the journals of its sessions say, once and in order."""
     conversations: dict[str, list[list[Envelope]]] = {}
@@ -196,4 +223,6 @@ def _spoken(envelope: Envelope) -> str:
             return message.text
         case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
             return f"[{reason}] {detail}"
+        case ApprovalAsked() as asked:
+            return spoken(asked)
     return ""

@@ -12,6 +12,8 @@ from carapax.agent import context, loop
 from carapax.contracts import Channel, Submit
 from carapax.errors import CarapaxError
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     Kept,
     RunFinished,
@@ -79,7 +81,7 @@ def sent_past_the_outbox(patch: pytest.MonkeyPatch) -> Planted:
     def replies(self: delivery.Delivery, name: str, started: Any, events: tuple[Kept, ...]) -> list[Statement]:
         channel = self._channels.get(started.channel)
         for event in events:
-            if channel and (text := delivery._spoken(event)):
+            if channel and (text := delivery.spoken(event)):
                 key = self._clock.new_id()
                 message = Outbound(started.channel, started.conversation, text, key)
                 asyncio.get_running_loop().create_task(send_once(channel, message))
@@ -218,7 +220,17 @@ def given_up_in_two_steps(patch: pytest.MonkeyPatch) -> Planted:
     return Planted()
 
 
+def a_yes_is_not_waited_for(patch: pytest.MonkeyPatch) -> Planted:
+    async def ask(self: session.Session, asked: ApprovalAsked, record: loop.Record) -> ApprovalGiven:
+        await record(asked)
+        return ApprovalGiven(asked.id, "allow")
+
+    patch.setattr(session.Session, "_ask", ask)
+    return Planted()
+
+
 PLANTS: tuple[Plant, ...] = (
+    a_yes_is_not_waited_for,
     acknowledged_before_commit,
     acknowledged_before_submit,
     repetitions_accepted,

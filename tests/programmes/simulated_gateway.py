@@ -4,14 +4,16 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
 from carapax.contracts import Fetched
 from carapax.errors import CarapaxError, Unavailable
-from carapax.events import QueueMode
+from carapax.events import ApprovalAsked, QueueMode
 from carapax.messages import Inbound
 from carapax.sessions.sessions import Sessions
+from carapax.store.audit import LOCAL
 from carapax.store.connection import Source
 from carapax.store.journal import Journal
 from carapax.store.outbox import Outbox
@@ -21,6 +23,7 @@ from tests.programmes.invariants import MOST_ATTEMPTS, Record, violations
 from tests.programmes.world import TOOLS, World, WorldChannel, WorldModel, WorldTool, acknowledge
 
 QUEUES: tuple[QueueMode, ...] = ("steer", "followup", "collect")
+VERDICTS: tuple[Literal["allow", "deny"], ...] = ("allow", "deny")
 CONVERSATIONS = 3
 PEOPLE = ("ann", "bob")
 VISITORS = 6
@@ -181,6 +184,29 @@ async def meddler(machine: Machine) -> None:
         gateway.life.start(_meddle(gateway.sessions, session, deed))
 
 
+async def approver(machine: Machine) -> None:
+    """Answers what is asked now and then, if it is not forgotten."""
+    while not machine.world.calm:
+        await machine.world.delay(20)
+        if machine.gateway:
+            await approve(machine, machine.gateway)
+
+
+async def approve(machine: Machine, gateway: Gateway) -> None:
+    """Answer all that waits, at times twice."""
+    world = machine.world
+    for session, asked in gateway.sessions.approvals():
+        for _ in range(2 if world.unlucky(0.3) else 1):
+            verdict = world.chance.choice(VERDICTS)
+            world.trace.add(verdict, session, asked.call_id)
+            gateway.life.start(_answer(gateway.sessions, asked, verdict))
+
+
+async def _answer(sessions: Sessions, asked: ApprovalAsked, verdict: Literal["allow", "deny"]) -> None:
+    with suppress(CarapaxError):
+        await sessions.answer(asked.id, asked.digest, verdict, LOCAL)
+
+
 async def _meddle(sessions: Sessions, session: str, deed: str) -> None:
     with suppress(CarapaxError):
         match deed:
@@ -217,6 +243,7 @@ async def peace(machine: Machine) -> Record:
             break
         if loop.time() > given_up_at or max(machine.world.attempts.values(), default=0) > 2 * MOST_ATTEMPTS:
             break
+        await approve(machine, gateway)
         await asyncio.sleep(30)
     journals = {info.id: await gateway.journal.read(info.id) for info in await gateway.journal.sessions()}
     await machine.kill(gateway)
@@ -229,6 +256,7 @@ async def _play(world_seed: int, folder: Path, planted: Planted) -> Outcome:
     async with asyncio.TaskGroup() as group:
         group.create_task(trouble(machine))
         group.create_task(meddler(machine))
+        group.create_task(approver(machine))
         for number in range(CONVERSATIONS):
             channel = "api" if number == 0 else "chat"
             for sender in PEOPLE:

@@ -249,7 +249,11 @@ class WorldTool:
     rerun: Rerun
     description: str = "Does something to the world."
     authority: tuple[str, ...] | None = None
-    source: Source | None = "workspace"
+
+    @property
+    def source(self) -> Source | None:
+        """In every other world others write what is looked at."""
+        return "outside" if self.name == "look" and self.world.seed % 2 else "workspace"
 
     def effects_of(self, arguments: Mapping[str, Any]) -> frozenset[Effect]:
         return self.effects

@@ -50,7 +50,7 @@ class Delivery:
         return [
             enqueue(Outbound(started.channel, started.conversation, piece, self._clock.new_id()), session, now)
             for event in events
-            for piece in split_text(_spoken(event), channel.limits.max_text)
+            for piece in split_text(spoken(event), channel.limits.max_text)
         ]
 
     def wake(self, channel: str) -> None:
@@ -130,7 +130,7 @@ async def _in_time(channel: Channel, message: Outbound) -> str:
         raise Unavailable(f"{channel.name} did not take a message within {LONGEST_SEND_S:.0f} s") from error
 
 
-def _spoken(event: Kept) -> str:
+def spoken(event: Kept) -> str:
     """What a person on a chat platform is told of an event; empty for most."""
     match event:
         case ModelResponded(message=message):

@@ -179,6 +179,8 @@ class Session:
         if awaited is None:
             raise NotFound(f"nothing waits for an answer to {given.id}", "it was answered, or its time is over")
         await self._around.journal.append(self.name, given, run=self.run_id)
+        if not awaited.done():
+            raise Conflict(f"the run that asked for {given.id} is over", "if it goes on, it asks again")
         if awaited.result() is not given:
             raise Conflict(f"{given.id} was answered by {awaited.result().by or 'nobody, in time'} already")
 
