@@ -63,6 +63,7 @@ HELD_AS = {
     "FactsConfig": {"facts"},
     "EgressConfig": {"config"},
     "LogConfig": {"log"},
+    "DoorConfig": {"rules"},
 }
 
 

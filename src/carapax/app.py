@@ -12,7 +12,7 @@ from carapax import extensions
 from carapax.agent.health import open_health
 from carapax.agent.ledger import open_accounts
 from carapax.agent.models import Means, open_models
-from carapax.agent.toolbox import Permitted, Supervised, Tools, Workable
+from carapax.agent.toolbox import Flagged, Permitted, Supervised, Tools, Workable
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.config import Config, Home
@@ -21,6 +21,7 @@ from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
 from carapax.http import Http
+from carapax.injection import Injections
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
@@ -29,6 +30,7 @@ from carapax.policy.rule_of_two import RuleOfTwo
 from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.delivery import Delivery
+from carapax.sessions.intake import Door
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
@@ -151,7 +153,8 @@ async def open_app(
             means = Means(http, keys, clock, health, facts, accounts, files.read)
             models = registry.live = await open_models(config, means)
         egress = egress or PublicEgress(config.egress)
-        agents = await _open_agents(config, home, egress, models, tools, stack)
+        injections = Injections(home.injection_file)
+        agents = await _open_agents(config, home, egress, models, injections, tools, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
         around = Surroundings(
@@ -169,13 +172,14 @@ async def open_app(
             owner=clock.new_id(),
         )
         limits = config.limits
-        sessions = Sessions(agents, around, max_text_bytes=limits.message_bytes, max_waiting=limits.queued_messages)
+        door = Door(limits.message_bytes, config.door, injections.find)
+        sessions = Sessions(agents, around, door=door, max_waiting=limits.queued_messages)
         stack.push_async_callback(tasks.close)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
-            tasks.keep(f"channel {name}", partial(channel.run, sessions.submit))
+            tasks.keep(f"channel {name}", partial(channel.run, door.of(name, sessions.submit)))
         tokens = Tokens(database, clock)
         yield Services(
             config,
@@ -207,13 +211,20 @@ async def _note_configuration(audit: Audit, home: Home) -> None:
 
 
 async def _open_agents(
-    config: Config, home: Home, egress: Egress, models: Models, more: Iterable[Tool], stack: AsyncExitStack
+    config: Config,
+    home: Home,
+    egress: Egress,
+    models: Models,
+    injections: Injections,
+    more: Iterable[Tool],
+    stack: AsyncExitStack,
 ) -> dict[str, Agent]:
     tools, settings = _load_tools(config)
     for tool in more:
         tools.append(tool)
         settings[tool.name] = None
-    able = Workable(Tools(tools), lambda: () if models.searcher() else ("web_search",))
+    flagged = Flagged(Tools(tools), injections.find)
+    able = Workable(flagged, lambda: () if models.searcher() else ("web_search",))
     agents: dict[str, Agent] = {}
     for name, agent in config.agents.items():
         toolbox = Supervised(Permitted(able, agent.tools), supervise)

@@ -212,6 +212,21 @@ class EgressConfig(Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] = ()
 
 
+class DoorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who speaks through a channel. Everybody is a stranger there who is not named; callers with a token are who their
+    token says, and this machine is an owner.
+
+    owners: ids of people, as the channel has them, who give orders and say yes
+    known: ids of people who give orders
+    injection: what is done about a message of anybody but an owner that looks like orders to an agent: "flag" it for
+        the agent and for people, "reject" it, or "off"
+    """
+
+    owners: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    injection: Literal["flag", "reject", "off"] = "flag"
+
+
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged to standard error.
 
@@ -236,6 +251,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     budget: what all agents together may spend
     user: the person this gateway works for
     channels: one table for each chat platform, as its page says; a name or a dotted module path
+    door: one table for each channel: those chat platforms, and "api" for everything else
     tools: settings of single tools, as their pages say
     extra_tools: dotted module paths of tools that are not ours
     sandboxes: settings of single sandboxes, as their pages say
@@ -253,6 +269,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     budget: BudgetConfig = BudgetConfig()
     user: UserConfig = UserConfig()
     channels: dict[str, dict[str, Any]] = {}
+    door: dict[str, DoorConfig] = {}
     tools: dict[str, dict[str, Any]] = {}
     extra_tools: tuple[str, ...] = ()
     sandboxes: dict[str, dict[str, Any]] = {}
@@ -280,6 +297,11 @@ class Home:
     @property
     def database_file(self) -> Path:
         return self.data_dir / "carapax.db"
+
+    @property
+    def injection_file(self) -> Path:
+        """Phrases of orders to agents, besides those that are known."""
+        return self.config_dir / "injection.toml"
 
     @property
     def vault(self) -> Path:

@@ -36,7 +36,7 @@ class SessionStarted(_Event, frozen=True):
 
 class MessageReceived(_Event, frozen=True):
     """A message was accepted. From now on it is never lost; a run takes it by `id`. `model` is the one that it asks
-    for, if any, in place of the session's."""
+    for, if any, in place of the session's. `marks` names the patterns of orders to agents that it has."""
 
     id: str
     sender: Sender
@@ -47,6 +47,7 @@ class MessageReceived(_Event, frozen=True):
     dedupe_key: str | None = None
     attachments: tuple[Attachment, ...] = ()
     model: str = ""
+    marks: tuple[str, ...] = ()
 
 
 class RunStarted(_Event, frozen=True):

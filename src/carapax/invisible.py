@@ -1,4 +1,4 @@
-"""Characters that nobody sees, by which text can carry what only a model would read.
+"""Characters that nobody sees, by which text can carry what only a model would read; and words that imitate others.
 
 What is taken out depends on nothing but that it was there, so that no message survives in how much of it there was.
 Left alone are those that a script or an emoji needs: joiners within Arabic and Indic words and within emoji, word
@@ -7,6 +7,10 @@ mark of the byte order at the very beginning.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
+
+from carapax.lookalikes import imitations, told
 
 NOTE = "[invisible characters were taken out of this text]"
 _MANY = 8
@@ -46,9 +50,35 @@ def strip(text: str) -> str:
 
 def visible(text: str) -> str:
     """The text as a model may read it: without what nobody sees, and told of it unless it was so little that it can
-    have meant nothing, as a soft hyphen in a word."""
-    if _has_none(text):
+    have meant nothing, as a soft hyphen in a word; and told of words that imitate others."""
+    if text.isascii():
         return text
+    plain, is_much = (text, False) if _has_none(text) else _taken(text)
+    notes = [NOTE if is_much or not plain else "", told(plain)]
+    return "\n".join(part for part in (plain, *notes) if part)
+
+
+def named(name: str) -> str:
+    """The name of a person, a file, a tool or a model without what nobody sees, and marked where it imitates another
+    one: names are read one by one, and believed."""
+    plain = strip(name)
+    return f"{plain} (look-alike letters)" if imitations(plain) else plain
+
+
+def cleaned(value: Any) -> Any:
+    """JSON without what nobody sees, in its texts and its keys."""
+    match value:
+        case str():
+            return strip(value)
+        case Mapping():
+            return {strip(key): cleaned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [cleaned(item) for item in value]
+    return value
+
+
+def _taken(text: str) -> tuple[str, bool]:
+    """The text without what nobody sees, and whether that was so much that it can have meant something."""
     taken: list[str] = []
 
     def take(match: re.Match[str]) -> str:
@@ -57,8 +87,7 @@ def visible(text: str) -> str:
         return match[1] or ""
 
     plain = _RUNS.sub(take, text)
-    is_much = len(taken) >= _MANY or any(len(run) > 1 or _TURNING.search(run) for run in taken)
-    return f"{plain}\n{NOTE}" if is_much else plain or NOTE
+    return plain, len(taken) >= _MANY or any(len(run) > 1 or _TURNING.search(run) for run in taken)
 
 
 def _has_none(text: str) -> bool:

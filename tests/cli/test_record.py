@@ -29,9 +29,9 @@ def check(record: Record, session: str) -> None:
     assert (fork.forked_from, fork.forked_at) == (session, 2)
     with pytest.raises(CarapaxError, match="no session"):
         list(record.events("missing"))
-    token, secret = record.create_token("phone", ("read",))
+    token, secret = record.create_token("phone", ("read",), "known")
     assert secret.startswith("cpx_")
-    assert [(kept.id, kept.name, kept.scopes) for kept in record.tokens()] == [(token.id, "phone", ("read",))]
+    assert [(kept.id, kept.name, kept.trust) for kept in record.tokens()] == [(token.id, "phone", "known")]
     record.revoke_token(token.id)
     assert record.tokens() == []
     with pytest.raises(CarapaxError, match="no token"):

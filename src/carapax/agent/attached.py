@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from carapax.contracts import Provider
 from carapax.errors import ContextOverflow, ModelRejected, NotFound
 from carapax.events import Delta, StreamReset
-from carapax.invisible import strip, visible
+from carapax.invisible import named, visible
 from carapax.mediatype import IMAGES, PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, ModelInfo, ModelRequest, UserMessage
 
@@ -108,15 +108,15 @@ def _joined(words: list[str]) -> str:
 def _quoted(file: Attachment, data: bytes) -> str:
     text = visible(data[:LONGEST_TEXT].decode(errors="replace"))
     cut = f"\n[... {len(data) - LONGEST_TEXT} more bytes]" if len(data) > LONGEST_TEXT else ""
-    return f"[file {strip(file.name) or 'without a name'}, {file.media_type}]\n{text}{cut}\n[end of the file]"
+    return f"[file {named(file.name) or 'without a name'}, {file.media_type}]\n{text}{cut}\n[end of the file]"
 
 
 def _note(file: Attachment, why: str) -> str:
-    return f"[file {strip(file.name) or 'without a name'}, {file.media_type}, {file.size} bytes: not shown, {why}]"
+    return f"[file {named(file.name) or 'without a name'}, {file.media_type}, {file.size} bytes: not shown, {why}]"
 
 
 def _without(message: Message, why: str) -> Message:
     if not isinstance(message, UserMessage) or not message.attachments:
         return message
-    notes = [_note(file, f"the vendor refused it: {why}") for file in message.attachments]
+    notes = [_note(file, f"the vendor refused it: {visible(why)}") for file in message.attachments]
     return UserMessage(_joined([message.text, *notes]), message.sender)

@@ -22,6 +22,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
+from carapax.injection import flag
 from carapax.invisible import visible
 from carapax.mediatype import PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
@@ -103,7 +104,7 @@ class Transcript:
             if received is not None:
                 self.run_model = received.model or self.run_model
                 self.reading.hear(received)
-                self._add(UserMessage(visible(received.text), received.sender.name, received.attachments), seq)
+                self._add(UserMessage(_told(received), received.sender.name, received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
         self.started = event
@@ -175,6 +176,12 @@ class Transcript:
 
     def _end(self, event: SessionEnded, envelope: Envelope) -> None:
         self.ended = True
+
+
+def _told(received: MessageReceived) -> str:
+    """A message as a model reads it."""
+    text = visible(received.text)
+    return f"{flag('message', received.marks)}\n{text}" if received.marks else text
 
 
 _FOLDS: dict[type, Callable[[Transcript, Any, Envelope], None]] = {

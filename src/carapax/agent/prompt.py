@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from carapax.invisible import strip
+
 _RULES = """\
 You are {name}, an agent that people reach through the Carapax gateway. Today is {date}.
 Use your tools when they help, and say what you found rather than what you guess. Your files and commands live in a \
@@ -12,5 +14,6 @@ language of the person, in Markdown, as short as the matter allows."""
 
 def system_prompt(name: str, persona: str, now: float) -> str:
     """The agent's persona, then the rules every agent has. The same all day long, so that vendors can cache it."""
+    persona = strip(persona)
     rules = _RULES.format(name=name, date=datetime.fromtimestamp(now, UTC).strftime("%A, %d %B %Y"))
     return f"{persona.strip()}\n\n{rules}" if persona.strip() else rules

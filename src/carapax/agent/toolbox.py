@@ -1,23 +1,36 @@
 """The tools of one agent, and the policies that wrap them."""
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from carapax.contracts import Supervise, Tool, Toolbox, ToolContext
-from carapax.errors import Forbidden
+from carapax.errors import ConfigError, Forbidden
+from carapax.injection import flag
+from carapax.invisible import cleaned, strip
 from carapax.messages import ToolSpec
+
+_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 class Tools:
-    """Tools by name, without any policy."""
+    """Tools by name, without any policy. What models are told of them has nothing that nobody sees. Raises ConfigError
+    for a name that is not plain: models and people must not take it for another one."""
 
     def __init__(self, tools: Iterable[Tool]) -> None:
+        tools = tuple(tools)
+        for tool in tools:
+            if not _NAME.fullmatch(tool.name):
+                raise ConfigError(f"{tool.name!r} is no name for a tool", "letters, digits, _ and -, at most 64")
         self._tools = {tool.name: tool for tool in tools}
+        self._specs = tuple(
+            ToolSpec(tool.name, strip(tool.description), cleaned(tool.parameters)) for tool in self._tools.values()
+        )
 
     def specs(self) -> tuple[ToolSpec, ...]:
-        return tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in self._tools.values())
+        return self._specs
 
     def find(self, name: str) -> Tool | None:
         return self._tools.get(name)
@@ -64,6 +77,25 @@ class Workable:
 
     async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         return await self._toolbox.call(tool, context, arguments)
+
+
+class Flagged:
+    """What tools bring from outside is marked where it looks like orders to an agent; `find` names the patterns."""
+
+    def __init__(self, toolbox: Toolbox, find: Callable[[str], tuple[str, ...]]) -> None:
+        self._toolbox = toolbox
+        self._find = find
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return self._toolbox.specs()
+
+    def find(self, name: str) -> Tool | None:
+        return self._toolbox.find(name)
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        text = await self._toolbox.call(tool, context, arguments)
+        marks = self._find(text) if tool.source != "own" else ()
+        return f"{flag('result', marks)}\n{text}" if marks else text
 
 
 class Supervised:

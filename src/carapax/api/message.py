@@ -13,7 +13,7 @@ from carapax.api.reply import Reply, reply_to
 from carapax.api.services import Services
 from carapax.errors import InvalidRequest
 from carapax.events import Envelope
-from carapax.messages import Inbound, Sender
+from carapax.messages import Inbound
 
 _SESSION = "/api/sessions/{session}"
 LONGEST_WAIT_S = 600.0
@@ -148,7 +148,7 @@ async def message(services: Services, params: Send) -> Sent:
     inbound = Inbound(
         "api",
         params.conversation,
-        Sender(caller.id, caller.name),
+        caller.sender(),
         params.text,
         dedupe_key=params.dedupe_key,
         attachments=await attached(services, params.attachments),

@@ -10,6 +10,7 @@ from carapax.agent.ledger import Accounts
 from carapax.clock import Clock
 from carapax.config import Config
 from carapax.http import Http
+from carapax.messages import Sender, Trust
 from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
 from carapax.sessions.prepare import Models
@@ -21,16 +22,22 @@ from carapax.store.tokens import Tokens
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: a stable `id`, a `name` for show, the scopes held, and the address it came from, if any."""
+    """Who asks: a stable `id`, a `name` for show, the scopes held, the address it came from, if any, and whose words
+    its messages are."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
     address: str = ""
+    trust: Trust = "owner"
 
     def actor(self) -> Actor:
         """The caller as the audit log names it."""
         return Actor(self.id, self.name, self.address)
+
+    def sender(self) -> Sender:
+        """The caller as it stands under its messages."""
+        return Sender(self.id, self.name, self.trust)
 
 
 class Watcher(Protocol):

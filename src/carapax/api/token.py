@@ -8,6 +8,7 @@ from carapax.api.fields import Identifier
 from carapax.api.health import Nothing
 from carapax.api.operation import Scope, operation
 from carapax.api.services import Services
+from carapax.messages import Trust
 from carapax.store.tokens import Token
 
 
@@ -16,10 +17,13 @@ class Create(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: what it is for
     scopes: what it may do; each of read, write, approve and admin includes the ones before it
+    trust: whose words the messages are that come with it: those of an owner, of a known person, or of a stranger, who
+        may not give orders
     """
 
     name: Identifier
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=3)] = ("write",)
+    trust: Trust = "owner"
 
 
 class Created(Struct, frozen=True):
@@ -63,7 +67,7 @@ class Revoked(Struct, frozen=True):
 @operation("token.create", scope="admin", method="POST", path="/api/tokens", status=201)
 async def create(services: Services, params: Create) -> Created:
     """Make a token. The first one ends free access from this machine."""
-    token, secret = await services.tokens.create(params.name, params.scopes, services.caller.actor())
+    token, secret = await services.tokens.create(params.name, params.scopes, services.caller.actor(), params.trust)
     return Created(token, secret.reveal())
 
 

@@ -9,6 +9,7 @@ from carapax.api.audit import Entries
 from carapax.api.stop import Released
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
+from carapax.messages import Trust
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import Recorded, Verdict
 from carapax.store.halt import Stop
@@ -68,8 +69,8 @@ class Asked:
     def costs(self, by: By, days: int) -> Costs:
         return self._call("costs.get", {"by": by, "days": days}, Costs)
 
-    def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
-        created = self._call("token.create", {"name": name, "scopes": scopes}, _Created)
+    def create_token(self, name: str, scopes: tuple[str, ...], trust: Trust) -> tuple[Token, str]:
+        created = self._call("token.create", {"name": name, "scopes": scopes, "trust": trust}, _Created)
         return created.token, created.secret
 
     def tokens(self) -> list[Token]:

@@ -11,6 +11,7 @@ from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope
+from carapax.messages import Trust
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import LOCAL, Audit, Recorded, Verdict, following, newest, verify
 from carapax.store.database import Database
@@ -91,9 +92,9 @@ class Stored:
 
         return self._write(import_)
 
-    def create_token(self, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
+    def create_token(self, name: str, scopes: tuple[str, ...], trust: Trust) -> tuple[Token, str]:
         async def create(database: Database) -> tuple[Token, str]:
-            token, secret = await Tokens(database, self._clock).create(name, scopes)
+            token, secret = await Tokens(database, self._clock).create(name, scopes, LOCAL, trust)
             return token, secret.reveal()
 
         return self._write(create)

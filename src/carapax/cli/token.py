@@ -5,7 +5,9 @@ import click
 from carapax.cli.group import home, takes_home
 from carapax.cli.record import open_record
 from carapax.cli.terminal import clean, time_of
+from carapax.messages import Trust
 
+_TRUST: tuple[Trust, ...] = ("owner", "known", "stranger")
 _SCOPES = ("read", "write", "approve", "admin")
 
 
@@ -30,10 +32,17 @@ def command() -> None:
     show_default=True,
     help="What it may do; each of read, write, approve and admin includes the ones before it.",
 )
+@click.option(
+    "--trust",
+    type=click.Choice(_TRUST),
+    default="owner",
+    show_default=True,
+    help="Whose words its messages are; a stranger may not give orders.",
+)
 @takes_home
-def create(name: str, scopes: tuple[str, ...]) -> None:
+def create(name: str, scopes: tuple[str, ...], trust: Trust) -> None:
     """Make a token for NAME and print its secret, this once."""
-    token, secret = open_record(home()).create_token(name, scopes)
+    token, secret = open_record(home()).create_token(name, scopes, trust)
     click.echo(
         f"token {token.id} for {clean(token.name)} ({', '.join(token.scopes)}); it is not shown again:", err=True
     )
@@ -48,7 +57,7 @@ def list_() -> None:
     for token in tokens:
         used = f"last used {time_of(token.last_used_at)}" if token.last_used_at else "never used"
         made = f"made {time_of(token.created_at)}"
-        click.echo(f"{token.id}  {clean(token.name)}  {','.join(token.scopes)}  {made}  {used}")
+        click.echo(f"{token.id}  {clean(token.name)}  {','.join(token.scopes)}  {token.trust}  {made}  {used}")
     if not tokens:
         click.echo("no tokens: every program of this machine may use the gateway", err=True)
 

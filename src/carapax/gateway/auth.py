@@ -117,7 +117,7 @@ class Gate:
             self._failures.take(peer, now, "wrong tokens from this address")
             await self._note_refusal(peer, now)
             raise Unauthorized("the token is not known, or was revoked")
-        return Credential(Caller(token.id, token.name, token.scopes, peer), token.id)
+        return Credential(Caller(token.id, token.name, token.scopes, peer, token.trust), token.id)
 
     async def _note_refusal(self, peer: str, now: float) -> None:
         """Record it, but no more than so many a minute from all addresses together."""

@@ -24,7 +24,7 @@ from carapax.gateway.errors import MethodNotAllowed, kind_of, problem
 from carapax.gateway.responses import error_headers, respond, respond_json
 from carapax.gateway.rest import read_json
 from carapax.gateway.sse import open_stream, pulse
-from carapax.messages import Attachment, Inbound, Receipt, Sender
+from carapax.messages import Attachment, Inbound, Receipt
 from carapax.store.files import attachment
 from carapax.store.halt import REMEDY
 
@@ -224,7 +224,7 @@ def _inbound(request: web.BaseRequest, services: Services, asked: ChatRequest, a
     return Inbound(
         "api",
         conversation,
-        Sender(caller.id, caller.name),
+        caller.sender(),
         _text(asked.messages, quote=alone),
         dedupe_key=f"openai/{caller.id}/{key}" if key else None,
         attachments=_files(asked.messages if alone else asked.messages[-1:], services.config.limits.attachment_bytes),

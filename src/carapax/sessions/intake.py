@@ -1,14 +1,66 @@
 """The door: what may enter a session at all."""
 
 import re
+from collections.abc import Callable, Mapping
 
-from carapax.errors import InvalidRequest
-from carapax.messages import Attachment, Inbound
+from msgspec.structs import replace
+
+from carapax.config import DoorConfig
+from carapax.contracts import Submit
+from carapax.errors import Forbidden, InvalidRequest
+from carapax.messages import Attachment, Inbound, Receipt, Trust
 
 LONGEST_NAME = 256
 MOST_ATTACHMENTS = 10
 _DIGEST = re.compile("[0-9a-f]{64}")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class Door:
+    """What may enter, as whose. `rules` are those of each channel; `find` names the patterns of orders to agents that a
+    text has."""
+
+    def __init__(
+        self, max_bytes: int, rules: Mapping[str, DoorConfig], find: Callable[[str], tuple[str, ...]] = lambda _: ()
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._rules = rules
+        self._find = find
+
+    def of(self, channel: str, submit: Submit) -> Submit:
+        """What a channel submits its messages with: they are said there and nowhere else, and who is trusted is read
+        from the configuration."""
+        rules = self._rules.get(channel, DoorConfig())
+
+        async def submit_as(inbound: Inbound) -> Receipt:
+            sender = replace(inbound.sender, trust=_trust(rules, inbound.sender.id))
+            return await submit(replace(inbound, channel=channel, sender=sender))
+
+        return submit_as
+
+    def check(self, inbound: Inbound) -> tuple[str, ...]:
+        """The patterns of orders to agents that a message is to be flagged with.
+
+        Raises InvalidRequest, naming the field and what is wrong, for a message that cannot be taken as it is, and
+        Forbidden for one that is rejected for what it looks like. Owners give orders: theirs are not looked at.
+        """
+        check_inbound(inbound, self._max_bytes)
+        what = self._rules.get(inbound.channel, DoorConfig()).injection
+        if what == "off" or inbound.sender.trust == "owner":
+            return ()
+        marks = self._find(inbound.text)
+        if marks and what == "reject":
+            raise Forbidden(
+                f"the message looks like orders to the agent: {', '.join(marks)}",
+                "say it in other words, or ask the owner",
+            )
+        return marks
+
+
+def _trust(rules: DoorConfig, sender: str) -> Trust:
+    if sender in rules.owners:
+        return "owner"
+    return "known" if sender in rules.known else "stranger"
 
 
 def check_inbound(inbound: Inbound, max_bytes: int) -> None:

@@ -23,9 +23,9 @@ from carapax.events import (
     SessionStarted,
     StateChanged,
 )
-from carapax.invisible import strip
+from carapax.invisible import named, strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
-from carapax.sessions.intake import check_inbound, check_name
+from carapax.sessions.intake import Door, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
@@ -76,13 +76,13 @@ class Sessions:
         agents: Mapping[str, Agent],
         around: Surroundings,
         *,
-        max_text_bytes: int = 100_000,
+        door: Door,
         max_waiting: int = 256,
     ) -> None:
         self._agents = dict(agents)
         self._around = around
         self._audit = around.audit
-        self._max_text_bytes = max_text_bytes
+        self._door = door
         self._max_waiting = max_waiting
         self._live: WeakValueDictionary[str, Session] = WeakValueDictionary()
         self._recent: OrderedDict[str, Session] = OrderedDict()
@@ -113,7 +113,7 @@ class Sessions:
         name, events = self._start(agent, channel, conversation, model)
         if title:
             check_name("title", title)
-            events.append(StateChanged("title", title))
+            events.append(StateChanged("title", strip(title)))
         await self._around.journal.append(name, *events)
         return await self._around.journal.session(name)
 
@@ -122,22 +122,22 @@ class Sessions:
 
         Without a `session` it goes to the one of its channel and conversation, or to a new one. A new one has `model`
         for its own; in one that is there, only the run that answers this message uses it. Raises InvalidRequest,
-        NotFound, Conflict (the session has ended), RateLimited.
+        Forbidden, NotFound, Conflict (the session has ended), RateLimited.
         """
-        check_inbound(inbound, self._max_text_bytes)
+        marks = self._door.check(inbound)
         if model:
             self._check_model(model)
         if session:
-            return await self._receive(await self._session(session), inbound, model)
+            return await self._receive(await self._session(session), inbound, model, marks)
         if not inbound.conversation:
-            return await self._open(inbound, agent, model)
+            return await self._open(inbound, agent, model, marks)
         key = (inbound.channel, inbound.conversation)
         opening = self._opening.setdefault(key, asyncio.Lock())
         async with opening:
             found = await self._around.journal.find(*key)
             if found is None:
-                return await self._open(inbound, agent, model)
-        return await self._receive(await self._session(found), inbound, model)
+                return await self._open(inbound, agent, model, marks)
+        return await self._receive(await self._session(found), inbound, model, marks)
 
     async def cancel(self, session: str) -> bool:
         """Stop the run under way. Returns whether there was one. Raises NotFound."""
@@ -221,7 +221,7 @@ class Sessions:
     async def rename(self, session: str, title: str) -> SessionInfo:
         """Give a session a title. Raises NotFound, InvalidRequest."""
         check_name("title", title)
-        await self._around.journal.append(session, StateChanged("title", title))
+        await self._around.journal.append(session, StateChanged("title", strip(title)))
         return await self._around.journal.session(session)
 
     async def execute(
@@ -293,21 +293,22 @@ class Sessions:
         name = self._around.clock.new_id()
         return name, [SessionStarted(self.agent(agent).name, channel, conversation, model)]
 
-    async def _open(self, inbound: Inbound, agent: str, model: str) -> Receipt:
+    async def _open(self, inbound: Inbound, agent: str, model: str, marks: tuple[str, ...]) -> Receipt:
         """A new session that begins with this message, in one commit."""
         name, events = self._start(agent, inbound.channel, inbound.conversation, model)
         live = self._admit(Session(name, self.agent(agent), self._around))
         live.open()
-        return await self._take(live, inbound, self._received(inbound), model, events, [_title(inbound)])
+        message = self._received(inbound, "", marks)
+        return await self._take(live, inbound, message, model, events, [_title(inbound)])
 
-    async def _receive(self, live: Session, inbound: Inbound, model: str) -> Receipt:
+    async def _receive(self, live: Session, inbound: Inbound, model: str, marks: tuple[str, ...]) -> Receipt:
         transcript = await live.transcript()
         if transcript.ended:
             raise Conflict(f"session {live.name} has ended", "start a new one, or fork it")
         if len(transcript.waiting) >= self._max_waiting:
             raise RateLimited(f"{len(transcript.waiting)} messages wait in session {live.name}", 5)
         more = [] if "title" in transcript.state else [_title(inbound)]
-        return await self._take(live, inbound, self._received(inbound, model), model, [], more)
+        return await self._take(live, inbound, self._received(inbound, model, marks), model, [], more)
 
     async def _take(
         self,
@@ -343,17 +344,18 @@ class Sessions:
         check_name("model", model)
         self._around.prepare.models.check(model)
 
-    def _received(self, inbound: Inbound, model: str = "") -> MessageReceived:
+    def _received(self, inbound: Inbound, model: str, marks: tuple[str, ...]) -> MessageReceived:
         return MessageReceived(
             self._around.clock.new_id(),
-            replace(inbound.sender, name=strip(inbound.sender.name)),
+            replace(inbound.sender, name=named(inbound.sender.name)),
             inbound.text,
             inbound.channel,
             inbound.conversation,
             inbound.reply_to,
             inbound.dedupe_key,
-            tuple(replace(file, data=b"", name=strip(file.name)) for file in inbound.attachments),
+            tuple(replace(file, data=b"", name=named(file.name)) for file in inbound.attachments),
             model,
+            marks,
         )
 
     def _files(self, inbound: Inbound) -> list[Statement]:

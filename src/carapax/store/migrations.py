@@ -148,7 +148,9 @@ _STAINS: Migration = (
     "CREATE TABLE stains (agent TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (agent, path))",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS)
+_TRUST: Migration = ("ALTER TABLE tokens ADD COLUMN trust TEXT NOT NULL DEFAULT 'owner'",)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

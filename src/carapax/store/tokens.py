@@ -11,23 +11,26 @@ from msgspec import Struct
 
 from carapax.clock import Clock
 from carapax.errors import NotFound, StoreError
+from carapax.messages import Trust
 from carapax.redaction import Secret
 from carapax.store.audit import LOCAL, Actor, Audit
 from carapax.store.database import Database, Row, Statement, Unexpected
 
 _PREFIX = "cpx_"
 _USE_NOTED_EVERY_S = 60
-_COLUMNS = "id, name, scopes, created_at, last_used_at"
+_COLUMNS = "id, name, scopes, created_at, last_used_at, trust"
 
 
 class Token(Struct, frozen=True):
-    """What is known of a token. `last_used_at` is right to the minute, and None for one that was never used."""
+    """What is known of a token. `last_used_at` is right to the minute, and None for one that was never used. `trust`
+    says whose words its messages are."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
     created_at: float
     last_used_at: float | None = None
+    trust: Trust = "owner"
 
 
 class Tokens:
@@ -38,14 +41,17 @@ class Tokens:
         self._clock = clock
         self._audit = Audit(database, clock)
 
-    async def create(self, name: str, scopes: Sequence[str], who: Actor = LOCAL) -> tuple[Token, Secret]:
+    async def create(
+        self, name: str, scopes: Sequence[str], who: Actor = LOCAL, trust: Trust = "owner"
+    ) -> tuple[Token, Secret]:
         """A new token of 256 random bits. The secret is not kept and cannot be had again."""
-        token = Token(self._clock.new_id(), name, tuple(scopes), self._clock.now())
+        token = Token(self._clock.new_id(), name, tuple(scopes), self._clock.now(), trust=trust)
         secret = f"{_PREFIX}{token.id}_{secrets.token_urlsafe(32)}"
-        sql = "INSERT INTO tokens (id, name, scopes, digest, created_at) VALUES ($1, $2, $3, $4, $5)"
+        sql = "INSERT INTO tokens (id, name, scopes, digest, created_at, trust) VALUES ($1, $2, $3, $4, $5, $6)"
         encoded = msgspec.json.encode(token.scopes).decode()
-        values = (token.id, token.name, encoded, _digest(secret), token.created_at)
-        made = self._audit.of("token.create", who, detail={"token": token.id, "name": name, "scopes": ",".join(scopes)})
+        values = (token.id, token.name, encoded, _digest(secret), token.created_at, trust)
+        detail = {"token": token.id, "name": name, "scopes": ",".join(scopes), "trust": trust}
+        made = self._audit.of("token.create", who, detail=detail)
         await self._database.transact([Statement(sql, values, expect=1), *made])
         return token, Secret(secret)
 
