@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.invisible import NOTE, strip, visible
+from carapax.invisible import NOTE, cleaned, named, strip, visible
 
 HONEST = [
     "plain text, ünïcödé, 日本語の文章。",
@@ -95,3 +95,19 @@ def _may_go(character: str) -> bool:
         or character in blank
         or "VARIATION SELECTOR" in unicodedata.name(character, "")
     )
+
+
+def test_a_word_that_imitates_another_is_told_and_left() -> None:
+    text = "go to p\u0430ypal.com"
+    told = "[look-alike letters: 'p\u0430ypal' imitates 'paypal' with Cyrillic Small Letter A]"
+    assert visible(text) == f"{text}\n{told}"
+    assert visible(f"{text}{HIDDEN['tag characters']}") == f"{text}{CARRIER}\n{NOTE}\n{told}"
+
+
+def test_names_are_marked_where_they_imitate_others() -> None:
+    assert named("p\u0430y\u200bpal") == "p\u0430ypal (look-alike letters)"
+    assert [named(name) for name in ("Анна", "Ann", "安")] == ["Анна", "Ann", "安"]
+
+
+def test_json_is_cleaned_in_its_texts_and_keys() -> None:
+    assert cleaned({"a\u200b": ["b\u2060", {"c": 1, "d": None}]}) == {"a": ["b", {"c": 1, "d": None}]}

@@ -24,9 +24,7 @@ def test_words_of_other_languages_are_no_imitations(text: str) -> None:
 def test_a_word_of_two_scripts_that_seems_to_be_of_one_is_found() -> None:
     text = "log in at p\u0430ypal.com, or \u0440\u0430ypal, or b\u0430nk, or \u0440ay, or p\u0430ypal again"
     assert imitations(text) == ["p\u0430ypal", "\u0440\u0430ypal", "b\u0430nk"]
-    assert told("p\u0430ypal") == (
-        "[look-alike letters: 'p\u0430ypal' imitates 'paypal' with Cyrillic Small Letter A]"
-    )
+    assert told("p\u0430ypal") == ("[look-alike letters: 'p\u0430ypal' imitates 'paypal' with Cyrillic Small Letter A]")
 
 
 def test_a_word_that_is_all_look_alikes_is_found_in_a_text_that_has_no_other_letter_of_theirs() -> None:

@@ -20,7 +20,7 @@ _PREAMBLE = """\
 # "carapax config check" says what is wrong with this file, "carapax config show" what is in force.
 """
 _EXTENSION_TABLES: dict[str, extensions.Kind] = {"channels": "channel", "tools": "tool", "sandboxes": "sandbox"}
-_NAMED_TABLES = {"agents": "main", "providers": "NAME", "models": '"PROVIDER/MODEL"'}
+_NAMED_TABLES = {"agents": "main", "providers": "NAME", "models": '"PROVIDER/MODEL"', "door": "CHANNEL"}
 _MEANING = re.compile(r"(\w+): (.+)")
 
 

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from carapax.events import MessageReceived
 from carapax.testing import Pause
 from carapax.testing.gateway import gateway_client
 from tests.running import run
@@ -109,3 +110,27 @@ def test_every_other_text_is_taken_as_it_is(text: str) -> None:
             return said
 
     assert run(main()) == text
+
+
+def test_a_message_is_trusted_as_its_token_says() -> None:
+    async def main() -> list[str]:
+        found = []
+        async with gateway_client(["ok"] * 4) as gateway:
+            for trust in ("owner", "known", "stranger"):
+                made = await gateway.services.tokens.create("t", ("write",), trust=trust)
+                headers = {"Authorization": f"Bearer {made[1].reveal()}"}
+                body = {"text": "hello", "wait": True}
+                async with gateway.call("POST", "/api/messages", json=body, headers=headers) as response:
+                    session = (await response.json())["session"]
+                body |= {"sender": {"trust": "owner"}}
+                async with gateway.call("POST", "/api/messages", json=body, headers=headers) as response:
+                    assert response.status == 400
+                (event,) = [
+                    each.event
+                    for each in await gateway.services.journal.read(session)
+                    if isinstance(each.event, MessageReceived)
+                ]
+                found.append(event.sender.trust)
+        return found
+
+    assert run(main()) == ["owner", "known", "stranger"]

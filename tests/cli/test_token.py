@@ -9,7 +9,7 @@ def test_a_token_is_made_shown_once_listed_and_revoked(run: Run) -> None:
     assert made.exit_code == 0
     assert made.stdout.startswith("cpx_")
     listed = run("token", "list")
-    assert "  phone  read  made " in listed.output
+    assert "  phone  read  owner  made " in listed.output
     assert made.stdout.strip() not in listed.output
     token = listed.output.split()[0]
     assert run("token", "revoke", token).output == f"token {token} is revoked\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from carapax.app import open_app
-from carapax.config import AgentConfig, Config, Home
+from carapax.config import AgentConfig, Config, DoorConfig, Home
 from carapax.contracts import Fetched
 from carapax.errors import CarapaxError, Unavailable
 from carapax.events import ApprovalAsked, QueueMode
@@ -108,7 +108,10 @@ class Machine:
         source = Source(self._folder / "carapax.db", "OFF")
         database = self._planted.database(source, life, world.chance, self._disk_delay_s)
         async with open_app(
-            Config(agents={"main": AgentConfig(queue=QUEUES[world.seed % 3], sandbox="local", tools=tuple(TOOLS))}),
+            Config(
+                agents={"main": AgentConfig(queue=QUEUES[world.seed % 3], sandbox="local", tools=tuple(TOOLS))},
+                door={"chat": DoorConfig(owners=(*PEOPLE, "eve"))},
+            ),
             Home(self._folder, self._folder),
             environ={},
             clock=world.clock,

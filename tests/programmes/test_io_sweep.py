@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from carapax.app import open_app
-from carapax.config import AgentConfig, Config, Home
+from carapax.config import AgentConfig, Config, DoorConfig, Home
 from carapax.errors import CarapaxError, StoreError
 from carapax.messages import Outbound, Receipt
 from carapax.store.connection import Source
@@ -88,7 +88,10 @@ async def _live(seen: Conversation, folder: Path, disk: FaultyDisk) -> None:
     database = SimulatedDatabase(Source(folder / "carapax.db", vfs=disk.name), life, random.Random(0))
     try:
         async with open_app(
-            Config(agents={"main": AgentConfig(sandbox="local", tools=("once",))}),
+            Config(
+                agents={"main": AgentConfig(sandbox="local", tools=("once",))},
+                door={"chat": DoorConfig(owners=("ann",))},
+            ),
             Home(folder, folder),
             environ={},
             clock=seen.world.clock,

@@ -25,13 +25,16 @@ DATA: tuple[tuple[str, ...], ...] = (
         "INSERT INTO leases VALUES ('s', 'r', 'here', 9.5)",
         "INSERT INTO outbox (key, session, channel, conversation, body, next_at, attempts, error, buried) "
         "VALUES ('k', 's', 'chat', 'room', '{}', 1.5, 0, '', 0)",
-        "INSERT INTO tokens VALUES ('t', 'phone', '[]', x'00', 1.5, NULL)",
+        "INSERT INTO tokens (id, name, scopes, digest, created_at, last_used_at) "
+        "VALUES ('t', 'phone', '[]', x'00', 1.5, NULL)",
     ),
     ("INSERT INTO files VALUES ('d', 'image/png', 1, x'00', 1, 1.5)",),
     ("INSERT INTO health VALUES ('p', 'm', 1, 2.5, 'busy', 'too much', 1.5)",),
     ("INSERT INTO spend VALUES ('c', 1.5, '2026-11-21', '', '', '', 'p', 'm', 1, 1, 0, 0, 0, 0, 9, 0, 1, 'settled')",),
     ("INSERT INTO halt VALUES (1, '{}')",),
     ("INSERT INTO audit VALUES (1, 'x', '{}', 'h')",),
+    ("INSERT INTO stains VALUES ('main', 'notes.md')",),
+    ("UPDATE tokens SET trust = 'known'",),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -48,6 +51,7 @@ TABLES = {
     "halt": (1, 5),
     "audit": (1, 6),
     "audit_head": (1, 0),
+    "stains": (1, 7),
 }
 
 

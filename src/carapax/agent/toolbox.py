@@ -94,7 +94,7 @@ class Flagged:
 
     async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
         text = await self._toolbox.call(tool, context, arguments)
-        marks = self._find(text) if tool.source != "own" else ()
+        marks = self._find(text) if tool.source not in ("own", "workspace") else ()
         return f"{flag('result', marks)}\n{text}" if marks else text
 
 
