@@ -114,7 +114,7 @@ def test_every_other_text_is_taken_as_it_is(text: str) -> None:
 
 def test_a_message_is_trusted_as_its_token_says() -> None:
     async def main() -> list[str]:
-        found = []
+        found: list[str] = []
         async with gateway_client(["ok"] * 4) as gateway:
             for trust in ("owner", "known", "stranger"):
                 made = await gateway.services.tokens.create("t", ("write",), trust=trust)
