@@ -45,11 +45,11 @@ class Door:
         Forbidden for one that is rejected for what it looks like. Owners give orders: theirs are not looked at.
         """
         check_inbound(inbound, self._max_bytes)
-        what = self._rules.get(inbound.channel, DoorConfig()).injection
-        if what == "off" or inbound.sender.trust == "owner":
+        rules = self._rules.get(inbound.channel, DoorConfig())
+        if rules.injection == "off" or inbound.sender.trust == "owner":
             return ()
         marks = self._find(inbound.text)
-        if marks and what == "reject":
+        if marks and rules.injection == "reject":
             raise Forbidden(
                 f"the message looks like orders to the agent: {', '.join(marks)}",
                 "say it in other words, or ask the owner",
