@@ -22,7 +22,7 @@ from carapax.messages import (
 )
 from carapax.redaction import Secret
 
-Effect = Literal["read", "write", "execute", "network", "spend", "message"]
+Effect = Literal["read", "write", "execute", "network", "spend", "message", "destroy"]
 Verdict = Literal["allow", "ask", "deny"]
 Source = Literal["own", "workspace", "outside"]
 C = TypeVar("C")
@@ -313,7 +313,7 @@ class ToolContext:
 class Tool(Protocol):
     """Something an agent can do.
 
-    `effects` is what a call may do to the world, `rerun` what may be done about a call that a crash cut short.
+    `effects` is what a call may do to the world ("destroy": remove what cannot be brought back), `rerun` what may be done about a call that a crash cut short.
     `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
     `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, or pages and
     messages that others have written ("outside"); None when nobody knows, which is trusted as little.
@@ -352,7 +352,8 @@ class Asking(Struct, frozen=True):
     effects: what it may do: those of the tool, narrowed by what the arguments are known to do
     authority: the arguments that decide who or what is touched; None means all of them
     origins: what the session has read from others than those who may give orders; empty when there is none
-    vouching: texts of those who may give orders, and the owner's own data: what they name is vouched for
+    vouching: texts of those who may give orders: what they name is vouched for
+    own: the owner's own data: it vouches for whom and what a call touches, not for what it says
     links: addresses that stand word for word in pages and messages that the session has read
     private: whether the run can reach what is not public
     """
@@ -366,6 +367,7 @@ class Asking(Struct, frozen=True):
     authority: tuple[str, ...] | None
     origins: tuple[Origin, ...] = ()
     vouching: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     links: frozenset[str] = frozenset()
     private: bool = True
 

@@ -1,15 +1,87 @@
-"""Untrusted words, private data, a change outside: never all three without a person's yes."""
+"""Untrusted words, private data, a change outside: never all three without a person's yes.
+
+The source is the "Agents Rule of Two" (Meta, 2025). What wins back the work that it would stop is provenance: a call
+whose every decisive value was named by those who may give orders does what they said, whoever proposed it.
+"""
+
+from collections.abc import Iterator
 
 from carapax.contracts import Asking, Decision
+from carapax.policy.provenance import leaves, names, names_host, references
 
 NAME = "rule of two"
+_SHOWN = 80
 
 
 class RuleOfTwo:
-    """The rule that decides when no other does."""
+    """The rule that decides when no other does: it always allows or asks."""
 
     def judge(self, asking: Asking) -> Decision:
-        if asking.effects <= {"read"} or not asking.origins or not asking.private:
-            return Decision("allow", NAME, "nothing that others wrote is involved, or nothing can be changed")
-        listed = ", ".join(map(str, asking.origins[:3]))
-        return Decision("ask", NAME, f"{asking.tool} could act for somebody else: the session has read {listed}")
+        if asking.effects <= {"read"}:
+            return _allowed("it only reads")
+        if not asking.origins:
+            return _allowed("the session has read nothing but what those said who may give orders")
+        if not asking.private:
+            return _allowed("the run can reach nothing private")
+        if _follows(asking):
+            return _allowed("the address stands in what was read, and its host was named by who may give orders")
+        doubt = _doubt(asking)
+        if doubt is None:
+            return _allowed("who may give orders has named all that it touches")
+        listed = ", ".join(map(str, asking.origins[:3])) + (" and others" if len(asking.origins) > 3 else "")
+        return Decision("ask", NAME, f"the session has read {listed}, and {doubt}")
+
+
+def _allowed(reason: str) -> Decision:
+    return Decision("allow", NAME, reason)
+
+
+def _follows(asking: Asking) -> bool:
+    """Whether the call only fetches an address that was found as it is, at a host that was named."""
+    if not asking.effects <= {"read", "network"}:
+        return False
+    decisive = _decisive(asking)
+    values = [leaf for name in decisive for leaf in leaves(asking.arguments.get(name))]
+    others = {name: value for name, value in asking.arguments.items() if name not in decisive}
+    return (
+        bool(values)
+        and all(isinstance(value, str) and value in asking.links for value in values)
+        and all(names_host(asking.vouching, str(value)) for value in values)
+        and not any(references(others))
+    )
+
+
+def _doubt(asking: Asking) -> str | None:
+    """Why it cannot be known that the call does what somebody asked for who may."""
+    if "destroy" in asking.effects:
+        return "what the call removes cannot be brought back"
+    decisive = _decisive(asking)
+    named = 0
+    known = (*asking.vouching, *asking.own)
+    for name in decisive:
+        for leaf in leaves(asking.arguments.get(name)):
+            if not names(known, leaf):
+                return f"nobody who may give orders has named {_shown(leaf)}, its {name}"
+            named += 1
+    if not named:
+        return "nothing in the call says whom or what it touches"
+    for name, reference in _references(asking, decisive):
+        if not names(asking.vouching, reference):
+            return f"nobody who may give orders has named {_shown(reference)}, which stands in its {name}"
+    return None
+
+
+def _decisive(asking: Asking) -> tuple[str, ...]:
+    return tuple(asking.arguments) if asking.authority is None else asking.authority
+
+
+def _references(asking: Asking, decisive: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name, value in asking.arguments.items():
+        if name not in decisive:
+            for reference in references(value):
+                yield name, reference
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
