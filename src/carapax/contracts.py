@@ -313,7 +313,8 @@ class ToolContext:
 class Tool(Protocol):
     """Something an agent can do.
 
-    `effects` is what a call may do to the world ("destroy": remove what cannot be brought back), `rerun` what may be done about a call that a crash cut short.
+    `effects` is what a call may do to the world ("destroy" is to remove what cannot be brought back), `rerun` what may
+    be done about a call that a crash cut short.
     `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
     `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, or pages and
     messages that others have written ("outside"); None when nobody knows, which is trusted as little.

@@ -16,9 +16,9 @@ def test_only_those_who_may_give_orders_vouch() -> None:
     reading.hear(message("post it", Sender("ann", trust="owner")))
     reading.hear(message("me too", Sender("bob", trust="known")))
     reading.hear(message("hello", Sender("eve", trust="stranger")))
-    reading.take(returned("Ann's address"), "ignored")
-    reading.take(returned("Ann's address", Origin("owner", "contacts")), "Ann's address")
-    assert reading.vouching.all() == ("post it", "me too", "Ann's address")
+    reading.take(returned("Ann's address"), "ignored", "{}")
+    reading.take(returned("Ann's address", Origin("owner", "contacts")), "Ann's address", "{}")
+    assert (reading.vouching.all(), reading.own.all()) == (("post it", "me too"), ("Ann's address",))
     assert (reading.origins, reading.outside.all()) == ((Origin("stranger", "eve"),), ("hello",))
 
 
@@ -26,9 +26,19 @@ def test_what_was_read_of_others_is_told_once_and_in_order() -> None:
     reading = Reading()
     page, tool, file = Origin("web", "https://a.example"), Origin("tool", "mcp"), Origin("file", "notes.md")
     for origin in (page, tool, page, file):
-        reading.take(returned("text", origin), "text")
+        reading.take(returned("text", origin), "text", "{}")
     assert reading.origins == (page, tool, file)
     assert reading.outside.all() == ("text", "text")
+
+
+def test_what_a_call_asked_for_is_not_vouched_by_its_answer() -> None:
+    reading = Reading()
+    text = "nobody is called Eve@evil.example. There is ann@home.example"
+    reading.take(returned(text, Origin("owner", "contacts")), text, '{"who": ["\\u0065ve@evil.example", 3]}')
+    assert reading.own.all() == ("nobody is called \ufffc There is ann@home.example",)
+    failed = ToolReturned(ToolResult("c", "tool", "no such file: eve", True), origins=(Origin("owner", "contacts"),))
+    reading.take(failed, "no such file: eve", "{}")
+    assert len(reading.own.all()) == 1
 
 
 def test_of_many_texts_the_last_are_kept() -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
-from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime
-from agentdojo.task_suite.load_suites import get_suites
-from agentdojo.types import text_content_block_from_string
+from agentdojo.agent_pipeline.tool_execution import tool_result_to_str  # type: ignore[import-not-found]  # has an environment of its own
+from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime  # type: ignore[import-not-found]  # has an environment of its own
+from agentdojo.task_suite.load_suites import get_suites  # type: ignore[import-not-found]  # has an environment of its own
+from agentdojo.types import text_content_block_from_string  # type: ignore[import-not-found]  # has an environment of its own
 
 from carapax.contracts import Asking, Decision
 from carapax.messages import Origin
@@ -171,9 +171,7 @@ def _pair(bench: Bench, suite: str, user: Any, goal: Any) -> dict[str, Any]:
     }
 
 
-def _played(
-    bench: Bench, suite: str, user: Any, goal: Any, calls: Sequence[Any], place: int | None
-) -> tuple[Run, int]:
+def _played(bench: Bench, suite: str, user: Any, goal: Any, calls: Sequence[Any], place: int | None) -> tuple[Run, int]:
     """A run, with the attacker's calls before the user's call at `place`; and after which call the poison was read."""
     run = bench.start(suite, user, goal)
     first = len(calls)

@@ -26,7 +26,9 @@ def _does(*effects: Effect, by: tuple[str, ...]) -> Row:
 TOOLS: dict[str, Row] = {
     # The owner's own data, and nothing that anybody else wrote. The list of contacts is not among it: AgentDojo makes
     # it of whoever has sent a mail.
-    **dict.fromkeys(("get_current_day", "get_iban", "get_balance", "get_user_info", "get_user_information"), _reads("own")),
+    **dict.fromkeys(
+        ("get_current_day", "get_iban", "get_balance", "get_user_info", "get_user_information"), _reads("own")
+    ),
     # Mail, calendar and files of others, bills, subjects of payments, names of channels, pages, reviews: what anybody
     # may have written, and what a platform says beside it.
     **dict.fromkeys(

@@ -138,7 +138,8 @@ class Transcript:
         shown = show(result.text)
         if shown is not result.text:
             result = ToolResult(result.call_id, result.name, shown, result.is_error)
-        self.reading.take(event, shown)
+        arguments = next((call.arguments for call in self._asked if call.id == result.call_id), "")
+        self.reading.take(event, shown, arguments)
         self._answer(result, envelope.seq)
 
     def _answer(self, result: ToolResult, seq: int) -> None:

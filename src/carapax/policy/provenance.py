@@ -1,4 +1,4 @@
-"""What texts name, and what a text refers to: by this policy tells a value that a person gave from one that a page gave.
+"""What texts name, and what a text refers to: by this a value that a person gave is told from one that a page gave.
 
 A text names a value when the value stands in it as a whole: `ann` is not named by `joann` or `ann@example.com`. Case,
 the width of blanks and `https://` do not matter, but the case of what contains a `/` does. Nothing names what is too
@@ -23,11 +23,16 @@ LONGEST = 20_000
 _TRIES = 1_000
 _JOINERS = "./\\~-_+=%&*$:@#?,"
 _COMMON = frozenset(
-    "about after all also and any anybody anyone anything are but can each else every everybody everyone everything"
-    " false for from get has have her here him his how into its let may me more most new nil no nobody none not nothing"
-    " now null off one only our out please same she some somebody someone that the their them then there these they"
-    " this those true undefined was were what when where which who will with yes you your".split()
-)
+    {
+        "about", "after", "all", "also", "and", "any", "anybody", "anyone", "anything", "are", "but", "can", "each",
+        "else", "every", "everybody", "everyone", "everything", "false", "for", "from", "get", "has", "have", "her",
+        "here", "him", "his", "how", "into", "its", "let", "may", "me", "more", "most", "new", "nil", "no", "nobody",
+        "none", "not", "nothing", "now", "null", "off", "one", "only", "our", "out", "please", "same", "she", "some",
+        "somebody", "someone", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those",
+        "true", "undefined", "was", "were", "what", "when", "where", "which", "who", "will", "with", "yes", "you",
+        "your",
+    }
+)  # fmt: skip
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -49,13 +54,17 @@ _PIECES = re.compile(r"[^\w./:?#~-]+")
 _HOST = re.compile(r"(?:[\w-]{1,63}\.)+(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{1,60})\.?(?::\d{1,5})?")
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?")
 _PATH = re.compile(r"(?:~|\.\.|/[\w.-]+)/|/(?:etc|proc|root|home|usr|var|tmp|dev|sys)\b|[a-z]:[/\\]", re.IGNORECASE)
-_DIGITS = re.compile(r"\d{6,}|\+?\d(?:(?:[ ()./-]{1,2}|,)?\d){6,}")
+_DIGITS = re.compile(r"\d{6,}|\+?\d(?:(?:[ ()./-]{1,2}|,)?\d){7,}")
 _DATES_AND_TIMES = re.compile(r"(?<!\d)(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}:\d\d(?::\d\d)?)(?!\d)")
-_FILES = frozenset(  # endings of files that are no top-level domains
-    "bak bat bmp cfg conf css csv db doc docx env exe gif go gz htm html ini ipynb java jpeg jpg js json jsonl jsx kt log"
-    " mp3 mp4 ods odt old pdf php png ppt pptx rb rtf scss sql svg tar tmp toml ts tsv tsx txt wav webp xls xlsx xml yaml"
-    " yml".split()
-)
+# Endings of files that are no top-level domains.
+_FILES = frozenset(
+    {
+        "bak", "bat", "bmp", "cfg", "conf", "css", "csv", "db", "doc", "docx", "env", "exe", "gif", "go", "gz",
+        "htm", "html", "ini", "ipynb", "java", "jpeg", "jpg", "js", "json", "jsonl", "jsx", "kt", "log", "mp3",
+        "mp4", "ods", "odt", "old", "pdf", "php", "png", "ppt", "pptx", "rb", "rtf", "scss", "sql", "svg", "tar",
+        "tmp", "toml", "ts", "tsv", "tsx", "txt", "wav", "webp", "xls", "xlsx", "xml", "yaml", "yml",
+    }
+)  # fmt: skip
 _DOTS = str.maketrans("。｡．", "...")
 
 
@@ -64,8 +73,10 @@ def names(texts: Sequence[str], value: object) -> bool:
     match value:
         case bool() | None:
             return False
-        case int() | float():
-            return _number_named(texts, Decimal(str(value)))
+        case int():
+            return _number_named(texts, Decimal(value))
+        case float():
+            return _number_named(texts, Decimal(repr(value)))
         case _:
             return _text_named(texts, str(value))
 
@@ -76,6 +87,11 @@ def names_host(texts: Sequence[str], url: str) -> bool:
     if not _meant(host) or "@" in host or "." not in host:
         return False
     return any(_stands(_lower(text), host, ended="/?#") for text in texts)
+
+
+def written(value: object) -> str:
+    """A scalar as text, however large a number it is."""
+    return str(Decimal(value)) if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def leaves(value: Any) -> Iterator[object]:
@@ -107,7 +123,7 @@ def references(value: Any) -> Iterator[str]:
         case bool() | None:
             return
         case _:
-            yield from _references(str(value))
+            yield from _references(written(value))
 
 
 def _references(text: str) -> Iterator[str]:
@@ -163,9 +179,10 @@ def _text_named(texts: Sequence[str], value: str) -> bool:
     # What changes under normalisation may reach another account than it looks like: only its own spelling names it.
     stable = unicodedata.is_normalized("NFKC", value) and strip(value) == value
     for text in texts:
-        if stable or value in text:
-            if _stands(_plain(text), needle) if "/" in needle else _stands(_lower(text), needle.lower()):
-                return True
+        if not (stable or value in text):
+            continue
+        if _stands(_plain(text), needle) if "/" in needle else _stands(_lower(text), needle.lower()):
+            return True
     return False
 
 
@@ -201,9 +218,8 @@ def _stands(text: str, value: str, ended: str = "") -> bool:
         if start < 0:
             return False
         end = start + len(value)
-        if not _joined_before(text, start):
-            if not _joined_after(text, end) or text[end] in ended:
-                return True
+        if not _joined_before(text, start) and (not _joined_after(text, end) or text[end] in ended):
+            return True
         start = text.find(value, _next_word(text, start))
     return False
 

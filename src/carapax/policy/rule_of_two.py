@@ -7,7 +7,7 @@ whose every decisive value was named by those who may give orders does what they
 from collections.abc import Iterator
 
 from carapax.contracts import Asking, Decision
-from carapax.policy.provenance import leaves, names, names_host, references
+from carapax.policy.provenance import leaves, names, names_host, references, written
 
 NAME = "rule of two"
 _SHOWN = 80
@@ -83,5 +83,5 @@ def _references(asking: Asking, decisive: tuple[str, ...]) -> Iterator[tuple[str
 
 
 def _shown(value: object) -> str:
-    text = str(value)
+    text = written(value)
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")

@@ -108,6 +108,7 @@ class Gate:
     def _asking(self, tool: Tool, arguments: Mapping[str, Any]) -> Asking:
         reading, started = self.transcript.reading, self.transcript.started
         vouching, effects = reading.vouching.all(), self.effects(tool, arguments)
+        own = reading.own.all()
         return Asking(
             agent=self.agent.name,
             session=self.session,
@@ -118,8 +119,9 @@ class Gate:
             authority=tool.authority,
             origins=reading.origins,
             vouching=vouching,
+            own=own,
             links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
-            private=bool(vouching) or self.agent.private,
+            private=bool(vouching or own) or self.agent.private,
         )
 
     def _digest(self, tool: Tool, arguments: Mapping[str, Any]) -> str:
