@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -12,9 +12,11 @@ from carapax import extensions
 from carapax.agent.health import open_health
 from carapax.agent.ledger import open_accounts
 from carapax.agent.models import Means, open_models
+from carapax.agent.redacted import Redacted
 from carapax.agent.toolbox import Flagged, Permitted, Supervised, Tools, Workable
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
+from carapax.confidential import Confidential, Discreet, of_providers
 from carapax.config import Config, Home
 from carapax.contracts import Channel, Egress, Sandbox, Tool
 from carapax.egress import PublicEgress
@@ -144,6 +146,8 @@ async def open_app(
         health = await open_health(database, clock)
         http = await stack.enter_async_context(Http())
         keys = Keys(open_vault(home, environ, clock, passphrase), environ)
+        confidential = Confidential(keys.vault, of_providers(config, environ))
+        stack.enter_context(_discreet(confidential))
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)
@@ -154,7 +158,7 @@ async def open_app(
             models = registry.live = await open_models(config, means)
         egress = egress or PublicEgress(config.egress)
         injections = Injections(home.injection_file)
-        agents = await _open_agents(config, home, egress, models, injections, tools, stack)
+        agents = await _open_agents(config, home, egress, models, injections, tools, confidential, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
         around = Surroundings(
@@ -199,6 +203,19 @@ async def open_app(
         )
 
 
+@contextmanager
+def _discreet(confidential: Confidential) -> Iterator[None]:
+    """No secrets in what is logged meanwhile."""
+    handlers, discreet = list(logging.getLogger().handlers), Discreet(confidential)
+    for handler in handlers:
+        handler.addFilter(discreet)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(discreet)
+
+
 async def _note_configuration(audit: Audit, home: Home) -> None:
     """Record that the configuration is another than at the last start."""
     try:
@@ -217,6 +234,7 @@ async def _open_agents(
     models: Models,
     injections: Injections,
     more: Iterable[Tool],
+    confidential: Confidential,
     stack: AsyncExitStack,
 ) -> dict[str, Agent]:
     tools, settings = _load_tools(config)
@@ -227,7 +245,7 @@ async def _open_agents(
     able = Workable(flagged, lambda: () if models.searcher() else ("web_search",))
     agents: dict[str, Agent] = {}
     for name, agent in config.agents.items():
-        toolbox = Supervised(Permitted(able, agent.tools), supervise)
+        toolbox = Redacted(Supervised(Permitted(able, agent.tools), supervise), confidential.redactor)
         sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, stack)
         agents[name] = Agent(name, agent, toolbox, sandbox, egress, settings, detail)
     return agents

@@ -1,0 +1,92 @@
+"""What must not be told: the values that this gateway keeps secret, and how they are kept out of what is told."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from carapax.config import Config
+from carapax.contracts import SecretStore
+from carapax.errors import CarapaxError
+from carapax.models.catalogue import vendors
+from carapax.redaction import Secret
+from carapax.redactor import Redactor
+
+log = logging.getLogger(__name__)
+
+_LEAST_IN_DOCUMENT = 20
+
+
+class Confidential:
+    """Everything in the vault, and what else is `given`. It follows the vault as that changes.
+
+    While the vault cannot be read, as one that is locked, it knows what it knew: then nobody was given more either.
+    """
+
+    def __init__(self, vault: SecretStore, given: Iterable[Secret] = ()) -> None:
+        self._vault = vault
+        self._given = tuple(given)
+        self._seen: tuple[tuple[str, int, float], ...] = ()
+        self.known = Redactor(self._given)
+
+    async def redactor(self) -> Redactor:
+        """What takes out all secrets that there are now."""
+        try:
+            seen = tuple((kept.name, kept.version, kept.changed_at) for kept in await self._vault.kept())
+            if seen != self._seen:
+                values = [await self._vault.get(name) for name, _, _ in seen]
+                self.known = Redactor([*self._given, *(part for value in values if value for part in _parts(value))])
+                self._seen = seen
+        except CarapaxError as error:
+            log.debug("secrets of the vault are not known: %s", error)
+        return self.known
+
+
+def of_providers(config: Config, environ: Mapping[str, str]) -> Iterator[Secret]:
+    """The keys of vendors that stand in the configuration or the environment."""
+    variables = {vendor.key_env for vendor in vendors().values()}
+    for section in config.providers.values():
+        yield section.key
+        variables.add(section.key_env)
+    yield from (Secret(environ[name].strip()) for name in variables & environ.keys())
+
+
+class Discreet(logging.Filter):
+    """Takes secrets out of what is logged, also of tracebacks. Put it on a handler."""
+
+    def __init__(self, confidential: Confidential) -> None:
+        super().__init__()
+        self._confidential = confidential
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        redactor = self._confidential.known
+        record.msg, record.args = redactor(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redactor(record.exc_text)
+        if record.stack_info:
+            record.stack_info = redactor(record.stack_info)
+        return True
+
+
+def _parts(secret: Secret) -> Iterator[Secret]:
+    """A secret, and when it is a document, such as the tokens of a login, the long texts in it."""
+    yield secret
+    if secret.reveal().startswith(("{", "[")):
+        try:
+            yield from _texts(msgspec.json.decode(secret.reveal()))
+        except (msgspec.DecodeError, RecursionError):
+            return
+
+
+def _texts(value: object) -> Iterator[Secret]:
+    match value:
+        case dict():
+            for inner in value.values():
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
+        case str() if len(value) >= _LEAST_IN_DOCUMENT and "://" not in value:
+            yield Secret(value)
