@@ -40,3 +40,11 @@ def test_the_command_reaches_a_shell_unchanged() -> None:
 def test_a_time_limit_beyond_the_allowed_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="more than the 600 allowed"):
         said(Execution(0, ""), timeout_s=601)
+
+
+@pytest.mark.parametrize(
+    ("command", "effects"),
+    [("ls -l | head", {"read"}), ("ls; rm a", {"read", "write", "execute"}), ("ls '", {"read", "write", "execute"})],
+)
+def test_a_command_that_only_reads_has_no_other_effect(command: str, effects: set[str]) -> None:
+    assert EXTENSION.effects_of({"command": command}) == effects

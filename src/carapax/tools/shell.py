@@ -1,13 +1,16 @@
 """Runs a command in the sandbox."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from carapax.contracts import Execution, ToolContext
+from carapax.commandline import parse
+from carapax.contracts import Effect, Execution, ToolContext
 from carapax.errors import InvalidRequest
 from carapax.tool import tool
 
+_EFFECTS: frozenset[Effect] = frozenset(("read", "write", "execute"))
 _SHELL = ("/bin/sh", "-c", 'exec "$(command -v bash || echo sh)" -c "$0"')
 
 
@@ -24,7 +27,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Annotated[int, Meta(gt=0)] = 32_768
 
 
-@tool(effects=("read", "write", "execute"), rerun="at_most_once", authority=("command",), source="workspace")
+def _narrowed(arguments: Mapping[str, Any]) -> frozenset[Effect]:
+    """Commands that are known to do nothing but read have no other effect."""
+    return frozenset(("read",)) if parse(str(arguments.get("command"))).only_reads else _EFFECTS
+
+
+@tool(
+    effects=("read", "write", "execute"),
+    rerun="at_most_once",
+    authority=("command",),
+    source="workspace",
+    narrowed=_narrowed,
+)
 async def shell(context: ToolContext, command: str, timeout_s: Annotated[float, Meta(ge=0)] = 0) -> str:
     """Run a command with bash (else sh) in the workspace. No network, no input; it and all it starts end together.
 

@@ -1,0 +1,4 @@
+from carapax.commandline.line import LONGEST, Command, CommandLine, Kind, parse
+from carapax.commandline.words import Open, Word
+
+__all__ = ["LONGEST", "Command", "CommandLine", "Kind", "Open", "Word", "parse"]
