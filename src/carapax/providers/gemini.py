@@ -1,7 +1,4 @@
-"""Google's Gemini API, at Google AI Studio or, with its base URL, at Vertex AI.
-
-The format: https://ai.google.dev/api/generate-content
-"""
+"""Google's Gemini API (https://ai.google.dev/api/generate-content), at Google AI Studio or, by base URL, at Vertex AI."""
 
 import re
 from base64 import b64encode
