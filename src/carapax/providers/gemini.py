@@ -1,4 +1,4 @@
-"""Google's Gemini API (https://ai.google.dev/api/generate-content), at Google AI Studio or, by base URL, at Vertex AI."""
+"""The Gemini API (https://ai.google.dev/api/generate-content) of Google AI Studio or, by its base URL, of Vertex AI."""
 
 import re
 from base64 import b64encode
