@@ -8,6 +8,7 @@ import pytest
 
 import carapax.controlgroup
 from carapax.controlgroup import ControlGroup
+from carapax.process import stepped
 
 
 def made() -> ControlGroup:
@@ -28,13 +29,15 @@ def test_a_command_enters_the_group_and_is_bounded_by_it() -> None:
     group = made()
     try:
         script = "cat /proc/self/cgroup; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1 & done; wait"
-        ended = subprocess.run(group.joined(["sh", "-c", script]), capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            stepped(group.joining(), ["sh", "-c", script]), capture_output=True, text=True, check=False
+        )
         assert "/carapax-" in ended.stdout
         assert "fork" in ended.stderr
         assert group.deaths() == 0
     finally:
         removed(group)
-    assert subprocess.run(group.joined(["true"]), capture_output=True, check=False).returncode == 125
+    assert subprocess.run(stepped(group.joining(), ["true"]), capture_output=True, check=False).returncode == 125
 
 
 def test_what_a_dead_gateway_left_is_removed() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
-from carapax.process import Limits, limited, run_process
+from carapax.process import Limits, Process, limiting, run_process, stepped
 from tests.running import run
 from tests.sandboxes.sandbox_contract import running
 
 
-def kill(process: asyncio.subprocess.Process) -> None:
+def kill(process: Process) -> None:
     if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -87,7 +87,7 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_limits_are_set_by_any_shell(shell: str) -> None:
     limits = Limits(cpu_seconds=7, memory_bytes=1 << 28, file_bytes=1 << 20, open_files=33, processes=500)
-    _, *rest = limited(limits, ["cat", "/proc/self/limits"])
+    _, *rest = stepped(limiting(limits, own_processes=True), ["cat", "/proc/self/limits"])
     program = [shell, "--posix"] if shell == "bash" else [shell, "sh"] if shell == "busybox" else [shell]
     said = subprocess.run([*program, *rest], capture_output=True, text=True, check=True).stdout
     told = {line[:26].strip(): line[26:].split()[:2] for line in said.splitlines()}
@@ -105,4 +105,4 @@ def test_the_limits_are_set_by_any_shell(shell: str) -> None:
 
 def test_a_command_that_the_system_would_not_take_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="longer than 128000 bytes"):
-        limited(Limits(), ["echo", "x" * 128_001])
+        stepped(limiting(Limits(), own_processes=True), ["echo", "x" * 128_001])

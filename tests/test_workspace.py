@@ -360,3 +360,11 @@ def test_both_ways_to_open_agree(tmp_path: Path, path: str) -> None:
                 return type(error), error.message
 
     assert outcome(True) == outcome(False)
+
+
+def test_what_a_crash_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / ".carapax-0123.tmp").write_bytes(b"half")
+    (tmp_path / ".carapax-of-another.tmp").mkdir()
+    (tmp_path / "kept").write_bytes(b"")
+    Workspace(tmp_path).make()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".carapax-of-another.tmp", "kept"]

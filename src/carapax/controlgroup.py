@@ -2,12 +2,12 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "carapax-"
-_JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
 
 class ControlGroup:
@@ -30,9 +30,13 @@ class ControlGroup:
             group.remove()
         return None
 
-    def joined(self, command: Sequence[str]) -> list[str]:
-        """The same command, which enters the group before it begins; it ends with 125 when it cannot."""
-        return ["/bin/sh", "-c", _JOIN, "sh", *map(str, self._folders), "--", *command]
+    def joining(self) -> list[str]:
+        """The steps of a shell that enters the group; it ends with 125 when it cannot.
+
+        In version 1 a single thread enters by `tasks`: by `cgroup.procs` it waits 10 ms for all processes of the
+        machine to hold still.
+        """
+        return [f"{{ echo 0 > {shlex.quote(str(_door(folder)))} || exit 125; }}" for folder in self._folders]
 
     def deaths(self) -> int:
         """How many processes the kernel has killed for want of memory."""
@@ -69,10 +73,18 @@ class ControlGroup:
         return "pids.max" in written and not written.isdisjoint(("memory.max", "memory.limit_in_bytes"))
 
 
+def _door(folder: Path) -> Path:
+    return folder / ("cgroup.procs" if _is_version_2() else "tasks")
+
+
+def _is_version_2() -> bool:
+    return (_ROOT / "cgroup.controllers").exists()
+
+
 def _parents() -> Iterator[list[Path]]:
     """Where a group could be made: beside our own, or, as version 1 allows, in it."""
     own = _own_groups()
-    if (_ROOT / "cgroup.controllers").exists() and "" in own:
+    if _is_version_2() and "" in own:
         yield [(_ROOT / own[""]).parent if own[""] else _ROOT]
     elif "memory" in own and "pids" in own:
         yield [_ROOT / "memory" / own["memory"], _ROOT / "pids" / own["pids"]]

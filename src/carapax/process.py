@@ -5,6 +5,8 @@ import codecs
 import contextlib
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,8 @@ from carapax.errors import InvalidRequest, Unavailable
 from carapax.redaction import Secret
 
 Progress = Callable[[str], None]
-Kill = Callable[[asyncio.subprocess.Process], None]
+Process = subprocess.Popen[bytes]
+Kill = Callable[[Process], None]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _CHUNK = 65_536
@@ -44,15 +47,28 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Positive = 64 << 20
 
 
-def limited(limits: Limits, command: Sequence[str], *, own_processes: bool = True) -> list[str]:
-    """The same command, under a POSIX shell that sets the limits and becomes the command.
+def stepped(steps: Sequence[str], command: Sequence[str]) -> list[str]:
+    """The same command, under a POSIX shell that takes these steps one after the other and becomes the command.
+
+    Raises InvalidRequest for a command that is longer than the system takes.
+    """
+    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
+        raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
+    return ["/bin/sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *command] if steps else list(command)
+
+
+# A first step for commands that die with the gateway: that it still lives now that their lives are bound to its own.
+# What `run_process` gives as input is a pipe to it, which cannot be written to when nobody is left to read.
+LIVING = "echo >&0 && exec </dev/null"
+
+
+def limiting(limits: Limits, *, own_processes: bool) -> list[str]:
+    """The steps of a shell that set the limits.
 
     Memory is bounded by what is writable (RLIMIT_DATA), not by address space, of which runtimes reserve far more than
     they use; address space gets 64 times as much, against shared memory that the first does not count. The number of
     processes is bounded only where a command has a user namespace of its own: elsewhere all of the user's count.
     """
-    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
-        raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
     processes = limits.processes
     steps = [
         "ulimit -c 0",
@@ -62,10 +78,9 @@ def limited(limits: Limits, command: Sequence[str], *, own_processes: bool = Tru
         f"ulimit -f {limits.file_bytes >> 9}",
         f"ulimit -n {limits.open_files}",
     ]
-    if own_processes:  # of bash it is -u, of the other shells -p
-        steps.append(f'if [ "$BASH_VERSION" ]; then ulimit -u {processes}; else ulimit -p {processes}; fi')
-    script = " && ".join([*steps, 'exec "$@"'])
-    return ["/bin/sh", "-c", script, "sh", *command]
+    if own_processes:  # it is -u of bash and newer busybox, -p of other shells
+        steps.append(f"{{ ulimit -u {processes} 2>/dev/null || ulimit -p {processes}; }}")
+    return steps
 
 
 def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
@@ -104,56 +119,84 @@ async def run_process(
 ) -> Execution:
     """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started.
 
+    Its input is for the step LIVING, not for reading.
+
     Raises Unavailable when it cannot be started.
     """
     output, killed = _Output(max_output, output_bytes, progress), ""
-    with _piped(output) as end:
-        process = await _started(command, environment, kill, folder, descriptors, end)
+    with _alive() as alive, _piped(output) as end:
+        process = _started(command, environment, folder, descriptors, alive, end)
+        alive.close()
         end.close()
         output.overflow = partial(kill, process)
         try:
             async with asyncio.timeout(timeout_s):
-                await process.wait()
+                await _ended(process)
         except TimeoutError:
             killed = "time"
         finally:
             kill(process)
-            await process.wait()
+            code = await asyncio.to_thread(process.wait) if process.poll() is None else process.returncode
             await output.drained()
-    return Execution(process.returncode or 0, output.text(), output.truncated, "output" if output.is_over else killed)
+    return Execution(code, output.text(), output.truncated, "output" if output.is_over else killed)
 
 
-async def _started(
+def _started(
     command: Sequence[str],
     environment: Mapping[str, str],
-    kill: Kill,
     folder: Path | None,
     descriptors: Sequence[int],
+    alive: BinaryIO,
     output: BinaryIO,
-) -> asyncio.subprocess.Process:
-    """Start it, in full or not at all: a cancellation in the middle of it would leave a process that nobody knows."""
-    starting = asyncio.get_running_loop().create_task(
-        asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
+) -> Process:
+    """Start it. This waits for its beginning, less than a millisecond; by asyncio it takes 3, for a fork of all that
+    the gateway has in memory."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=alive,
             stdout=output,
             stderr=output,
-            env=dict(environment),
+            env=environment,
             cwd=folder,
             pass_fds=descriptors,
             start_new_session=True,
         )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with contextlib.suppress(OSError):
-            process = await starting
-            kill(process)
-            await process.wait()
-        raise
     except OSError as error:
         raise Unavailable(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+async def _ended(process: Process) -> None:
+    if sys.platform == "linux":
+        await ended(process.pid)
+    else:
+        await asyncio.to_thread(process.wait)
+
+
+async def ended(pid: int) -> None:
+    """Return when this process, of whomever, has ended. Only on Linux."""
+    happened, loop = asyncio.Event(), asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop.add_reader(descriptor, happened.set)
+    try:
+        await happened.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _alive() -> Iterator[BinaryIO]:
+    """Gives the end of a pipe that can be written to as long as this block, and this process, goes on."""
+    read_end, write_end = os.pipe()
+    try:
+        with os.fdopen(write_end, "wb", buffering=0) as writing:
+            yield writing
+    finally:
+        os.close(read_end)
 
 
 @contextlib.contextmanager

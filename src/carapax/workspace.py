@@ -19,6 +19,7 @@ from carapax.contracts import Entry
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
 
 MAX_DEPTH = 100
+_TEMPORARY = ".carapax-{}.tmp"
 _CHUNK = 1 << 18
 _NO_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -37,12 +38,18 @@ class Workspace:
         self._owner = owner
 
     def make(self) -> None:
-        """Make the root where it is missing, for its owner alone. Raises Unavailable."""
+        """Make the root where it is missing, for its owner alone, and remove what a crash left in it.
+
+        Raises Unavailable.
+        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if self._owner is not None:
                 os.chown(self.root, *self._owner)
             self.root.chmod(0o700)
+            for left in self.root.glob(_TEMPORARY.format("*")):
+                with contextlib.suppress(OSError):  # a folder of that name is none of ours
+                    left.unlink()
         except OSError as error:
             raise Unavailable(f"the workspace cannot be made: {error}", "check the folder's owner and disk") from error
 
@@ -95,28 +102,29 @@ class Workspace:
                 with descriptor(self._folder(root, folder)) as parent:
                     link = link_at(parent, leaf)
                     if link is None:
-                        self._replace_at(parent, leaf, path, data)
+                        self._replace_at(root, parent, leaf, path, data)
                         return
                 if posixpath.isabs(link):
                     raise OSError(errno.EXDEV, "absolute link")
                 name = posixpath.join(folder, link)
             raise OSError(errno.ELOOP, "too many links")
 
-    def _replace_at(self, parent: int, leaf: str, path: str, data: bytes) -> None:
+    def _replace_at(self, root: int, parent: int, leaf: str, path: str, data: bytes) -> None:
         if leaf in ("", ".", ".."):
             raise InvalidRequest(f"{path!r} is the name of a folder, not of a file")
         mode = _mode_at(parent, leaf, path)
-        temporary = f".carapax-{secrets.token_hex(8)}.tmp"
-        with descriptor(os.open(temporary, _NEW_FILE, 0o600, dir_fd=parent)) as file:
+        temporary = _TEMPORARY.format(secrets.token_hex(8))
+        place = root if os.fstat(root).st_dev == os.fstat(parent).st_dev else parent  # where `make` finds what is left
+        with descriptor(os.open(temporary, _NEW_FILE, 0o600, dir_fd=place)) as file:
             try:
                 _write_all(file, data)
                 if self._owner is not None:
                     os.fchown(file, *self._owner)
                 os.fchmod(file, mode)
                 os.fsync(file)
-                os.rename(temporary, leaf, src_dir_fd=parent, dst_dir_fd=parent)
+                os.rename(temporary, leaf, src_dir_fd=place, dst_dir_fd=parent)
             except BaseException:
-                os.unlink(temporary, dir_fd=parent)
+                os.unlink(temporary, dir_fd=place)
                 raise
         os.fsync(parent)
 

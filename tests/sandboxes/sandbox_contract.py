@@ -1,6 +1,7 @@
 """What every sandbox keeps to. Each implementation runs this suite: it subclasses it and opens itself."""
 
 import asyncio
+import contextlib
 import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -298,12 +299,13 @@ class SandboxContract(FilesContract):
 
 def running(words: str) -> list[str]:
     """Command lines of processes that run these words."""
+    return [command for command in processes() if command == words]
+
+
+def processes() -> list[str]:
+    """The command lines of all processes of the machine."""
     found = []
-    for process in Path("/proc").iterdir():
-        try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        if command == words:
-            found.append(command)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
     return found

@@ -29,7 +29,7 @@ from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.sandboxes.local import Config as LocalConfig
 from carapax.sandboxes.local import Local
 from tests.running import run
-from tests.sandboxes.sandbox_contract import SandboxContract, running
+from tests.sandboxes.sandbox_contract import SandboxContract, processes, running
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
@@ -209,6 +209,28 @@ def test_commands_die_with_the_gateway(tmp_path: Path) -> None:
     give_up = time.monotonic() + 10
     while running("sleep 4848"):
         assert time.monotonic() < give_up
+
+
+def test_a_gateway_killed_at_any_moment_of_a_start_leaves_no_command(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, os, signal, sys, threading; from pathlib import Path\n"
+        "from carapax.sandboxes.bubblewrap import Bubblewrap, Config\n"
+        "async def main():\n"
+        "    async with Bubblewrap(Config(), Path(sys.argv[1])) as sandbox:\n"
+        "        for wait in range(12):\n"
+        "            if not os.fork():\n"
+        "                threading.Timer(wait * 0.001, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+        "                asyncio.set_event_loop(None); asyncio._set_running_loop(None)\n"
+        "                asyncio.run(sandbox.exec(['sleep', '6363'], timeout_s=60, max_output=9))\n"
+        "            os.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "w")], check=True)
+    give_up = time.monotonic() + 10
+    while running("sleep 6363"):
+        assert time.monotonic() < give_up
+    executed(tmp_path, "true")  # the next start ends even what was not to become a command any more
+    assert not [words for words in processes() if "sleep 6363" in words]
 
 
 def test_a_command_cancelled_at_any_moment_of_its_start_leaves_nothing(tmp_path: Path) -> None:

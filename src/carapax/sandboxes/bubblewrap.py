@@ -9,10 +9,13 @@ whatever it may break out of.
 import asyncio
 import contextlib
 import os
+import re
+import shlex
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Annotated, Literal
@@ -23,7 +26,7 @@ from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.egressproxy import Connecting, Nowhere, offered
 from carapax.errors import Unavailable
-from carapax.process import Limits, keep_inherited, limited, revealed, run_process
+from carapax.process import LIVING, Limits, Process, ended, keep_inherited, limiting, revealed, run_process, stepped
 from carapax.redaction import Secret
 from carapax.seccomp import program
 from carapax.workspace import Workspace
@@ -32,6 +35,9 @@ _HOME = "/workspace"
 _MOUNT_POINT = "/mnt"
 _STOPPING = 10_000  # looks at a process that is about to stop; about 0.1 s
 _UID = 1000
+_FILE = "carapax-"
+_FIRST = re.compile(rb'"child-pid": ([0-9]+)')
+_GRACE_S = 5.0
 _PATIENCE = 50
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -61,11 +67,6 @@ gateway.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
 gateway.close()
 posix.execv(sys.argv[2], sys.argv[2:])
 """
-# As root: a mount table of its own in which the workspace stands where any user can reach it, then an ordinary user.
-_AS_USER = (
-    'mount --bind "$1" "$2" && user="$3" && shift 3 && exec setpriv --reuid="$user" --regid="$user" --clear-groups'
-    ' --inh-caps=-all --bounding-set=-all --no-new-privs -- "$@"'
-)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +100,7 @@ class Bubblewrap(Workspace):
         self._as_root = os.geteuid() == 0
         owner = (config.uid, config.uid) if self._as_root else None
         super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner)
+        self._mounts: int | None = None
         self._bwrap = ""
         self._filter = b""
         self._group: ControlGroup | None = None
@@ -108,7 +110,9 @@ class Bubblewrap(Workspace):
         self._python = _find_python() if self._egress else ""
         self._filter = program(os.uname().machine) if self._config.seccomp else b""
         keep_inherited()
+        await asyncio.to_thread(_sweep)
         await asyncio.to_thread(self.make)
+        self._mounts = await asyncio.to_thread(self._mounted) if self._as_root else None
         limits = self._config.limits
         self._group = ControlGroup.make(f"{id(self):x}", memory_bytes=limits.memory_bytes, processes=limits.processes)
         said = await self._tried()
@@ -116,6 +120,7 @@ class Bubblewrap(Workspace):
             await self._leave_group()
             said = await self._tried()
         if said:
+            self._leave_mounts()
             raise Unavailable(f"bubblewrap does not work here: {said}", _remedy(said, self._as_root))
         return self
 
@@ -123,6 +128,7 @@ class Bubblewrap(Workspace):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._leave_group()
+        self._leave_mounts()
 
     @property
     def network(self) -> bool:
@@ -142,19 +148,20 @@ class Bubblewrap(Workspace):
         async with contextlib.AsyncExitStack() as opened:
             files = {path: opened.enter_context(_memory_file(text.encode())) for path, text in _OWN_SETTINGS.items()}
             descriptors = list(files.values())
-            inside = limited(self._config.limits, command)
+            inside = list(command)
             if self._egress:
                 descriptors.append(await opened.enter_async_context(offered(self._egress)))
-                inside = [self._python, "-I", "-S", "-c", _LISTENING, str(descriptors[-1]), *inside]
+                inside = [self._python, "-I", "-S", "-c", _LISTENING, str(descriptors[-1]), *stepped([":"], inside)]
             options = [*self._options(files, given)]
             if self._filter:
                 descriptors.append(opened.enter_context(_memory_file(self._filter)))
                 options += ["--seccomp", str(descriptors[-1])]
+            descriptors.append(await opened.enter_async_context(_outlived()))
+            options += ["--info-fd", str(descriptors[-1])]
             arguments = opened.enter_context(_memory_file("".join(option + "\0" for option in options).encode()))
-            whole = [*self._launcher(), self._bwrap, "--args", str(arguments), "--", *inside]
             deaths = self._group.deaths() if self._group else 0
             execution = await run_process(
-                self._group.joined(whole) if self._group else whole,
+                self._launched(arguments, inside),
                 folder=Path("/"),
                 environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
                 descriptors=(arguments, *descriptors),
@@ -175,6 +182,11 @@ class Bubblewrap(Workspace):
             return ""
         return " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
 
+    def _leave_mounts(self) -> None:
+        mounts, self._mounts = self._mounts, None
+        if mounts is not None:
+            os.close(mounts)
+
     async def _leave_group(self) -> None:
         group, self._group = self._group, None
         for _ in range(_PATIENCE):  # killed processes need a moment to be gone
@@ -182,12 +194,37 @@ class Bubblewrap(Workspace):
                 return
             await asyncio.sleep(0.01)
 
-    def _launcher(self) -> list[str]:
-        """What comes before bwrap: nothing, or for root the change to an ordinary user."""
-        if not self._as_root:
-            return []
+    def _launched(self, arguments: int, command: Sequence[str]) -> list[str]:
+        """The whole command line: limits, bwrap, the command.
+
+        Limits are set inside, for the number of processes can be limited only in a user namespace of its own. Root
+        first changes to an ordinary user.
+        """
+        outside = self._group.joining() if self._group else []
+        inside = stepped([LIVING, *limiting(self._config.limits, own_processes=True)], command)
+        whole = [self._bwrap, "--args", str(arguments), "--", *inside]
+        if self._mounts is not None:
+            mounts, uid = f"--mount=/proc/{os.getpid()}/fd/{self._mounts}", self._config.uid
+            whole = ["nsenter", mounts, f"--setgid={uid}", f"--setuid={uid}", "--", *whole]
+        return stepped(outside, whole)
+
+    def _mounted(self) -> int:
+        """A mount namespace in which the workspace stands where any user can reach it. Raises Unavailable."""
+        mounting = ["mount", "--bind", str(self.root), _MOUNT_POINT]
         private = ["unshare", "--mount", "--propagation", "private", "--"]
-        return [*private, "/bin/sh", "-c", _AS_USER, "sh", str(self.root), _MOUNT_POINT, str(self._config.uid)]
+        try:
+            with subprocess.Popen(
+                [*private, *stepped([shlex.join(mounting), "echo"], ["cat"])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            ) as holding:
+                if holding.stdout and holding.stdout.readline():
+                    return os.open(f"/proc/{holding.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+                said = " ".join(holding.communicate()[1].decode(errors="replace").split())
+        except OSError as error:
+            said = str(error)
+        raise Unavailable(f"bubblewrap does not work here: {said}", _remedy(said, self._as_root))
 
     def _options(self, files: dict[str, int], given: dict[str, str]) -> Iterator[str]:
         """bwrap's options, with the files it makes and the descriptors it reads them from, and given variables."""
@@ -243,7 +280,7 @@ def _remedy(said: str, as_root: bool) -> str:
     if as_root:
         return (
             "run the gateway as an ordinary user; as root it needs mount namespaces (CAP_SYS_ADMIN) to start commands"
-            " as an ordinary user, and unshare, mount and setpriv of util-linux"
+            " as an ordinary user, and unshare, mount and nsenter of util-linux"
         )
     return (
         "allow user namespaces to this user: sysctl kernel.unprivileged_userns_clone=1, on Ubuntu"
@@ -251,7 +288,7 @@ def _remedy(said: str, as_root: bool) -> str:
     )
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
+def _kill(process: Process) -> None:
     """End bwrap and the first process of its namespace, with which everything else in it dies. In the moment before
     that one is bound to bwrap's life it would outlive it, so it is looked for while bwrap cannot start another."""
     if process.returncode is not None:
@@ -264,12 +301,43 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+async def _emptied(first: int) -> None:
+    """Return when the first process of a namespace that ends has no others any more; it needs longer itself."""
+    with contextlib.suppress(TimeoutError):
+        if _children(first):
+            async with asyncio.timeout(_GRACE_S):
+                await ended(first)
+
+
+@contextlib.asynccontextmanager
+async def _outlived() -> AsyncIterator[int]:
+    """Gives what bwrap is to tell by, as `--info-fd`, which process is the first of the namespace. The block ends when
+    all others of it are gone: bwrap itself ends sooner, with the command."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    try:
+        yield write_end
+    finally:
+        with contextlib.suppress(OSError):
+            if told := _FIRST.search(os.read(read_end, 4096)):
+                await _emptied(int(told[1]))
+        os.close(read_end)
+        os.close(write_end)
+
+
 def _children_of_stopped(pid: int) -> list[int]:
     """The children of a process that was told to stop, once it has: then they are all there."""
     try:
         for _ in range(_STOPPING):
             if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "TtZX":
                 break
+    except OSError:
+        return []
+    return _children(pid)
+
+
+def _children(pid: int) -> list[int]:
+    try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
@@ -282,9 +350,24 @@ def _signalled(execution: Execution) -> Execution:
     return execution
 
 
+def _sweep() -> None:
+    """End what gateways left behind that died in the middle of a start: a bwrap that waits for ever for its parent."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "comm").read_text() == "bwrap\n" and _is_orphan(folder):
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def _is_orphan(process: Path) -> bool:
+    """Whether the gateway is gone that this bwrap has its files from."""
+    files = (str(file.readlink()) for file in (process / "fd").iterdir())
+    marked = [file.removeprefix(f"/memfd:{_FILE}").split()[0] for file in files if file.startswith(f"/memfd:{_FILE}")]
+    return bool(marked) and not Path("/proc", marked[0]).exists()
+
+
 @contextlib.contextmanager
 def _memory_file(content: bytes) -> Iterator[int]:
-    descriptor = os.memfd_create("carapax")
+    descriptor = os.memfd_create(f"{_FILE}{os.getpid()}")
     try:
         os.write(descriptor, content)
         os.lseek(descriptor, 0, os.SEEK_SET)

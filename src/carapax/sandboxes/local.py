@@ -5,7 +5,6 @@ Only the environment is cleared, and limits keep accidents small. What a command
 and what left that but kept the environment. A process that wants to hide can.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -19,7 +18,7 @@ from types import MappingProxyType, TracebackType
 from msgspec import Struct
 
 from carapax.contracts import Execution
-from carapax.process import Limits, keep_inherited, limited, revealed, run_process
+from carapax.process import LIVING, Limits, Process, keep_inherited, limiting, revealed, run_process, stepped
 from carapax.redaction import Secret
 from carapax.workspace import Workspace
 
@@ -71,7 +70,7 @@ class Local(Workspace):
         mark = f"{os.getpid()}-{id(self)}-{self._started}"
         own = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
         return await run_process(
-            [*_dying_with_gateway(), *limited(self._config.limits, command, own_processes=False)],
+            [*_dying_with_gateway(), *stepped([LIVING, *limiting(self._config.limits, own_processes=False)], command)],
             folder=self.root,
             environment={**revealed(environment), **own},
             kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
@@ -90,7 +89,7 @@ def _dying_with_gateway() -> list[str]:
     return [found, "--pdeathsig", "KILL", "--"] if found else []
 
 
-def _kill_tree(mark: bytes, process: asyncio.subprocess.Process) -> None:
+def _kill_tree(mark: bytes, process: Process) -> None:
     """Kill the session, then all that carry the mark, until there are none."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
