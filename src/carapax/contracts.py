@@ -238,7 +238,6 @@ class Sandbox(Protocol):
     @property
     def network(self) -> bool:
         """Whether commands reach anything outside of the machine, be it through a proxy only."""
-        ...
 
     async def exec(
         self,
