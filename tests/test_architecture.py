@@ -62,6 +62,8 @@ HELD_AS = {
     "ModelConfig": {"said", "guessed"},
     "FactsConfig": {"facts"},
     "EgressConfig": {"config"},
+    "ReachConfig": {"reach"},
+    "CredentialConfig": {"section"},
     "LogConfig": {"log"},
     "DoorConfig": {"rules"},
 }

@@ -71,7 +71,12 @@ def told(folder: Path, text: str) -> list[str]:
         ),
         ('[chains]\nauto = ["demo"]\n', ":2: chains.auto: 'auto' is no name for a chain"),
         ('[agents.a]\nmodel = "fast"\n', ":2: agents.a.model: there is no provider 'fast'"),
-        ('[egress]\nallow = ["a", "*"]\n', ":2: egress.allow: '*' is neither a name nor a network"),
+        ('[egress]\nallow = ["a", "*"]\n', ':2: egress.allow: "*" would open every place: name the places'),
+        ('[agents.a.egress]\ndeny = ["a b"]\n', ":2: agents.a.egress.deny: 'a b' is neither a name nor a network"),
+        (
+            '[credentials.a]\nsecret = "provider:x"\n',
+            ":1: credentials.a: secret: provider:x is a key that models are asked with, which no agent gets",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:

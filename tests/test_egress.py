@@ -6,7 +6,7 @@ import gzip
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,10 +14,11 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carapax.config import EgressConfig
+from carapax.config import EgressConfig, ReachConfig
 from carapax.contracts import Fetched
-from carapax.egress import PublicEgress, is_public
+from carapax.egress import PublicEgress, Target, is_public
 from carapax.errors import CarapaxError, ConfigError, Forbidden, InvalidRequest, Unavailable
+from carapax.redaction import Secret
 from tests.running import run
 
 PUBLIC = "93.184.215.14"
@@ -287,6 +288,51 @@ def test_an_allowance_that_is_neither_name_nor_network_is_refused(entry: str) ->
         PublicEgress(EgressConfig((entry,)))
 
 
+REACH = ReachConfig(("*.example.com", "10.0.0.0/8", "9.9.9.9"), ("bad.example.com", "93.184.215.0/28"))
+
+
+def reached(url: str, *answers: str) -> str:
+    names = Names(answers or ("1.1.1.1",))
+    egress = PublicEgress(EgressConfig(("10.1.0.0/16",)), names, reach=REACH, whose="[agents.main.egress]")
+    try:
+        run(egress.admit(url))
+    except Forbidden as error:
+        return f"{error.hint}; {len(names.asked)} asked"
+    return "reached"
+
+
+@pytest.mark.parametrize(
+    ("url", "answers", "verdict"),
+    [
+        ("https://a.example.com/", (), "reached"),
+        ("https://a.b.example.com/", (), "reached"),
+        ("http://9.9.9.9/", (), "reached"),
+        ("http://any.name/", ("10.1.2.3",), "reached"),
+        ("https://bad.example.com/", (), "[agents.main.egress]: deny has 'bad.example.com'; 0 asked"),
+        ("https://BAD.example.com./", (), "[agents.main.egress]: deny has 'bad.example.com'; 0 asked"),
+        ("https://a.example.com/", (PUBLIC,), "[agents.main.egress]: deny has '93.184.215.0/28'; 1 asked"),
+        ("https://example.org/", (), "[agents.main.egress]: hosts has neither; 1 asked"),
+        ("https://example.com.evil.org/", (), "[agents.main.egress]: hosts has neither; 1 asked"),
+        ("https://notexample.com/", ("10.1.2.3", "1.1.1.1"), "[agents.main.egress]: hosts has neither; 1 asked"),
+        (
+            "https://a.example.com/",
+            ("10.2.0.1",),
+            "the operator can allow it in the configuration: [egress] allow; 1 asked",
+        ),
+    ],
+)
+def test_an_agent_reaches_only_what_its_own_lists_allow(url: str, answers: tuple[str, ...], verdict: str) -> None:
+    assert reached(url, *answers) == verdict
+
+
+def test_a_list_of_names_is_judged_before_anybody_is_asked() -> None:
+    names = Names([PUBLIC])
+    egress = PublicEgress(EgressConfig(), names, reach=ReachConfig(("example.com",)))
+    with pytest.raises(Forbidden, match="may not be reached"):
+        run(egress.admit("https://what-i-read.evil.org/"))
+    assert names.asked == []
+
+
 def test_a_name_without_an_address_is_unavailable() -> None:
     async def fails(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
@@ -391,6 +437,50 @@ def test_every_redirect_is_checked(place: str, hops: int) -> None:
 def test_a_name_that_moves_between_redirects_is_checked_again() -> None:
     with pytest.raises(Forbidden):
         fetched(redirecting("/on", "/on"), names=Names(["127.0.0.1"], ["127.0.0.1"], ["10.0.0.1"]))
+
+
+class Bearer:
+    """Fills every header in with a secret."""
+
+    async def filled(self, target: Target, headers: Mapping[str, str]) -> Mapping[str, Secret]:
+        return {name: Secret(f"a secret for {target.host}") for name in headers}
+
+
+@pytest.mark.parametrize(
+    ("place", "came"),
+    [
+        ("/on", ["a secret for site.example", "a secret for site.example"]),
+        ("http://site.example:PORT/on", ["a secret for site.example", "a secret for site.example"]),
+        ("http://other.example:PORT/on", ["a secret for site.example", ""]),
+        ("//site.example.:PORT/on", ["a secret for site.example", "a secret for site.example"]),
+        ("http://127.0.0.1:PORT/on", ["a secret for site.example", ""]),
+    ],
+)
+def test_a_header_follows_no_redirect_to_another_place(place: str, came: list[str]) -> None:
+    seen: list[str] = []
+    follow = redirecting(place)
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Authorization", ""))
+        return await follow(request)
+
+    async def scene() -> None:
+        async with serving(handler) as port:
+            egress = PublicEgress(LOOPBACK, Names(["127.0.0.1"]), filling=Bearer())
+            url = f"http://site.example:{port}/"
+            await egress.fetch(url, max_bytes=100, timeout_s=5, headers={"Authorization": "secret:x"})
+
+    run(scene())
+    assert seen == came
+
+
+def test_a_way_out_without_secrets_sends_no_headers() -> None:
+    with pytest.raises(Forbidden, match="no headers"):
+        run(
+            PublicEgress(EgressConfig(), Names([PUBLIC])).fetch(
+                "https://example.com/", max_bytes=1, timeout_s=1, headers={"Accept": "a"}
+            )
+        )
 
 
 def test_the_sixth_redirect_is_refused() -> None:

@@ -18,7 +18,8 @@ from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.confidential import Confidential, Discreet, of_providers
 from carapax.config import Config, Home
-from carapax.contracts import Channel, Egress, Sandbox, Tool
+from carapax.contracts import Channel, Egress, Sandbox, SecretStore, Tool
+from carapax.credentials import AgentCredentials, open_credentials
 from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
@@ -156,9 +157,8 @@ async def open_app(
         if models is None:
             means = Means(http, keys, clock, health, facts, accounts, files.read)
             models = registry.live = await open_models(config, means)
-        egress = egress or PublicEgress(config.egress)
         injections = Injections(home.injection_file)
-        agents = await _open_agents(config, home, egress, models, injections, tools, confidential, stack)
+        agents = await _open_agents(config, home, egress, models, injections, tools, confidential, keys.vault, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
         around = Surroundings(
@@ -230,11 +230,12 @@ async def _note_configuration(audit: Audit, home: Home) -> None:
 async def _open_agents(
     config: Config,
     home: Home,
-    egress: Egress,
+    egress: Egress | None,
     models: Models,
     injections: Injections,
     more: Iterable[Tool],
     confidential: Confidential,
+    vault: SecretStore,
     stack: AsyncExitStack,
 ) -> dict[str, Agent]:
     tools, settings = _load_tools(config)
@@ -243,11 +244,15 @@ async def _open_agents(
         settings[tool.name] = None
     flagged = Flagged(Tools(tools), injections.find)
     able = Workable(flagged, lambda: () if models.searcher() else ("web_search",))
+    credentials = open_credentials(config)
     agents: dict[str, Agent] = {}
     for name, agent in config.agents.items():
+        its = AgentCredentials(name, credentials, vault)
+        whose = f"[agents.{name}.egress]"
+        way_out = egress or PublicEgress(config.egress, reach=agent.egress, whose=whose, filling=its)
         toolbox = Redacted(Supervised(Permitted(able, agent.tools), supervise), confidential.redactor)
-        sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, stack)
-        agents[name] = Agent(name, agent, toolbox, sandbox, egress, settings, detail)
+        sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, way_out, stack)
+        agents[name] = Agent(name, agent, toolbox, sandbox, way_out, settings, detail, credentials=its)
     return agents
 
 
@@ -264,12 +269,12 @@ def _load_tools(config: Config) -> tuple[list[Tool], dict[str, object]]:
 
 
 async def _open_sandbox(
-    config: Config, kind: str, home: Home, agent: str, stack: AsyncExitStack
+    config: Config, kind: str, home: Home, agent: str, egress: Egress, stack: AsyncExitStack
 ) -> tuple[Sandbox, str]:
     """The sandbox, or one that refuses everything and says why."""
     module = extensions.find("sandbox", kind)
     settings = extensions.configure("sandbox", kind, module, config.sandboxes.get(kind, {}))
-    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent, PublicEgress(config.egress))
+    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent, egress)
     try:
         return await stack.enter_async_context(opening), ""
     except Unavailable as error:

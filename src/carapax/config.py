@@ -87,6 +87,18 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     queued_messages: Positive = 256
 
 
+class ReachConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the tools of one agent may go: names, addresses and networks. "*.example.com" stands for every name below
+    example.com, and "*" for every place. Addresses that are not public are for `[egress]` to allow.
+
+    hosts: the only places
+    deny: places that are left out of these
+    """
+
+    hosts: tuple[str, ...] = ("*",)
+    deny: tuple[str, ...] = ()
+
+
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
@@ -95,6 +107,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     persona: text that goes before everything else the model is told
     tools: names of the tools the agent may use; "*" matches any part of a name
     sandbox: where its tools run: a sandbox by name
+    egress: where its tools may go
     queue: what a message does that arrives during a run: "steer" it, wait for the next ("followup"), or be gathered
     max_iterations: model answers in one run
     max_seconds: wall clock of one run
@@ -111,6 +124,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     persona: str = ""
     tools: tuple[str, ...] = ("*",)
     sandbox: str = "bubblewrap"
+    egress: ReachConfig = ReachConfig()
     queue: QueueMode = "steer"
     max_iterations: Positive = 25
     max_seconds: PositiveSeconds = 600
@@ -227,6 +241,24 @@ class DoorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     injection: Literal["flag", "reject", "off"] = "flag"
 
 
+class CredentialConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret that agents use by its name, `secret:NAME`, and never see. None has it before `agents` names it, and
+    it goes nowhere before `hosts` or `env` says so.
+
+    secret: its name in the vault; empty for the name of the table
+    agents: names of the agents that may use it; "*" matches any part of a name
+    hosts: where it may be sent, by https only: names, or "*.example.com" for every name below example.com
+    header: how it is sent: the header, a colon, and what stands before the value
+    env: the variable in which commands of these agents get it; empty for none
+    """
+
+    secret: str = ""
+    agents: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    header: str = "Authorization: Bearer"
+    env: str = ""
+
+
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged to standard error.
 
@@ -243,6 +275,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: what the gateway takes before it refuses
     log: what is logged
     egress: where tools may go besides public addresses
+    credentials: one table for each secret that agents use by its name
     agents: one table for each agent
     providers: one table for each vendor of models that needs settings
     chains: names of your own for several models, "provider/model" each; the next one answers when one cannot
@@ -261,6 +294,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
     egress: EgressConfig = EgressConfig()
+    credentials: dict[str, CredentialConfig] = {}
     agents: dict[str, AgentConfig] = field(default_factory=lambda: {"main": AgentConfig()})
     providers: dict[str, ProviderConfig] = {}
     chains: dict[str, tuple[str, ...]] = {}

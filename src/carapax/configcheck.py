@@ -1,13 +1,14 @@
 """Checks a configuration in what only extensions, the catalogue of vendors and the way out know as well."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from carapax import extensions
-from carapax.config import Config, EgressConfig, Home
+from carapax.config import Config, CredentialConfig, Home
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
+from carapax.places import Places
 from carapax.store.days import open_days
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
@@ -37,14 +38,19 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         if agent.sandbox not in config.sandboxes:
             yield from _section("sandbox", agent.sandbox, {}, ("agents", name, "sandbox"))
         yield from _model(agent.model, config, ("agents", name, "model"))
+        for key in ("hosts", "deny"):
+            yield from _places(getattr(agent.egress, key), ("agents", name, "egress", key))
+    for name, credential in config.credentials.items():
+        yield from _credential(name, credential)
     for name in config.providers:
         yield from _provider(name, config, ("providers", name))
     for name in config.chains:
         yield from _chain(name, config, ("chains", name))
     if config.user.timezone:
         yield from _timezone(config.user.timezone)
-    if config.egress.allow:
-        yield from _egress(config.egress)
+    yield from _places(config.egress.allow, ("egress", "allow"))
+    if "*" in config.egress.allow:
+        yield ("egress", "allow"), '"*" would open every place: name the places'
 
 
 def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:
@@ -54,14 +60,21 @@ def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:
         yield ("user", "timezone"), str(error)
 
 
-def _egress(egress: EgressConfig) -> Iterator[tuple[Route, str]]:
-    from carapax.egress import PublicEgress  # noqa: PLC0415 - heavy, and most configurations name no address
-
-    for entry in egress.allow:
+def _places(entries: Iterable[str], path: Route) -> Iterator[tuple[Route, str]]:
+    for entry in entries:
         try:
-            PublicEgress(EgressConfig(allow=(entry,)))
+            Places((entry,), "")
         except ConfigError as error:
-            yield ("egress", "allow"), error.message.removeprefix("egress: ")
+            yield path, str(error).removeprefix(": ")
+
+
+def _credential(name: str, section: CredentialConfig) -> Iterator[tuple[Route, str]]:
+    from carapax.credentials import Credential  # noqa: PLC0415 - heavy, and most configurations have none
+
+    try:
+        Credential(name, section)
+    except ConfigError as error:
+        yield ("credentials", name), str(error).removeprefix(f"[credentials.{name}]").removeprefix(":").strip()
 
 
 def _section(kind: extensions.Kind, name: str, section: dict[str, Any], path: Route) -> Iterator[tuple[Route, str]]:

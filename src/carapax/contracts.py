@@ -1,5 +1,6 @@
 """Every contract that an extension or a layer keeps, on one page."""
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -279,11 +280,33 @@ class Fetched(Struct, frozen=True):
 
 
 class Egress(Protocol):
-    """The one way out for tools: only public addresses, resolved once and pinned, each redirect checked again."""
+    """The one way out for the tools of an agent: only where it may go, and to public addresses, which are resolved once
+    and pinned; each redirect is checked again."""
 
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
-        """GET a page. Raises Forbidden for an address that may not be reached, InvalidRequest for what is no URL,
-        Unavailable when nobody answers in time."""
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
+        """GET a page. In the values of headers a `secret:NAME` is replaced by the secret, where it may be sent there.
+
+        Raises Forbidden for what may not be reached or sent, with the rule; InvalidRequest for what is no URL or
+        header; Unavailable when nobody answers in time.
+        """
+        ...
+
+    async def connect(self, url: str) -> tuple[StreamReader, StreamWriter]:
+        """A bare connection to the host and port of a URL. Raises like `fetch`."""
+        ...
+
+
+class Credentials(Protocol):
+    """The secrets that one agent uses by their names."""
+
+    def told(self) -> str:
+        """What its model is told of them: names, and where they can be used; empty when there are none."""
+        ...
+
+    async def environment(self) -> Mapping[str, Secret]:
+        """The variables that its commands get. Raises Unavailable when the vault cannot be read."""
         ...
 
 
@@ -301,6 +324,7 @@ class ToolContext:
     progress: Callable[[str], None]
     config: object
     search: Searcher | None = None
+    credentials: Credentials | None = None
 
     def settings(self, kind: type[C]) -> C:
         """This tool's own configuration, as the `Config` type of its module."""

@@ -4,32 +4,31 @@ import asyncio
 import ipaddress
 import re
 import socket
-import unicodedata
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-import idna
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from carapax.config import EgressConfig
+from carapax.config import EgressConfig, ReachConfig
 from carapax.contracts import Fetched
 from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
+from carapax.places import Address, Places, hostname, literal
+from carapax.redaction import Secret
 from carapax.version import __version__
 
+EVERYWHERE = ReachConfig()
 MAX_REDIRECTS = 5
 MAX_URL = 8192
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE | re.ASCII)
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
-_NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HEADERS = {"User-Agent": f"carapax/{__version__}", "Accept": "text/html, text/*, */*", "Accept-Encoding": "gzip"}
 _PORTS = (80, 443)
 _FIRST_FREE_PORT = 1024
@@ -60,6 +59,11 @@ class Target:
     host: str
     addresses: tuple[str, ...]
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return "/".join(self.url.split("/")[:3])
+
 
 async def resolve(host: str, port: int) -> list[str]:
     """All addresses of a name, as the system knows them. OSError when there are none."""
@@ -76,32 +80,65 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in _NOT_PUBLIC)
 
 
+class Filling(Protocol):
+    """What puts secrets into the headers of a request, in the place of their names."""
+
+    async def filled(self, target: Target, headers: Mapping[str, str]) -> Mapping[str, Secret]:
+        """The headers as they are sent there. Raises a CarapaxError for one that may not be."""
+        ...
+
+
 class PublicEgress:
     """An Egress. A name is resolved once; all its addresses must be allowed, and only those are connected to.
 
-    Ports are 80, 443 and those from 1024 on: the others belong to protocols that could be spoken to by accident.
-    Redirects are followed up to five times, each as if it had been asked for. Nothing is carried along: no cookies,
-    no credentials, no proxy of the environment.
+    `reach` narrows it for one agent, whose table of the configuration refusals name as `whose`. Ports are 80, 443 and
+    those from 1024 on: the others belong to protocols that could be spoken to by accident. Redirects are followed up to
+    five times, each as if it had been asked for. Headers go no further than where they were meant to go, and nothing
+    else is carried along: no cookies, no proxy of the environment.
     """
 
-    def __init__(self, config: EgressConfig, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        config: EgressConfig,
+        resolve: Resolve = resolve,
+        *,
+        reach: ReachConfig = EVERYWHERE,
+        whose: str = "the agent",
+        filling: Filling | None = None,
+    ) -> None:
         self._resolve = resolve
-        self._hosts: set[str] = set()
-        self._networks: list[Network] = []
-        for entry in config.allow:
-            self._allow(entry)
+        if "*" in config.allow:
+            raise ConfigError('egress: "*" would open every place', "name the places, or networks such as 10.0.0.0/8")
+        self._allowed = Places(config.allow, "egress")
+        self._hosts = Places(reach.hosts, f"{whose}: hosts")
+        self._denied = Places(reach.deny, f"{whose}: deny")
+        self._whose = whose
+        self._filling = filling
 
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
+        meant: Target | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 for _ in range(MAX_REDIRECTS + 1):
-                    answer = await _get(await self.admit(url), max_bytes)
+                    target = await self.admit(url)
+                    meant = meant or target
+                    sent = await self._filled(target, headers) if target.origin == meant.origin else {}
+                    answer = await _get(target, sent, max_bytes)
                     if isinstance(answer, Fetched):
                         return answer
                     url = answer
         except TimeoutError:
             raise Unavailable(f"{_shown(url)} did not answer in full within {timeout_s:g} s") from None
         raise Unavailable(f"{_shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+    async def _filled(self, target: Target, headers: Mapping[str, str]) -> Mapping[str, Secret]:
+        if not headers:
+            return {}
+        if self._filling is None:
+            raise Forbidden(f"{_shown(target.url)}: no headers may be sent from here")
+        return await self._filling.filled(target, headers)
 
     async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A bare connection to the host and port of a URL. Raises like `fetch`."""
@@ -121,35 +158,38 @@ class PublicEgress:
         scheme, host, port, rest = _parsed(url)
         own_port = 443 if scheme == "https" else 80
         number = own_port if port is None else port
-        if number not in _PORTS and number < _FIRST_FREE_PORT and host not in self._hosts:
+        self._check_name(host, url)
+        if number not in _PORTS and number < _FIRST_FREE_PORT and not self._allowed.naming(host):
             raise Forbidden(f"{_shown(url)}: port {number} is not one of the web", "use 80, 443, or one from 1024 on")
-        literal = _literal(host)
-        addresses = [str(literal)] if literal else await self._resolved(host, number)
-        for address in addresses:
-            if not self._is_allowed(host, address):
-                raise Forbidden(
-                    f"{_shown(url)} is at {address}, which is no public address",
-                    "the operator can allow it in the configuration",
-                )
+        address = literal(host)
+        addresses = [str(address)] if address else await self._resolved(host, number)
+        for each in addresses:
+            self._check_address(host, each, url)
         written = f"[{host}]" if ":" in host else host
         place = written if port in (None, own_port) else f"{written}:{port}"
         return Target(f"{scheme}://{place}{rest if rest.startswith('/') else '/' + rest}", host, tuple(addresses))
 
-    def _allow(self, entry: str) -> None:
-        try:
-            self._networks.append(ipaddress.ip_network(entry))
-        except ValueError:
-            try:
-                self._hosts.add(_host(entry, entry))
-            except InvalidRequest as error:
-                raise ConfigError(f"egress: {entry!r} is neither a name nor a network", error.message) from error
+    def _check_name(self, host: str, url: str) -> None:
+        """As far as the name tells, before it is resolved: asking for it may tell somebody something."""
+        if rule := self._denied.naming(host):
+            raise Forbidden(f"{_shown(url)} may not be reached", f"{self._whose}: deny has {rule!r}")
+        if not (self._hosts.naming(host) or self._hosts.networks):
+            raise Forbidden(f"{_shown(url)} may not be reached", f"{self._whose}: hosts does not have {host}")
 
-    def _is_allowed(self, host: str, address: str) -> bool:
+    def _check_address(self, host: str, address: str, url: str) -> None:
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
-            return False
-        return host in self._hosts or any(parsed in network for network in self._networks) or is_public(parsed)
+            raise Forbidden(f"{_shown(url)} is at {address!r}, which is no address") from None
+        if rule := self._denied.holding(parsed):
+            raise Forbidden(f"{_shown(url)} is at {address}", f"{self._whose}: deny has {rule!r}")
+        if not (self._hosts.naming(host) or self._hosts.holding(parsed)):
+            raise Forbidden(f"{_shown(url)} is at {address}", f"{self._whose}: hosts has neither")
+        if not (self._allowed.naming(host) or self._allowed.holding(parsed) or is_public(parsed)):
+            raise Forbidden(
+                f"{_shown(url)} is at {address}, which is no public address",
+                "the operator can allow it in the configuration: [egress] allow",
+            )
 
     async def _resolved(self, host: str, port: int) -> list[str]:
         try:
@@ -179,45 +219,10 @@ def _parsed(url: str) -> tuple[str, str, int | None, str]:
     port = None if place[2] is None else int(place[2])
     if port is not None and not 0 < port < 65536:
         raise InvalidRequest(f"{_shown(url)}: {port} is no port")
-    return scheme.lower(), _host(place[1], url), port, rest
-
-
-def _host(text: str, url: str) -> str:
-    """A host in its one spelling: a name in lower case and ASCII, or an address, without brackets."""
-    if text.startswith("["):
-        try:
-            return str(ipaddress.IPv6Address(text[1:-1]))
-        except ValueError as error:
-            raise InvalidRequest(f"{_shown(url)}: {text[:100]} is no IPv6 address") from error
-    name = text.lower().removesuffix(".")
-    if not name.isascii():
-        name = _ascii(name, url)
-    if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"{_shown(url)}: {text[:100]!r} is no host name")
-    if _NUMBER.fullmatch(name.rpartition(".")[2]):
-        try:
-            return str(ipaddress.IPv4Address(name))
-        except ValueError as error:
-            hint = "write an address as four decimal numbers"
-            raise InvalidRequest(f"{_shown(url)}: {text[:100]!r} is no host name", hint) from error
-    return name
-
-
-def _ascii(name: str, url: str) -> str:
-    """An international name in ASCII; refused where it would be another name than it looks like."""
     try:
-        if len(name) > 253 or idna.uts46_remap(name) != unicodedata.normalize("NFC", name):
-            raise InvalidRequest(f"{_shown(url)}: {name[:100]!r} is not a host name in its usual spelling")
-        return idna.encode(name).decode()
-    except idna.IDNAError as error:
-        raise InvalidRequest(f"{_shown(url)}: {name[:100]!r} is no host name: {error}") from error
-
-
-def _literal(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
+        return scheme.lower(), hostname(place[1]), port, rest
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{_shown(url)}: {error.message}", error.hint) from error
 
 
 def _shown(url: str) -> str:
@@ -256,7 +261,7 @@ class _Pinned(AbstractResolver):
         return socket.socket(family, kind, protocol)
 
 
-async def _get(target: Target, max_bytes: int) -> Fetched | str:
+async def _get(target: Target, headers: Mapping[str, Secret], max_bytes: int) -> Fetched | str:
     """What is there, or the URL it redirects to."""
     pinned = _Pinned(target)
     connector = aiohttp.TCPConnector(
@@ -266,7 +271,7 @@ async def _get(target: Target, max_bytes: int) -> Fetched | str:
         async with (
             aiohttp.ClientSession(
                 connector=connector,
-                headers=_HEADERS,
+                headers={**_HEADERS, **{name: value.reveal() for name, value in headers.items()}},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,

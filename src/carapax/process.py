@@ -83,11 +83,16 @@ def limiting(limits: Limits, *, own_processes: bool) -> list[str]:
     return steps
 
 
+def is_variable(name: str) -> bool:
+    """Whether a command can be given a variable of this name."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
 def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
     """Variables in the clear, for the start of a command. Raises InvalidRequest, which shows no value, for what cannot
     be one."""
     for name, value in environment.items():
-        if not _VARIABLE.fullmatch(name):
+        if not is_variable(name):
             raise InvalidRequest(f"{name[:50]!r} is no name of a variable", "use letters, digits and _")
         text = value.reveal()
         if "\0" in text or len(os.fsencode(text)) > _LONGEST_ARGUMENT:

@@ -1,15 +1,17 @@
 """One run of the loop in memory: what it was given, and everything that happened."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Limits, Run, run_agent
 from carapax.agent.toolbox import Tools
 from carapax.contracts import Effect, Egress, Fetched, Source, Tool, ToolContext
-from carapax.errors import Unavailable
+from carapax.errors import Forbidden, Unavailable
 from carapax.events import (
     Envelope,
     Event,
@@ -32,8 +34,13 @@ LIMITS = Limits(iterations=25, seconds=5, context_tokens=128_000)
 
 
 class NoNetwork(Egress):
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
         raise Unavailable("there is no network here")
+
+    async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise Forbidden(f"{url} may not be reached")
 
 
 @dataclass

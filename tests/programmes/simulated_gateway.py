@@ -1,15 +1,17 @@
 """One seed of the simulation: a gateway that is killed again and again, until luck turns and all must come right."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, DoorConfig, Home
 from carapax.contracts import Fetched
-from carapax.errors import CarapaxError, Unavailable
+from carapax.errors import CarapaxError, Forbidden, Unavailable
 from carapax.events import ApprovalAsked, QueueMode
 from carapax.messages import Inbound
 from carapax.sessions.sessions import Sessions
@@ -68,8 +70,13 @@ class Outcome:
 class NoEgress:
     """There is no network in a simulation."""
 
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
         raise Unavailable("there is no network")
+
+    async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise Forbidden(f"{url} may not be reached")
 
 
 class Machine:

@@ -1,5 +1,8 @@
 """Calls a tool as the agent loop does: with the text a model wrote."""
 
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -7,7 +10,7 @@ from msgspec import Struct
 
 from carapax.arguments import check_arguments
 from carapax.clock import SystemClock
-from carapax.contracts import Egress, Fetched, Sandbox, Searcher, Tool, ToolContext
+from carapax.contracts import Credentials, Egress, Fetched, Sandbox, Searcher, Tool, ToolContext
 from carapax.errors import Forbidden
 from carapax.testing.sandbox import MemorySandbox
 from tests.running import run
@@ -16,7 +19,12 @@ from tests.running import run
 class NoEgress:
     """An Egress that lets nothing out."""
 
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
+        raise Forbidden(f"{url} may not be reached")
+
+    async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         raise Forbidden(f"{url} may not be reached")
 
 
@@ -26,6 +34,7 @@ def call(
     sandbox: Sandbox | None = None,
     egress: Egress | None = None,
     search: Searcher | None = None,
+    credentials: Credentials | None = None,
     **arguments: Any,
 ) -> str:
     """What the tool answers."""
@@ -40,5 +49,6 @@ def call(
         progress=lambda text: None,
         config=config,
         search=search,
+        credentials=credentials,
     )
     return run(tool.run(context, check_arguments(tool.parameters, msgspec.json.encode(arguments).decode())))

@@ -1,11 +1,13 @@
 """Commands of the model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest
+from carapax.redaction import Secret
 from carapax.testing.sandbox import MemorySandbox
 from carapax.tools.shell import EXTENSION, Config
 from tests.tools.calling import call
@@ -48,3 +50,17 @@ def test_a_time_limit_beyond_the_allowed_is_refused() -> None:
 )
 def test_a_command_that_only_reads_has_no_other_effect(command: str, effects: set[str]) -> None:
     assert EXTENSION.effects_of({"command": command}) == effects
+
+
+def test_a_command_gets_the_secrets_of_its_agent_as_variables() -> None:
+    class Token:
+        def told(self) -> str:
+            return ""
+
+        async def environment(self) -> Mapping[str, Secret]:
+            return {"TOKEN": Secret("a value")}
+
+    sandbox = MemorySandbox()
+    call(EXTENSION, Config(), sandbox, credentials=Token(), command="true")
+    call(EXTENSION, Config(), sandbox, command="true")
+    assert sandbox.environments == [{"TOKEN": Secret("a value")}, {}]

@@ -1,5 +1,9 @@
 """Web pages as text."""
 
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from carapax.contracts import Fetched
@@ -16,9 +20,15 @@ class Page:
     def __init__(self, body: bytes, content_type: str, *, truncated: bool = False) -> None:
         self._page = Fetched("https://e.org/", 200, content_type, body, truncated)
 
-    async def fetch(self, url: str, *, max_bytes: int, timeout_s: float) -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
         assert (max_bytes, timeout_s) == (1_000_000, 30)
+        self.headers = headers
         return self._page
+
+    async def connect(self, url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise Forbidden(f"{url} may not be reached")
 
 
 @pytest.mark.parametrize(
@@ -53,3 +63,9 @@ def test_a_page_that_was_cut_says_so() -> None:
 def test_what_may_not_be_reached_is_told() -> None:
     with pytest.raises(Forbidden):
         call(EXTENSION, Config(), url="http://127.0.0.1/")
+
+
+def test_headers_go_along_as_they_were_given() -> None:
+    page = Page(b"", "text/plain")
+    call(EXTENSION, Config(), egress=page, url="https://e.org/", headers={"Authorization": "Bearer secret:github"})
+    assert page.headers == {"Authorization": "Bearer secret:github"}

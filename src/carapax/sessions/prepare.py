@@ -11,7 +11,18 @@ from carapax.agent.results import valid
 from carapax.agent.toolbox import Tools
 from carapax.clock import Clock
 from carapax.config import AgentConfig
-from carapax.contracts import Egress, Embedder, Provider, Sandbox, Searcher, Spender, Tool, Toolbox, ToolContext
+from carapax.contracts import (
+    Credentials,
+    Egress,
+    Embedder,
+    Provider,
+    Sandbox,
+    Searcher,
+    Spender,
+    Tool,
+    Toolbox,
+    ToolContext,
+)
 from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
 from carapax.messages import ToolCall
@@ -66,6 +77,7 @@ class Agent:
     tool_settings: Mapping[str, object]
     sandbox_detail: str = ""
     configured: bool = True
+    credentials: Credentials | None = None
 
     @property
     def private(self) -> bool:
@@ -114,7 +126,9 @@ class Prepare:
             transcript,
             provider,
             model,
-            system_prompt(agent.name, config.persona, self.clock.now()),
+            system_prompt(
+                agent.name, config.persona, self.clock.now(), agent.credentials.told() if agent.credentials else ""
+            ),
             agent.toolbox,
             gate,
             limits,
@@ -148,4 +162,5 @@ class Prepare:
             progress=lambda text: show(ToolProgress(call.id, valid(text))),
             config=agent.tool_settings[tool.name],
             search=self.models.searcher(),
+            credentials=agent.credentials,
         )

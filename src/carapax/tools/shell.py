@@ -51,7 +51,11 @@ async def shell(context: ToolContext, command: str, timeout_s: Annotated[float, 
         raise InvalidRequest(f"timeout_s is {timeout_s:g}, more than the {config.max_timeout_s:g} allowed")
     limit = timeout_s or config.timeout_s
     execution = await context.sandbox.exec(
-        [*_SHELL, command], timeout_s=limit, max_output=config.output_bytes, progress=context.progress
+        [*_SHELL, command],
+        timeout_s=limit,
+        max_output=config.output_bytes,
+        progress=context.progress,
+        environment=await context.credentials.environment() if context.credentials else {},
     )
     return _told(execution, limit)
 
