@@ -47,6 +47,7 @@ from carapax.store.outbox import Outbox
 from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
+from carapax.throttle import Bans
 from carapax.vault import open_vault
 
 log = logging.getLogger("carapax")
@@ -199,6 +200,7 @@ async def open_app(
             registry,
             models,
             audit,
+            Bans(),
             clock.now(),
         )
 

@@ -37,3 +37,17 @@ def test_what_cannot_be_run_is_refused(params: dict[str, object], code: int) -> 
             return str(caught.value)
 
     assert f'"code":{code}' in run(main())
+
+
+def test_a_token_for_strangers_runs_no_tool() -> None:
+    async def main() -> list[int]:
+        found = []
+        async with gateway_client() as gateway:
+            for trust in ("stranger", "known"):
+                _, secret = await gateway.services.tokens.create("t", ("write",), trust=trust)
+                headers = {"Authorization": f"Bearer {secret.reveal()}"}
+                async with gateway.call("POST", "/api/tools/none", json={}, headers=headers) as response:
+                    found.append(response.status)
+        return found
+
+    assert run(main()) == [403, 404]

@@ -10,6 +10,7 @@ from carapax.api import OPERATIONS, Operation
 from carapax.config import Config, GatewayConfig, LimitsConfig
 from carapax.errors import ConfigError
 from carapax.gateway.auth import check_bind
+from carapax.store.audit import newest
 from carapax.testing.gateway import LOCAL_SECRET, GatewayClient, gateway_client
 from tests.gateway.raw import connect, statuses
 from tests.running import run
@@ -211,20 +212,54 @@ def test_the_cookie_of_log_in_opens_and_log_out_takes_it_back() -> None:
     assert cookie == "carapax=SECRET; HttpOnly; Path=/; SameSite=Strict"
 
 
-def test_wrong_tokens_are_limited_and_a_right_one_still_opens() -> None:
-    async def main() -> tuple[list[int], int, int]:
-        async with guarded() as (gateway, credentials):
-            found = []
-            for _ in range(12):
-                async with gateway.call("GET", "/status", headers=bearer("cpx_" + "x" * 63)) as response:
-                    found.append(response.status)
-            wait = int(response.headers["Retry-After"])
-            async with gateway.call("GET", "/status", headers=credentials["read"]) as response:
-                return found, wait, response.status
+async def shows(gateway: GatewayClient, headers: dict[str, str]) -> int:
+    async with gateway.call("GET", "/status", headers=headers) as response:
+        return response.status
 
-    found, wait, status = run(main())
-    assert (found, status) == ([401] * 10 + [429] * 2, 200)
-    assert 0 < wait <= 31
+
+def test_who_guesses_is_banned_and_who_is_in_stays_in() -> None:
+    async def main() -> None:
+        async with guarded() as (gateway, credentials):
+            assert await shows(gateway, credentials["read"]) == 200
+            found = [await shows(gateway, bearer(f"cpx_{number}_{'x' * 43}")) for number in range(12)]
+            assert found == [401] * 10 + [429] * 2
+            for path, status in (("/", 429), ("/health", 429), ("/login", 429)):
+                async with gateway.call("GET", path) as response:
+                    assert response.status == status
+                    assert 290 < int(response.headers["Retry-After"]) <= 301
+            assert await shows(gateway, credentials["read"]) == 200
+            assert await shows(gateway, credentials["local"]) == 200
+            assert await shows(gateway, credentials["admin"]) == 429
+            gateway.services.bans.lift("127.0.0.1", asyncio.get_running_loop().time())
+            assert await shows(gateway, credentials["admin"]) == 200
+            entries = await newest(gateway.services.audit.database, kind="auth")
+            kinds = [one.entry.kind for one in reversed(entries)]
+            assert kinds == ["auth.accepted", *["auth.refused"] * 10, "auth.banned", "auth.accepted"]
+            (ban,) = [one.entry.detail for one in entries if one.entry.kind == "auth.banned"]
+            assert ban == {"banned": "127.0.0.1", "seconds": 300, "wrong": 10}
+
+    run(main())
+
+
+def test_guesses_at_the_same_time_are_counted_as_those_one_by_one() -> None:
+    async def main() -> list[int]:
+        async with guarded() as (gateway, _):
+            guesses = (shows(gateway, bearer(f"cpx_{number}_{'x' * 43}")) for number in range(50))
+            return sorted(await asyncio.gather(*guesses))
+
+    assert run(main()) == [401] * 10 + [429] * 40
+
+
+def test_a_token_that_was_right_and_is_revoked_is_no_guess() -> None:
+    async def main() -> tuple[set[int], int]:
+        async with guarded() as (gateway, credentials):
+            token, secret = await gateway.services.tokens.create("short", ("read",))
+            assert await shows(gateway, bearer(secret.reveal())) == 200
+            await gateway.services.tokens.revoke(token.id)
+            found = {await shows(gateway, bearer(secret.reveal())) for _ in range(20)}
+            return found, await shows(gateway, credentials["read"])
+
+    assert run(main()) == ({401}, 200)
 
 
 def test_calls_without_a_token_are_limited_by_address() -> None:

@@ -19,6 +19,7 @@ from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
 from carapax.store.journal import Journal
 from carapax.store.tokens import Tokens
+from carapax.throttle import Bans
 
 
 class Caller(Struct, frozen=True):
@@ -73,6 +74,7 @@ class Services:
     registry: Registry
     models: Models
     audit: Audit
+    bans: Bans
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

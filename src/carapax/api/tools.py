@@ -8,6 +8,7 @@ from carapax.api.agent import Named
 from carapax.api.fields import Identifier, Name
 from carapax.api.operation import operation
 from carapax.api.services import Services
+from carapax.errors import Forbidden
 from carapax.messages import ToolResult, ToolSpec
 
 
@@ -54,7 +55,9 @@ async def list_(services: Services, params: Named) -> Tools:
 
 @operation("tools.execute", scope="write", method="POST", path="/api/tools/{tool}", raises=(404, 409, 503))
 async def execute(services: Services, params: Execute) -> Executed:
-    """Run a tool as the agent would, in its sandbox, and record it."""
+    """Run a tool as the agent would, in its sandbox, and record it. A token for strangers may not."""
+    if services.caller.trust == "stranger":
+        raise Forbidden("strangers may not give orders", "use a token that was made for an owner or a known person")
     session, result = await services.sessions.execute(
         params.tool, params.arguments, agent=params.agent, session=params.session, by=services.caller.actor()
     )

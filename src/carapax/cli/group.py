@@ -21,6 +21,7 @@ _COMMANDS = {
     "costs": "Show what models cost, and how the budgets stand.",
     "audit": "Show who did what to the gateway, and whether that is as it was written.",
     "token": "Create, list and revoke access tokens.",
+    "bans": "List and lift the bans of those who showed too many wrong tokens.",
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",
     "secrets": "List, keep, remove and import what the vault keeps secret, and protect it.",

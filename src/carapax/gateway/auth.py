@@ -1,7 +1,11 @@
 """Who may come in: by which name, from which page, with which credential."""
 
+import asyncio
+import hashlib
 import hmac
 import ipaddress
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -13,14 +17,15 @@ from carapax.api.services import LOCAL as LOCAL_CALLER
 from carapax.api.services import Caller
 from carapax.config import GatewayConfig, is_loopback
 from carapax.errors import ConfigError, Forbidden, RateLimited, Unauthorized
-from carapax.gateway.limits import Rate
 from carapax.redaction import Secret
 from carapax.store.audit import Actor, Audit
-from carapax.store.tokens import Tokens
+from carapax.store.tokens import Token, Tokens, account
+from carapax.throttle import GUESSES, Bans, Rate
 
 COOKIE = "carapax"
-FAILURES, FAILURE_WINDOW_S = 10, 300.0
 NOTED_PER_MINUTE = 60
+PROVEN = 10_000
+_WRONG = "the token is not known, or was revoked"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
@@ -51,9 +56,13 @@ class Gate:
 
     `local` is the secret of this start, for commands of the same user: it has all scopes, and does not end free
     access from this machine, which lasts until the first token is made.
+
+    Ten wrong tokens ban the address they came from, and the token they name, for a while. A ban refuses everything
+    before any work but that secret, and tokens that were right before from the same address: it locks out whoever
+    guesses, and nobody who is in. What is banned from this machine is so for five minutes at most.
     """
 
-    def __init__(self, config: GatewayConfig, tokens: Tokens, local: Secret, audit: Audit) -> None:
+    def __init__(self, config: GatewayConfig, tokens: Tokens, local: Secret, audit: Audit, bans: Bans) -> None:
         self._names = {"localhost", _bare(config.host), *(_bare(host) for host in config.allowed_hosts)} - {
             "0.0.0.0",
             "::",
@@ -62,9 +71,20 @@ class Gate:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
         self._tokens = tokens
         self._local = local
-        self._failures = Rate(FAILURES, FAILURE_WINDOW_S)
+        self._bans = bans
+        self._trying = asyncio.Lock()
+        self._proven: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._audit = audit
         self._noted = Rate(NOTED_PER_MINUTE)
+
+    def check_ban(self, request: BaseRequest, now: float) -> None:
+        """Raises RateLimited for an address that is banned."""
+        peer = address(request)
+        wait = self._bans.wait(peer, now)
+        if wait:
+            shown = _shown(request)
+            if not (self._is_local(shown) or (peer, _digest(shown)) in self._proven):
+                raise RateLimited("too many wrong tokens from this address", wait)
 
     def check_host(self, request: BaseRequest) -> None:
         """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
@@ -112,20 +132,54 @@ class Gate:
         """The caller that a secret belongs to. Raises Unauthorized, and RateLimited after too many failures."""
         if self._is_local(shown):
             return LOCAL
-        token = await self._tokens.check(shown)
-        if token is None:
-            self._failures.take(peer, now, "wrong tokens from this address")
-            await self._note_refusal(peer, now)
-            raise Unauthorized("the token is not known, or was revoked")
+        proof = (peer, _digest(shown))
+        if proof in self._proven:
+            token = await self._tokens.check(shown)
+            if token is None:
+                raise Unauthorized(_WRONG)
+        else:
+            token = await self._try(shown, peer, proof[1], now)
+        self._prove(proof)
         return Credential(Caller(token.id, token.name, token.scopes, peer, token.trust), token.id)
 
-    async def _note_refusal(self, peer: str, now: float) -> None:
+    async def _try(self, shown: str, peer: str, digest: bytes, now: float) -> Token:
+        """Check a token that was not shown from this address before. One after the other, so that those who guess at
+        the same time are counted as those who do not."""
+        named = account(shown)
+        async with self._trying:
+            for key, what in ((peer, "from this address"), (named, "of this name")):
+                if wait := self._bans.wait(key, now):
+                    raise RateLimited(f"too many wrong tokens {what}", wait)
+            token = await self._tokens.check(shown)
+            if token is not None:
+                self._prove((peer, digest))
+            else:
+                banned = {peer: self._bans.fail(peer, digest, now, grows=not is_loopback(peer))}
+                if named:
+                    banned[named] = self._bans.fail(named, digest, now)
+        if token is None:
+            await self._note_guess(peer, named, banned)
+            raise Unauthorized(_WRONG)
+        await self._audit.note("auth.accepted", Actor(token.id, token.name, peer))
+        return token
+
+    def _prove(self, proof: tuple[str, bytes]) -> None:
+        self._proven[proof] = None
+        self._proven.move_to_end(proof)
+        if len(self._proven) > PROVEN:
+            self._proven.popitem(last=False)
+
+    async def _note_guess(self, peer: str, named: str, banned: Mapping[str, float]) -> None:
         """Record it, but no more than so many a minute from all addresses together."""
         try:
-            self._noted.take("", now, "refusals to record")
+            self._noted.take("", asyncio.get_running_loop().time(), "refusals to record")
         except RateLimited:
             return
-        await self._audit.note("auth.refused", Actor("", address=peer))
+        await self._audit.note("auth.refused", Actor("", address=peer), detail={"token": named} if named else {})
+        for key, seconds in banned.items():
+            if seconds:
+                detail: dict[str, str | int] = {"banned": key, "seconds": int(seconds), "wrong": GUESSES}
+                await self._audit.note("auth.banned", Actor("", address=peer), detail=detail)
 
     def _is_local(self, shown: str) -> bool:
         return hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), self._local.reveal().encode())
@@ -154,6 +208,10 @@ def address(request: BaseRequest) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return peer if parsed.is_loopback else str(ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
+def _digest(shown: str) -> bytes:
+    return hashlib.sha256(shown.encode("utf-8", "surrogatepass")).digest()
 
 
 def _shown(request: BaseRequest) -> str:

@@ -1,14 +1,13 @@
 """What is refused before it costs anything: too often, too much, too slow."""
 
 import asyncio
-from collections import OrderedDict
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, RequestPayloadError
 from msgspec import Struct
 
 from carapax.config import LimitsConfig
-from carapax.errors import InvalidRequest, RateLimited
+from carapax.errors import InvalidRequest
 from carapax.gateway.errors import TooLarge, TooSlow
 
 HEAD_BYTES = 16_384
@@ -18,33 +17,6 @@ _QUICK_BYTES = 65_536
 
 class HeadTooLarge(InvalidRequest):
     """More or longer header fields than are taken."""
-
-
-class Rate:
-    """At most `count` a window for each key, as a bucket that fills evenly (GCRA).
-
-    Remembers `keys` of them; those that came first are forgotten first.
-    """
-
-    def __init__(self, count: int, window_s: float = 60, keys: int = 10_000) -> None:
-        self._interval = window_s / count
-        self._burst = window_s - self._interval
-        self._keys = keys
-        self._full_at: OrderedDict[str, float] = OrderedDict()
-
-    def wait(self, key: str, now: float) -> float:
-        """Seconds until `take` would succeed; 0 for now."""
-        return max(0.0, self._full_at.get(key, now) - now - self._burst)
-
-    def take(self, key: str, now: float, what: str) -> None:
-        """Count one. Raises RateLimited, which is not counted."""
-        wait = self.wait(key, now)
-        if wait > 0:
-            raise RateLimited(f"too many {what}", wait)
-        self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > self._keys:
-            self._full_at.popitem(last=False)
 
 
 def check_head(request: BaseRequest) -> None:

@@ -27,13 +27,14 @@ from carapax.gateway.connection import Listener
 from carapax.gateway.embeddings import respond_embeddings
 from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.held import Held
-from carapax.gateway.limits import Rate, check_head, read_body
+from carapax.gateway.limits import check_head, read_body
 from carapax.gateway.responses import refusal, respond
 from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_json, respond_operation
 from carapax.gateway.rpc import Rpc
 from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
 from carapax.redaction import Secret
+from carapax.throttle import Rate
 
 P = TypeVar("P", bound=Struct)
 STOP_S = 5.0
@@ -58,7 +59,7 @@ class Gateway:
         self.held = Held(services.tokens)
         self._services = services
         self._supervise = supervise
-        self._gate = Gate(services.config.gateway, services.tokens, local, services.audit)
+        self._gate = Gate(services.config.gateway, services.tokens, local, services.audit, services.bans)
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
         self._rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, supervise)
@@ -71,6 +72,7 @@ class Gateway:
         """Answer one request. Nothing of its body is read before it is known who asks."""
         try:
             check_head(request)
+            self._gate.check_ban(request, asyncio.get_running_loop().time())
             self._gate.check_host(request)
             response = await self._answer(request)
         except CarapaxError as error:

@@ -13,9 +13,9 @@ from carapax.api.services import Services
 from carapax.config import LimitsConfig
 from carapax.errors import CarapaxError, InvalidRequest, Lagged
 from carapax.gateway.held import STOPPING
-from carapax.gateway.limits import Rate
 from carapax.gateway.rpc import Admit, Rpc
 from carapax.store.subscription import Subscription
+from carapax.throttle import Rate
 
 IN_FLIGHT = 64
 SUBSCRIPTIONS = 1024

@@ -72,8 +72,7 @@ class Tokens:
         """The token this is the secret of, or None."""
         if not (secret.startswith(_PREFIX) and secret.isascii()):
             return None
-        named, _, _ = secret.removeprefix(_PREFIX).partition("_")
-        rows = await self._database.fetch(f"SELECT {_COLUMNS}, digest FROM tokens WHERE id = $1", named)
+        rows = await self._database.fetch(f"SELECT {_COLUMNS}, digest FROM tokens WHERE id = $1", account(secret))
         if not rows or not isinstance(digest := rows[0][-1], bytes):
             return None
         if not hmac.compare_digest(digest, _digest(secret)):
@@ -94,6 +93,11 @@ class Tokens:
     async def any(self) -> bool:
         """Whether there is a token, and so whether callers must show one."""
         return bool(await self._database.fetch("SELECT 1 FROM tokens LIMIT 1"))
+
+
+def account(secret: str) -> str:
+    """The id of the token that a secret claims to be of, or nothing; no longer than an id is."""
+    return secret.removeprefix(_PREFIX).partition("_")[0][:64] if secret.startswith(_PREFIX) else ""
 
 
 def _digest(secret: str) -> bytes:

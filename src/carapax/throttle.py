@@ -1,0 +1,93 @@
+"""What comes too often: calls are spread out, and guesses at secrets lead to bans that grow."""
+
+from collections import OrderedDict, deque
+
+from carapax.errors import RateLimited
+
+GUESSES, WINDOW_S = 10, 300.0
+LONGEST_BAN_S = 86_400.0
+
+
+class Rate:
+    """At most `count` a window for each key, as a bucket that fills evenly (GCRA).
+
+    Remembers `keys` of them; those that came first are forgotten first.
+    """
+
+    def __init__(self, count: int, window_s: float = 60, keys: int = 10_000) -> None:
+        self._interval = window_s / count
+        self._burst = window_s - self._interval
+        self._keys = keys
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until `take` would succeed; 0 for now."""
+        return max(0.0, self._full_at.get(key, now) - now - self._burst)
+
+    def take(self, key: str, now: float, what: str) -> None:
+        """Count one. Raises RateLimited, which is not counted."""
+        wait = self.wait(key, now)
+        if wait > 0:
+            raise RateLimited(f"too many {what}", wait)
+        self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
+
+
+class _Guesser:
+    __slots__ = ("bans", "tried", "until")
+
+    def __init__(self) -> None:
+        self.tried: deque[tuple[float, bytes]] = deque()
+        self.bans = 0
+        self.until = 0.0
+
+
+class Bans:
+    """Bans a key after ten wrong secrets within five minutes: for five minutes, twice as long each time after, up to a
+    day. A day after its last ban a key is as new.
+
+    One wrong secret that is shown again and again is a forgotten program and no guess: its bans do not grow. Nor do
+    those of a key that `grows` not. Remembers `keys` of them; the one that failed longest ago is forgotten first. Times
+    are seconds of any clock that never goes back.
+    """
+
+    def __init__(self, keys: int = 10_000) -> None:
+        self._keys = keys
+        self._known: OrderedDict[str, _Guesser] = OrderedDict()
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until its ban ends; 0 for none."""
+        known = self._known.get(key)
+        return max(0.0, known.until - now) if known else 0.0
+
+    def fail(self, key: str, digest: bytes, now: float, *, grows: bool = True) -> float:
+        """Count a wrong secret, of this digest. Returns the seconds of the ban that begins with it, or 0."""
+        guesser = self._known.setdefault(key, _Guesser())
+        self._known.move_to_end(key)
+        if len(self._known) > self._keys:
+            self._known.popitem(last=False)
+        if guesser.bans and now - guesser.until > LONGEST_BAN_S:
+            guesser.bans = 0
+        guesser.tried.append((now, digest))
+        while now - guesser.tried[0][0] >= WINDOW_S:
+            guesser.tried.popleft()
+        if len(guesser.tried) < GUESSES:
+            return 0.0
+        seconds = min(LONGEST_BAN_S, WINDOW_S * 2.0**guesser.bans)
+        if grows and len({digest for _, digest in guesser.tried}) > 1:
+            guesser.bans = min(guesser.bans + 1, 10)
+        guesser.tried.clear()
+        guesser.until = now + seconds
+        return seconds
+
+    def lift(self, key: str, now: float) -> bool:
+        """Forget a key. Returns whether it was banned."""
+        was = self.wait(key, now) > 0
+        self._known.pop(key, None)
+        return was
+
+    def all(self, now: float) -> dict[str, float]:
+        """The keys that are banned, and the seconds until each ban ends."""
+        return {key: known.until - now for key, known in self._known.items() if known.until > now}
