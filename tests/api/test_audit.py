@@ -44,8 +44,10 @@ def test_a_change_is_recorded_with_whoever_made_it_and_never_a_secret() -> None:
                 found = entries(await response.json())
             assert made["secret"] not in text
             token = {"token": phone["who"]}
+            asked = {"name": "phone", "scopes": "admin", "trust": "owner"}
             assert [{key: value for key, value in entry.items() if key != "at"} for entry in found] == [
-                {"kind": "token.create", "who": "local", "detail": {**token, "name": "phone", "scopes": "admin"}},
+                {"kind": "token.create", "who": "local", "detail": {**token, **asked}},
+                {"kind": "auth.accepted", **phone},
                 {"kind": "auth.login", **phone},
                 {"kind": "session.fork", **phone, "session": session, "detail": {"new": fork, "at": 1}},
                 {"kind": "session.end", **phone, "session": session},
