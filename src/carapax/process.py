@@ -47,13 +47,18 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Positive = 64 << 20
 
 
+def bounded(command: Sequence[str]) -> None:
+    """Raises InvalidRequest for a command that is longer than the system takes."""
+    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
+        raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
+
+
 def stepped(steps: Sequence[str], command: Sequence[str]) -> list[str]:
     """The same command, under a POSIX shell that takes these steps one after the other and becomes the command.
 
     Raises InvalidRequest for a command that is longer than the system takes.
     """
-    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
-        raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
+    bounded(command)
     return ["/bin/sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *command] if steps else list(command)
 
 
@@ -128,7 +133,7 @@ async def run_process(
 
     Raises Unavailable when it cannot be started.
     """
-    output, killed = _Output(max_output, output_bytes, progress), ""
+    output, killed = Output(max_output, output_bytes, progress), ""
     with _alive() as alive, _piped(output) as end:
         process = _started(command, environment, folder, descriptors, alive, end)
         alive.close()
@@ -205,7 +210,7 @@ def _alive() -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _piped(output: "_Output") -> Iterator[BinaryIO]:
+def _piped(output: "Output") -> Iterator[BinaryIO]:
     """Gives the end of a pipe that is written to; `output` gets what is written."""
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
@@ -228,7 +233,7 @@ def _piped(output: "_Output") -> Iterator[BinaryIO]:
         os.close(read_end)
 
 
-class _Output:
+class Output:
     """Output in bounded memory: its beginning and its end. Up to the same bound it is passed on as it comes."""
 
     def __init__(self, limit: int, most: int, progress: Progress | None) -> None:

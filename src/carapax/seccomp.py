@@ -130,17 +130,17 @@ DEPENDING: dict[str, tuple[int, int]] = {
 }
 
 # The CLONE_NEW* of linux/sched.h: mount, cgroup, UTS, IPC, user, PID and network namespaces.
-_NAMESPACES = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000
+NAMESPACES = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000
 # TIOCSTI types into a terminal, TIOCLINUX pastes into it, TIOCSETD loads a line discipline.
-_TERMINAL_REQUESTS = (0x5412, 0x541C, 0x5423)
+TERMINAL_REQUESTS = (0x5412, 0x541C, 0x5423)
 # Linux; Linux with addresses that are not random, for debugging; the question what it is.
-_PERSONALITIES = (0, 0x0004_0000, 0xFFFF_FFFF)
+PERSONALITIES = (0, 0x0004_0000, 0xFFFF_FFFF)
 # Sockets, as of linux/socket.h, linux/net.h, linux/in.h and linux/netlink.h.
-_UNIX, _INTERNET, _NETLINK = 1, (2, 10), 16
-_KIND = 0xF  # without SOCK_NONBLOCK and SOCK_CLOEXEC
-_INTERNET_KINDS = (1, 2)  # streams and datagrams
-_INTERNET_PROTOCOLS = (0, 1, 6, 17, 58)  # the kind's own, ICMP, TCP, UDP, ICMPv6
-_NETLINK_ROUTE = 0
+UNIX, INTERNET, NETLINK = 1, (2, 10), 16
+KIND = 0xF  # without SOCK_NONBLOCK and SOCK_CLOEXEC
+INTERNET_KINDS = (1, 2)  # streams and datagrams
+INTERNET_PROTOCOLS = (0, 1, 6, 17, 58)  # the kind's own, ICMP, TCP, UDP, ICMPv6
+NETLINK_ROUTE = 0
 
 
 def program(machine: str) -> bytes:
@@ -201,48 +201,48 @@ def _argument(number: int) -> Instruction:
 
 def _clone() -> Iterator[Instruction]:
     yield _argument(0)
-    yield (_ANY_BIT, 0, 1, _NAMESPACES)
+    yield (_ANY_BIT, 0, 1, NAMESPACES)
     yield (_RETURN, 0, 0, _refused(errno.EPERM))
     yield (_RETURN, 0, 0, ALLOW)
 
 
 def _ioctl() -> Iterator[Instruction]:
     yield _argument(1)
-    yield from _if_in(_TERMINAL_REQUESTS, _refused(errno.EPERM))
+    yield from _if_in(TERMINAL_REQUESTS, _refused(errno.EPERM))
     yield (_RETURN, 0, 0, ALLOW)
 
 
 def _personality() -> Iterator[Instruction]:
     yield _argument(0)
-    yield from _unless_in(_PERSONALITIES, _refused(errno.EPERM))
+    yield from _unless_in(PERSONALITIES, _refused(errno.EPERM))
     yield (_RETURN, 0, 0, ALLOW)
 
 
 def _socketpair() -> Iterator[Instruction]:
     yield _argument(0)
-    yield from _unless_in((_UNIX,), _refused(errno.EAFNOSUPPORT))
+    yield from _unless_in((UNIX,), _refused(errno.EAFNOSUPPORT))
     yield (_RETURN, 0, 0, ALLOW)
 
 
 def _socket() -> Iterator[Instruction]:
     internet = [
         _argument(1),
-        (_AND, 0, 0, _KIND),
-        *_unless_in(_INTERNET_KINDS, _refused(errno.EPROTONOSUPPORT)),
+        (_AND, 0, 0, KIND),
+        *_unless_in(INTERNET_KINDS, _refused(errno.EPROTONOSUPPORT)),
         _argument(2),
-        *_unless_in(_INTERNET_PROTOCOLS, _refused(errno.EPROTONOSUPPORT)),
+        *_unless_in(INTERNET_PROTOCOLS, _refused(errno.EPROTONOSUPPORT)),
         (_RETURN, 0, 0, ALLOW),
     ]
     netlink = [
         _argument(2),
-        *_unless_in((_NETLINK_ROUTE,), _refused(errno.EPROTONOSUPPORT)),
+        *_unless_in((NETLINK_ROUTE,), _refused(errno.EPROTONOSUPPORT)),
         (_RETURN, 0, 0, ALLOW),
     ]
     yield _argument(0)
-    yield from _if_in((_UNIX,), ALLOW)
-    yield (_EQUAL, 0, len(netlink), _NETLINK)
+    yield from _if_in((UNIX,), ALLOW)
+    yield (_EQUAL, 0, len(netlink), NETLINK)
     yield from netlink
-    yield from _unless_in(_INTERNET, _refused(errno.EAFNOSUPPORT))
+    yield from _unless_in(INTERNET, _refused(errno.EAFNOSUPPORT))
     yield from internet
 
 

@@ -162,24 +162,30 @@ class Workspace:
             with descriptor(os.open(self.root, FOLDER)) as root:
                 yield root
         except OSError as error:
-            raise _told(error, path) from error
+            raise told(error, path) from error
 
     def _name(self, path: str) -> str:
-        """The path relative to the root, as the system takes it."""
-        try:
-            path.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"the path {path!r} holds what is no character") from error
-        if "\0" in path:
-            raise InvalidRequest(f"the path {path!r} holds a null character")
-        if self._seen_as and (path + "/").startswith(self._seen_as + "/"):
-            return path[len(self._seen_as) :].lstrip("/") or "."
-        if path.startswith("/"):
-            raise OSError(errno.EXDEV, "absolute path")
-        return path or "."
+        return relative(path, self._seen_as)
 
 
-def _told(error: OSError, path: str) -> CarapaxError:
+def relative(path: str, seen_as: str = "") -> str:
+    """The path relative to the root, as the system takes it; `seen_as` is a name of the root. Raises InvalidRequest for
+    what is no path, OSError with EXDEV for one that is absolute and elsewhere."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"the path {path!r} holds what is no character") from error
+    if "\0" in path:
+        raise InvalidRequest(f"the path {path!r} holds a null character")
+    if seen_as and (path + "/").startswith(seen_as + "/"):
+        return path[len(seen_as) :].lstrip("/") or "."
+    if path.startswith("/"):
+        raise OSError(errno.EXDEV, "absolute path")
+    return path or "."
+
+
+def told(error: OSError, path: str) -> CarapaxError:
+    """What the system says against a path, as an error of ours."""
     match error.errno:
         case errno.EXDEV:
             return Forbidden(f"{path!r} is outside of the workspace", "use a path relative to the workspace")
