@@ -1,7 +1,6 @@
 """The way out: public addresses only."""
 
 import asyncio
-import contextlib
 import gzip
 import ipaddress
 import socket
@@ -17,24 +16,13 @@ from hypothesis import strategies as st
 from carapax.config import EgressConfig, ReachConfig
 from carapax.contracts import Fetched
 from carapax.egress import PublicEgress, Target, is_public
-from carapax.errors import CarapaxError, ConfigError, Forbidden, InvalidRequest, Unavailable
+from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
 from carapax.redaction import Secret
+from tests.proof.forgery import V4, V6
 from tests.running import run
 
 PUBLIC = "93.184.215.14"
 LOOPBACK = EgressConfig(("127.0.0.1/32",))
-PRIVATE_V4 = (
-    *("0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.254", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.1.2.3"),
-    *("169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.0.192", "192.0.2.1"),
-    *("192.88.99.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.9", "224.0.0.1", "240.0.0.1"),
-    *("255.255.255.255", "168.63.129.16"),
-)
-PRIVATE_V6 = (
-    *("::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "100::1", "5f00::1", "3fff::1"),
-    *("2001::1", "2001:db8::1", "2001:20::1", "2002:7f00:1::", "2002:a9fe:a9fe::", "64:ff9b::7f00:1"),
-    *("64:ff9b:1::a00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "::ffff:0:127.0.0.1", "4000::1"),
-    *("2a00:1450::5efe:a00:1", "2a00:1450::200:5efe:7f00:1", "2620:4f:8000::1"),
-)
 
 
 class Names:
@@ -54,176 +42,7 @@ def admitted(url: str, *answers: Sequence[str], allow: tuple[str, ...] = ()) -> 
     return target.url, target.addresses
 
 
-def numbers_as(address: str) -> list[str]:
-    """Spellings of an IPv4 address that one parser or another takes."""
-    a, b, c, d = (int(part) for part in address.split("."))
-    whole = (a << 24) | (b << 16) | (c << 8) | d
-    full_width = "".join(chr(ord(digit) + 0xFEE0) if digit.isdigit() else digit for digit in address)
-    return [
-        *(str(whole), hex(whole), f"0x{whole:08X}", f"0{whole:o}", f"00000000{whole:o}", str(whole + (1 << 32))),
-        *(f"{a}.{(b << 16) | (c << 8) | d}", f"{a}.{b}.{(c << 8) | d}", f"0{a:o}.{b}.{c}.{d}", f"0x{a:x}.{b}.{c}.{d}"),
-        *(f"0{a:o}.0{b:o}.0{c:o}.0{d:o}", f"0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}", f"{a:03}.{b:03}.{c:03}.{d:03}"),
-        *(
-            f"{a}.{b}.{c}.{d}.",
-            f"{a}.{b}.{c}.{d}..",
-            full_width,
-            address.replace(".", "。"),
-            address.replace(".", "．"),
-        ),
-        *(f"{a + 256}.{b}.{c}.{d}", f"{a}.{b}.{c}.{d}%00", f"%3{a % 10}.{b}.{c}.{d}", f"{a}.{b}.{c}.0x", f"{a}.{b}"),
-    ]
-
-
-def parts(address: str) -> list[str]:
-    return address.split(".")
-
-
-def attacks() -> list[str]:
-    """URLs that lead, or may lead some parser, to an address that is not public; every name resolves to such."""
-    hosts = [
-        *PRIVATE_V4,
-        *(spelling for address in PRIVATE_V4 for spelling in numbers_as(address)),
-        *(f"[{address}]" for address in PRIVATE_V6),
-        *(f"[::ffff:{address}]" for address in PRIVATE_V4),
-        *(f"[64:ff9b::{address}]" for address in PRIVATE_V4),
-        *("localhost", "LOCALHOST", "localhost.", "localhost.localdomain", "metadata.google.internal", "ip6-localhost"),
-        *("127.0.0.1.nip.io", "spoofed.example.com", "kubernetes.default.svc", "xn--loclhost-1ya", "loc\u00adalhost"),
-        *("ⓛⓞⓒⓐⓛⓗⓞⓢⓣ", "lo​calhost", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[::1%1]", "[::1]", "[::]", "[0:0::1]"),
-        *("[v1.fe]", "[127.0.0.1]", "[localhost]", "[::1", "::1]", "::1", "[[::1]]", "[::1].example.com", ""),
-    ]
-    return [
-        *(f"http://{host}/" for host in hosts),
-        *(f"https://{host}:8443/x?y=z#w" for host in PRIVATE_V4),
-        *(f"http://example.com@{host}/" for host in PRIVATE_V4),
-        *(f"http://{host}#@example.com/" for host in PRIVATE_V4),
-        *(f"https://{host}.:8080/" for host in PRIVATE_V4),
-        *(f"http://{host};a=b@example.com:80/" for host in PRIVATE_V4),
-        *(f"http://{host}?@example.com/" for host in PRIVATE_V4),
-        *(
-            f"http://[2002:{int(a):02x}{int(b):02x}:{int(c):02x}{int(d):02x}::1]/"
-            for a, b, c, d in map(parts, PRIVATE_V4)
-        ),
-        *(f"http://{host}\\@example.com/" for host in PRIVATE_V4[:8]),
-        *(f"http://example.com:80@{host}:80/" for host in PRIVATE_V4[:8]),
-        *(f"http://example.com%40{host}/" for host in PRIVATE_V4[:8]),
-        *(f"http://{host}:80:80/" for host in PRIVATE_V4[:4]),
-        *(f"{scheme}://127.0.0.1/" for scheme in ("ftp", "file", "gopher", "dict", "ldap", "jar:http", "ws", "data")),
-        *(
-            "file:///etc/passwd",
-            "data:text/html,x",
-            "javascript:alert(1)",
-            "http:127.0.0.1",
-            "http:/127.0.0.1",
-            "//127.0.0.1",
-        ),
-        *(
-            "http:///127.0.0.1",
-            "http:\\\\127.0.0.1",
-            "127.0.0.1",
-            "",
-            "http://",
-            "https://?",
-            "http://#",
-            "http://:80/",
-        ),
-        *(
-            f"http://example.com{bad}/"
-            for bad in ("\0", "\r\n", "\t", " ", "\x7f", "\x85", "\xa0", "\\", "%00", "%0d%0a")
-        ),
-        *(
-            f"http://exa{bad}mple.com/"
-            for bad in ("\0", "\r", "\n", "\t", " ", "\x1f", "\ufeff", "\u202e", "\u200d", "%2e")
-        ),
-        *(
-            f"http://example.com:{port}/"
-            for port in ("0", "22", "25", "443x", "-1", "65536", "99999", "٨٠", "", "0x50", "6 6")
-        ),
-        *(
-            "http://-a.example/",
-            "http://a-.example/",
-            "http://a..example/",
-            "http://.example/",
-            "http://" + "a" * 64 + ".com",
-        ),
-        *(
-            "http://" + "a." * 130 + "com/",
-            "http://example.com/" + "a" * 9000,
-            "http://*.example/",
-            "http://a,b.example/",
-        ),
-    ]
-
-
-@pytest.mark.parametrize("answer", ["127.0.0.1", "169.254.169.254", "fd00::1"])
-def test_no_url_leads_to_an_address_that_is_not_public(answer: str) -> None:
-    async def scene() -> list[str]:
-        egress, leaks = PublicEgress(EgressConfig(), Names([answer])), []
-        for url in attacks():
-            try:
-                leaks.append(f"{url!a} to {await egress.fetch(url, max_bytes=1, timeout_s=1)}")
-            except (Forbidden, InvalidRequest):
-                pass
-            except Unavailable as error:
-                leaks.append(f"{url!a}: {error}")
-        return leaks
-
-    assert len(set(attacks())) >= 900
-    assert run(scene()) == []
-
-
-def test_the_corpus_finds_an_egress_that_allows_everything() -> None:
-    async def scene() -> int:
-        egress, admitted = PublicEgress(EgressConfig(("0.0.0.0/0", "::/0")), Names(["127.0.0.1"])), 0
-        for url in attacks():
-            with contextlib.suppress(Forbidden, InvalidRequest):
-                await egress.admit(url)
-                admitted += 1
-        return admitted
-
-    assert run(scene()) > 150
-
-
-def test_good_urls_are_admitted() -> None:
-    hosts = ["example.com", "EXAMPLE.com", "a.b.c.d.example.org", "bücher.example", "例え.jp", "xn--bcher-kva.example"]
-    hosts += [
-        "1.1.1.1",
-        "8.8.8.8",
-        "[2606:4700:4700::1111]",
-        "a_b.example.com",
-        "3com.com",
-        "x.co",
-        "s-1.example.travel",
-    ]
-    hosts += ["example.com.", "faß.example", "пример.испытание", "0x1.example", "127.0.0.1.example.com"]
-    places = [
-        "",
-        "/",
-        "/a/b?c=d&e=%20f#g",
-        "/übung?q=ä",
-        "/a;b=c/~d/(e)",
-        "?q=1",
-        ":8080/x",
-        ":443/",
-        ":80",
-        "/a@b:c",
-        "#x",
-    ]
-    urls = [f"{scheme}://{host}{place}" for scheme in ("http", "https") for host in hosts for place in places]
-
-    async def scene() -> list[str]:
-        egress, refused = PublicEgress(EgressConfig(), Names([PUBLIC, "2606:4700::1"])), []
-        for url in urls:
-            try:
-                await egress.admit(url)
-            except CarapaxError as error:
-                refused.append(f"{url!a}: {error}")
-        return refused
-
-    assert len(urls) >= 200
-    assert run(scene()) == []
-
-
-@pytest.mark.parametrize("address", [*PRIVATE_V4, *PRIVATE_V6])
+@pytest.mark.parametrize("address", [*V4, *V6])
 def test_the_table_knows_what_is_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
