@@ -28,6 +28,7 @@ from carapax.injection import Injections
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.policy.grants import GrantRule
 from carapax.policy.policy import Policy
 from carapax.policy.rule_of_two import RuleOfTwo
 from carapax.redaction import Secret
@@ -37,9 +38,11 @@ from carapax.sessions.intake import Door
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
+from carapax.sessions.workspaces import Workspaces
 from carapax.store.audit import LOCAL, Audit, newest
 from carapax.store.database import Database
 from carapax.store.files import Files
+from carapax.store.grants import Grants
 from carapax.store.halt import Halt
 from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
@@ -143,6 +146,8 @@ async def open_app(
         await _note_configuration(audit, home)
         stains = Stains(database)
         await stains.load()
+        grants = Grants(database)
+        await grants.load()
         files = Files(database, clock)
         await files.sweep()
         health = await open_health(database, clock)
@@ -172,8 +177,10 @@ async def open_app(
             tasks.spawn,
             halt,
             audit,
-            Policy((RuleOfTwo(),)),
+            Policy((GrantRule(grants), RuleOfTwo())),
             stains,
+            grants,
+            Workspaces(),
             owner=clock.new_id(),
         )
         limits = config.limits

@@ -22,6 +22,7 @@ from carapax.messages import (
     Usage,
 )
 from carapax.redaction import Secret
+from carapax.store.grants import Granted
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message", "destroy"]
 Verdict = Literal["allow", "ask", "deny"]
@@ -380,6 +381,8 @@ class Asking(Struct, frozen=True):
     own: the owner's own data: it vouches for whom and what a call touches, not for what it says
     links: addresses that stand word for word in pages and messages that the session has read
     private: whether the run can reach what is not public
+    grants: what people have allowed in this session
+    files: the files of the workspace that the arguments name, with the SHA-256 of what they hold, where a grant asks
     """
 
     agent: str
@@ -394,6 +397,8 @@ class Asking(Struct, frozen=True):
     own: tuple[str, ...] = ()
     links: frozenset[str] = frozenset()
     private: bool = True
+    grants: tuple[Granted, ...] = ()
+    files: Mapping[str, str] = MappingProxyType({})
 
 
 class Decision(Struct, frozen=True):

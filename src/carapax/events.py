@@ -13,6 +13,7 @@ from carapax.messages import AssistantMessage, Attachment, Origin, Sender, ToolC
 QueueMode = Literal["steer", "followup", "collect"]
 Finish = Literal["done", "cancelled", "failed", "limit", "loop", "interrupted"]
 Rerun = Literal["pure", "idempotent", "transactional", "at_most_once"]
+Scope = Literal["once", "session", "always"]
 
 
 def _kind(name: str) -> str:
@@ -86,10 +87,35 @@ class ToolReturned(_Event, frozen=True):
     origins: tuple[Origin, ...] = ()
 
 
+class Grant(Struct, frozen=True, omit_defaults=True):
+    """Calls that a yes covers besides the one that was asked about: of `tool`, with just these `arguments`.
+
+    `whole` when they may have no others. With a `site` (scheme, host and port) their `url` is any there. `files` are
+    the files of the workspace that the arguments name, each with the SHA-256 of what it held; the calls are covered
+    while that is so, or without it whatever they hold.
+    """
+
+    tool: str
+    arguments: dict[str, Any] = {}
+    whole: bool = False
+    site: str = ""
+    files: dict[str, str] | None = None
+
+
+class Offer(Struct, frozen=True):
+    """A yes for more than one call. `text` says what it would cover: in this session ("session"), or in all sessions of
+    the agent until it is taken back ("always")."""
+
+    scope: Scope
+    text: str
+    grant: Grant
+
+
 class ApprovalAsked(_Event, frozen=True):
     """A call waits for a person's yes, until `expires_at` or the end of its run. `shown` is what would run, whole, and
     `digest` the SHA-256 in hex that binds the yes to it; `nonce` names it in a chat. `rule` and `reason` say why a
-    person is asked, `origins` what the session has read from others."""
+    person is asked, `origins` what the session has read from others. `offers` is what a yes may be given for besides
+    this call."""
 
     id: str
     call_id: str
@@ -101,15 +127,17 @@ class ApprovalAsked(_Event, frozen=True):
     reason: str
     expires_at: float
     origins: tuple[Origin, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 class ApprovalGiven(_Event, frozen=True):
-    """The answer to the ApprovalAsked with this `id`; the first one counts. `by` is who gave it, empty when nobody did
-    in time."""
+    """The answer to the ApprovalAsked with this `id`; there is one at most. `by` is who gave it, empty when nobody did
+    in time. With another `scope` than "once" a yes covers what was offered for it."""
 
     id: str
     verdict: Literal["allow", "deny"]
     by: str = ""
+    scope: Scope = "once"
 
 
 class StateChanged(_Event, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -77,14 +77,14 @@ class OpenGate:
     def __init__(self, refused: Mapping[str, str]) -> None:
         self._refused = refused
 
-    async def admit(
+    def admit(
         self,
         tool: Tool,
         call: ToolCall,
         arguments: Mapping[str, Any],
         waiting: Callable[[], AbstractContextManager[None]],
-    ) -> str:
-        return self._refused.get(tool.name, "")
+    ) -> AbstractAsyncContextManager[str]:
+        return nullcontext(self._refused.get(tool.name, ""))
 
     def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
         return ()

@@ -1,5 +1,6 @@
 from typing import Any
 
+from carapax.store.audit import newest
 from carapax.testing import call
 from carapax.testing.gateway import gateway_client
 from carapax.testing.provider import Script
@@ -29,5 +30,27 @@ def test_what_waits_is_listed_and_answered_by_whoever_may_approve() -> None:
                     assert response.status == status, await response.text()
             finished = (await socket.events_until("run_finished"))[-1]["event"]
             assert finished["reason"] == "done"
+
+    run(scenario())
+
+
+def test_what_is_allowed_for_good_is_listed_and_taken_back() -> None:
+    async def scenario() -> None:
+        async with gateway_client(SCRIPT, tools=[PAGE, POST]) as gateway, gateway.socket() as socket:
+            session = (await socket.rpc("session.create"))["id"]
+            await socket.rpc("session.subscribe", session=session)
+            await socket.rpc("session.message", session=session, text="read the page")
+            question: dict[str, Any] = (await socket.events_until("approval_asked"))[-1]["event"]
+            offered = {offer["scope"]: offer["text"] for offer in question["offers"]}
+            assert offered == {scope: "post, whatever else it is told" for scope in ("session", "always")}
+            answer = {"approval": question["id"], "digest": question["digest"], "verdict": "allow", "scope": "always"}
+            assert await gateway.rpc("approval.answer", **answer) == {"verdict": "allow", "scope": "always"}
+            await socket.events_until("run_finished")
+            (granted,) = (await gateway.rpc("grant.list"))["grants"]
+            assert (granted["id"], granted["agent"], granted["grant"]) == (question["id"], "main", {"tool": "post"})
+            assert (await gateway.rpc("grant.remove", grant=granted["id"])) == granted
+            assert (await gateway.rpc("grant.list"))["grants"] == []
+            audited = [entry.entry for entry in await newest(gateway.services.audit.database, kind="grant.removed")]
+            assert [entry.detail for entry in audited] == [{"grant": question["id"]}]
 
     run(scenario())

@@ -100,6 +100,8 @@ def test_the_operations_are_these() -> None:
             "costs.session",
             "file.add",
             "file.get",
+            "grant.list",
+            "grant.remove",
             "health",
         ),
         *("model.health", "model.list", "model.recover", "model.refresh"),

@@ -223,6 +223,6 @@ def _spoken(envelope: Envelope) -> str:
             return message.text
         case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
             return f"[{reason}] {detail}"
-        case ApprovalAsked() as asked:
-            return spoken(asked)
+        case ApprovalAsked() | ApprovalGiven() as said:
+            return spoken(said)
     return ""

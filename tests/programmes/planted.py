@@ -23,7 +23,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import Inbound, Outbound
-from carapax.sessions import delivery, session
+from carapax.sessions import delivery, questions, session
 from carapax.store import journal, leases, records
 from carapax.store.database import Statement
 from carapax.store.outbox import buried
@@ -221,11 +221,13 @@ def given_up_in_two_steps(patch: pytest.MonkeyPatch) -> Planted:
 
 
 def a_yes_is_not_waited_for(patch: pytest.MonkeyPatch) -> Planted:
-    async def ask(self: session.Session, asked: ApprovalAsked, record: loop.Record) -> ApprovalGiven:
+    async def ask(
+        self: questions.Questions, transcript: context.Transcript, asked: ApprovalAsked, record: loop.Record
+    ) -> ApprovalGiven:
         await record(asked)
         return ApprovalGiven(asked.id, "allow")
 
-    patch.setattr(session.Session, "_ask", ask)
+    patch.setattr(questions.Questions, "ask", ask)
     return Planted()
 
 

@@ -87,7 +87,7 @@ def test_the_first_answer_counts_and_only_for_what_was_shown(tmp_path: Path) -> 
 
 
 def test_silence_means_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carapax.sessions.session.EXPIRES_S", 0.05)
+    monkeypatch.setattr("carapax.sessions.questions.EXPIRES_S", 0.05)
 
     async def scenario() -> None:
         async with opened(tmp_path, SCRIPT, tools=[PAGE, POST]) as gateway:

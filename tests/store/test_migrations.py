@@ -35,6 +35,7 @@ DATA: tuple[tuple[str, ...], ...] = (
     ("INSERT INTO audit VALUES (1, 'x', '{}', 'h')",),
     ("INSERT INTO stains VALUES ('main', 'notes.md')",),
     ("UPDATE tokens SET trust = 'known'",),
+    ("INSERT INTO grants VALUES ('g', 'main', '{}', 'ann', 1.5)", "INSERT INTO questions VALUES ('q', 's')"),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -52,6 +53,8 @@ TABLES = {
     "audit": (1, 6),
     "audit_head": (1, 0),
     "stains": (1, 7),
+    "grants": (1, 9),
+    "questions": (1, 9),
 }
 
 

@@ -26,6 +26,7 @@ from carapax.injection import flag
 from carapax.invisible import visible
 from carapax.mediatype import PDF, is_text
 from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
+from carapax.store.grants import Granted
 
 CHARACTERS_PER_TOKEN = 3.5
 _BESIDES = 100_000
@@ -60,6 +61,8 @@ class Transcript:
         """Calls that were started and have not returned."""
         self.approvals: dict[str, ApprovalAsked] = {}
         """What waits for a person, by id."""
+        self.grants: dict[str, Granted] = {}
+        """What a person allowed for the whole session, by the id of the question; a fork begins without."""
         self.reading = Reading()
         self._seqs: list[int] = []
         self._compacted_at = 0
@@ -162,7 +165,11 @@ class Transcript:
         self.approvals[event.id] = event
 
     def _give(self, event: ApprovalGiven, envelope: Envelope) -> None:
-        self.approvals.pop(event.id, None)
+        asked = self.approvals.pop(event.id, None)
+        is_copied = self.started is not None and envelope.seq <= self.started.forked_at
+        if asked is not None and event.scope == "session" and not is_copied:
+            granted = granted_by(asked, event, self.started.agent if self.started else "", envelope.at)
+            self.grants |= {granted.id: granted} if granted else {}
 
     def _change(self, event: StateChanged, envelope: Envelope) -> None:
         self.state[event.key] = event.value
@@ -200,6 +207,15 @@ _FOLDS: dict[type, Callable[[Transcript, Any, Envelope], None]] = {
     RunFinished: Transcript._finish_run,
     SessionEnded: Transcript._end,
 }
+
+
+def granted_by(asked: ApprovalAsked, given: ApprovalGiven, agent: str, at: float) -> Granted | None:
+    """What an answer allows besides the call that was asked about."""
+    if given.verdict == "deny":
+        return None
+    return next(
+        (Granted(asked.id, agent, one.grant, given.by, at) for one in asked.offers if one.scope == given.scope), None
+    )
 
 
 def fold(envelopes: Iterable[Envelope]) -> Transcript:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,15 +53,15 @@ class Record(Protocol):
 class Gate(Protocol):
     """Decides about each call before it starts."""
 
-    async def admit(
+    def admit(
         self,
         tool: Tool,
         call: ToolCall,
         arguments: Mapping[str, Any],
         waiting: Callable[[], AbstractContextManager[None]],
-    ) -> str:
-        """Why the call may not run, as the model is told; empty when it may. What a person takes to answer is spent
-        `waiting`."""
+    ) -> AbstractAsyncContextManager[str]:
+        """Why the call may not run, as the model is told; empty when it may, and then in this block only. What a person
+        takes to answer is spent `waiting`."""
         ...
 
     def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
@@ -221,8 +221,13 @@ async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:
         arguments = check_arguments(tool.parameters, call.arguments)
     except InvalidRequest as error:
         return await run.record(_refusal(call, f"not run: {error}"))
-    if refused := await run.gate.admit(tool, call, arguments, run.deadline.stopped):
-        return await run.record(_refusal(call, f"not run: {refused}"))
+    async with run.gate.admit(tool, call, arguments, run.deadline.stopped) as refused:
+        if refused:
+            return await run.record(_refusal(call, f"not run: {refused}"))
+        return await _run_tool(run, tool, call, arguments, verdict)
+
+
+async def _run_tool(run: Run, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], verdict: Verdict) -> None:
     await run.record(ToolCalled(call, tool.rerun))
     started = run.monotonic()
     result = await invoke(run.toolbox, tool, call, run.context(tool, call), arguments)
@@ -230,7 +235,6 @@ async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:
         result = ToolResult(result.call_id, result.name, result.text + REPEATED, result.is_error)
     origins = run.gate.origins(tool, arguments)
     await run.record(ToolReturned(result, round(run.monotonic() - started, 3), origins))
-    return None
 
 
 async def invoke(

@@ -37,6 +37,8 @@ class Reading:
         self._origins: dict[Origin, None] = {}
         self.overheard = False
         """Whether strangers take part, who hear what the agent says."""
+        self.asker = ""
+        """Who said something last."""
         self.vouching = Texts()
         self.own = Texts()
         self.outside = Texts()
@@ -48,6 +50,7 @@ class Reading:
 
     def hear(self, message: MessageReceived) -> None:
         """Take a message that a run has taken. Who sends a file has seldom written it."""
+        self.asker = message.sender.id
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
         else:

@@ -8,7 +8,8 @@ from carapax.api.fields import Identifier
 from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.events import ApprovalAsked
+from carapax.events import ApprovalAsked, Scope
+from carapax.store.grants import Granted
 
 
 class Pending(Struct, frozen=True):
@@ -37,20 +38,42 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     approval: the id of what was asked
     digest: the digest that it was shown with, so that the answer counts for nothing else
     verdict: "allow" or "deny"
+    scope: "once" for this call; "session" or "always" for what the question offers for it
     """
 
     approval: Identifier
     digest: Identifier
     verdict: Literal["allow", "deny"]
+    scope: Scope = "once"
 
 
 class Answered(Struct, frozen=True):
     """The answer counts.
 
     verdict: "allow" or "deny"
+    scope: "once", "session" or "always"
     """
 
     verdict: str
+    scope: str
+
+
+class Given(Struct, frozen=True):
+    """What people have allowed for good, the oldest first.
+
+    grants: for which agent, which calls, who allowed them and when
+    """
+
+    grants: list[Granted]
+
+
+class Forget(Struct, frozen=True, forbid_unknown_fields=True):
+    """A grant that is to end.
+
+    grant: its id
+    """
+
+    grant: Identifier
 
 
 @operation("approval.list", scope="read", path="/api/approvals")
@@ -62,5 +85,18 @@ async def list_(services: Services, params: Nothing) -> Approvals:
 @operation("approval.answer", scope="approve", method="POST", path="/api/approvals/{approval}", raises=(404, 409))
 async def answer(services: Services, params: Answer) -> Answered:
     """Let a call run that waits, or refuse it. The first answer counts; none in time means no."""
-    await services.sessions.answer(params.approval, params.digest, params.verdict, services.caller.actor())
-    return Answered(params.verdict)
+    who = services.caller.actor()
+    await services.sessions.answer(params.approval, params.digest, params.verdict, who, params.scope)
+    return Answered(params.verdict, params.scope)
+
+
+@operation("grant.list", scope="read", path="/api/grants")
+async def list_grants(services: Services, params: Nothing) -> Given:
+    """List what people have allowed for all sessions of an agent."""
+    return Given(services.sessions.grants())
+
+
+@operation("grant.remove", scope="approve", method="DELETE", path="/api/grants/{grant}", raises=(404,))
+async def remove_grant(services: Services, params: Forget) -> Granted:
+    """Take back what was allowed for all sessions of an agent; calls that it covered are asked about again."""
+    return await services.sessions.forget(params.grant, services.caller.actor())

@@ -8,7 +8,16 @@ from contextlib import suppress
 from carapax.clock import Clock
 from carapax.contracts import Channel, Supervise
 from carapax.errors import CarapaxError, InvalidRequest, StoreError, Unavailable
-from carapax.events import ApprovalAsked, Kept, MessageSent, ModelResponded, RunFinished, SendFailed, SessionStarted
+from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    Kept,
+    MessageSent,
+    ModelResponded,
+    RunFinished,
+    SendFailed,
+    SessionStarted,
+)
 from carapax.messages import Outbound
 from carapax.store.database import Statement
 from carapax.store.journal import Journal
@@ -139,4 +148,9 @@ def spoken(event: Kept) -> str:
             return f"[{reason}] {detail}" if detail else f"[{reason}]"
         case ApprovalAsked(shown=shown, nonce=nonce, reason=why):
             return f"May this run?\n\n{shown}\n\nAsked because {why}.\nAnswer /approve {nonce} or /deny {nonce}"
+        case ApprovalGiven(verdict="allow", by=by, scope=scope):
+            how = {"once": "", "session": " for this session", "always": " for good"}[scope]
+            return f"{by} said yes{how}."
+        case ApprovalGiven(by=by):
+            return f"{by} said no: it does not run." if by else "Nobody answered in time: it does not run."
     return ""

@@ -1,80 +1,127 @@
 """Decides about each call of a run before it starts: by policy and, where that asks, by a person."""
 
-import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from carapax.agent.context import Transcript
 from carapax.clock import Clock
-from carapax.contracts import Asking, Effect, Tool
+from carapax.contracts import Asking, Decision, Effect, Tool
+from carapax.errors import InvalidRequest, Unavailable
 from carapax.events import ApprovalAsked, ApprovalGiven
 from carapax.messages import Origin, ToolCall
+from carapax.policy.binding import Binding, named_files
+from carapax.policy.grants import offers
+from carapax.policy.legible import shown
 from carapax.policy.policy import Policy
 from carapax.sessions.prepare import Agent
+from carapax.sessions.workspaces import Workspaces
 from carapax.store.stains import Stains, place
 
 EXPIRES_S = 300.0
 LONGEST_SHOWN = 4096
+CHANGED = "what would run is not what was approved any more"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-Ask = Callable[[ApprovalAsked], Awaitable[ApprovalGiven]]
-"""Asks a person; the answer, or the one that nobody gave in time."""
+Waiting = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The gate of one run."""
+    """The gate of one run. `ask` asks a person for the answer, or for the one that nobody gave in time; `note` records
+    that policy refused a call."""
 
     agent: Agent
     session: str
     transcript: Transcript
     policy: Policy
     stains: Stains
+    workspaces: Workspaces
     clock: Clock
-    ask: Ask
+    ask: Callable[[ApprovalAsked], Awaitable[ApprovalGiven]]
+    note: Callable[[ToolCall, Decision], Awaitable[None]]
 
+    @asynccontextmanager
     async def admit(
-        self,
-        tool: Tool,
-        call: ToolCall,
-        arguments: Mapping[str, Any],
-        waiting: Callable[[], AbstractContextManager[None]],
-    ) -> str:
-        """Why the call may not run; empty when it may."""
+        self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], waiting: Waiting
+    ) -> AsyncIterator[str]:
+        """Why the call may not run; empty when it may, which is so in this block only: while one that was approved
+        runs, nothing else changes the files that it names."""
+        try:
+            decision, files = await self._decide(tool, arguments)
+            bound = self._bound(tool, call, arguments, files) if decision.verdict == "ask" else None
+        except (InvalidRequest, Unavailable) as error:  # what cannot be looked at cannot be approved
+            yield f"nobody can say yes to it: {error}"
+            return
+        refused = await self._refusal(tool, call, decision, bound, waiting)
+        if refused:
+            yield refused
+            return
+        async with self._held(tool, arguments, alone=bool(bound and bound.files)):
+            yield "" if bound is None else await self._changed(tool, call, arguments, bound)
+
+    async def _decide(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Decision, Mapping[str, str]]:
+        """What policy says, and the files that the call names where that matters."""
         asking = self._asking(tool, arguments)
+        files: Mapping[str, str] = {}
+        if any(granted.grant.files is not None for granted in asking.grants):
+            files = await named_files(self.agent.sandbox, arguments)
+            asking = replace(asking, files=files)
         decision = self.policy.decide(asking)
-        if decision.verdict == "allow":
-            return ""
-        if decision.verdict == "deny":
+        if decision.verdict == "ask" and not files:
+            files = await named_files(self.agent.sandbox, arguments)
+        return decision, files
+
+    async def _refusal(
+        self, tool: Tool, call: ToolCall, decision: Decision, bound: Binding | None, waiting: Waiting
+    ) -> str:
+        """Why it may not run; a person is asked where policy does not know."""
+        if bound is None:
+            if decision.verdict == "allow":
+                return ""
+            await self.note(call, decision)
             return f"{decision.reason} ({decision.rule})"
-        shown = _shown(tool, arguments)
-        if len(shown.encode()) > LONGEST_SHOWN:
+        text = shown(tool.name, bound.arguments)
+        if len(text.encode()) > LONGEST_SHOWN:
             return f"{decision.reason} ({decision.rule}), and it is too long for a person to judge: make it shorter"
-        digest = self._digest(tool, arguments)
         asked = ApprovalAsked(
             self.clock.new_id(),
             call.id,
             tool.name,
-            shown,
-            digest,
+            text,
+            bound.digest(),
             self._nonce(),
             decision.rule,
             decision.reason,
             self.clock.now() + EXPIRES_S,
-            asking.origins,
+            self.transcript.reading.origins,
+            offers(tool, bound.arguments, bound.files),
         )
         with waiting():
             given = await self.ask(asked)
-        if given.verdict == "deny":
-            who = f"{given.by} said no" if given.by else f"nobody said yes within {EXPIRES_S:g} s"
-            return f"{who}; it was asked because {decision.reason} ({decision.rule}). Do not try it in another way"
-        if self._digest(tool, arguments) != digest:
-            return "what would run is not what was approved any more"
-        return ""
+        if given.verdict == "allow":
+            return ""
+        who = f"{given.by} said no" if given.by else f"nobody said yes within {EXPIRES_S:g} s"
+        return f"{who}; it was asked because {decision.reason} ({decision.rule}). Do not try it in another way"
+
+    def _held(self, tool: Tool, arguments: Mapping[str, Any], *, alone: bool) -> AbstractAsyncContextManager[None]:
+        """The right to change files, if that is what the call may do, or `alone` to do so."""
+        if alone:
+            return self.workspaces.alone(self.agent.name)
+        if self.effects(tool, arguments) & {"write", "execute"}:
+            return self.workspaces.shared(self.agent.name)
+        return nullcontext()
+
+    async def _changed(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], bound: Binding) -> str:
+        """Whether it is still what was approved; empty when it is."""
+        try:
+            files = await named_files(self.agent.sandbox, arguments)
+        except (InvalidRequest, Unavailable) as error:
+            return f"{CHANGED}: {error}"
+        return "" if self._bound(tool, call, arguments, files).digest() == bound.digest() else CHANGED
 
     def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
         """Whose words the result of a call may hold."""
@@ -122,11 +169,14 @@ class Gate:
             own=own,
             links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
             private=bool(vouching or own) or self.agent.private,
+            grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
         )
 
-    def _digest(self, tool: Tool, arguments: Mapping[str, Any]) -> str:
-        bound = (self.agent.name, self.agent.config.sandbox, self.session, tool.name, arguments)
-        return hashlib.sha256(msgspec.json.encode(bound, order="deterministic")).hexdigest()
+    def _bound(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], files: Mapping[str, str]) -> Binding:
+        agent = self.agent
+        where = (agent.config.sandbox, str(agent.sandbox.network), repr(agent.tool_settings.get(tool.name)))
+        reading, run = self.transcript.reading, self.transcript.run_id
+        return Binding(agent.name, self.session, run, call.id, reading.asker, where, tool.name, arguments, files)
 
     def _nonce(self) -> str:
         return "".join(_LETTERS[int(self.clock.random() * len(_LETTERS))] for _ in range(6))
@@ -134,21 +184,6 @@ class Gate:
 
 def _goes_out(effects: frozenset[Effect]) -> bool:
     return "network" in effects
-
-
-def _shown(tool: Tool, arguments: Mapping[str, Any]) -> str:
-    """The whole call as people see it: nothing in it is invisible, turns the writing, or moves a cursor."""
-    lines = [f"{name}: {_legible(value)}" for name, value in arguments.items()]
-    return "\n".join([tool.name, *lines])
-
-
-def _legible(value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return "".join(_escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    return character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
 
 
 def _url(arguments: Mapping[str, Any]) -> str:

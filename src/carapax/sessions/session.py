@@ -11,11 +11,11 @@ from itertools import takewhile
 from typing import Any
 
 from carapax.agent.context import Transcript
-from carapax.agent.loop import Record, invoke, run_agent, unreturned
+from carapax.agent.loop import invoke, run_agent, unreturned
 from carapax.arguments import check_arguments
 from carapax.clock import Clock
-from carapax.contracts import Supervise, Tool
-from carapax.errors import CarapaxError, Conflict, NotFound, StoreError
+from carapax.contracts import Decision, Supervise, Tool
+from carapax.errors import CarapaxError, Conflict, StoreError
 from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -32,11 +32,14 @@ from carapax.events import (
 from carapax.messages import ToolCall, ToolResult
 from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
-from carapax.sessions.gate import EXPIRES_S, Gate
+from carapax.sessions.gate import Gate
 from carapax.sessions.prepare import Agent, Prepare
+from carapax.sessions.questions import Questions
+from carapax.sessions.workspaces import Workspaces
 from carapax.store import leases
 from carapax.store.audit import Actor, Audit
 from carapax.store.database import Database, Statement, Unexpected
+from carapax.store.grants import Grants
 from carapax.store.halt import REMEDY, Halt
 from carapax.store.journal import Beginning, Journal
 from carapax.store.leases import LeaseLost
@@ -50,7 +53,7 @@ LEASE_S = 30.0
 PAGE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 _GONE = "stopped on request"
-_TOLD = ModelResponded | RunFinished | ApprovalAsked
+_TOLD = ModelResponded | RunFinished | ApprovalAsked | ApprovalGiven
 
 Spawn = Callable[[str, Coroutine[object, object, None]], asyncio.Task[None]]
 
@@ -70,6 +73,8 @@ class Surroundings:
     audit: Audit
     policy: Policy
     stains: Stains
+    grants: Grants
+    workspaces: Workspaces
     owner: str
 
 
@@ -96,7 +101,9 @@ class Session:
         self._serving = False
         self._cancelling = ""
         self._begun = ""
-        self._awaited: dict[str, asyncio.Future[ApprovalGiven]] = {}
+        self._questions = Questions(
+            name, agent.name, around.journal, around.audit, around.delivery, around.grants, around.clock
+        )
 
     @property
     def busy(self) -> bool:
@@ -152,37 +159,22 @@ class Session:
         if transcript is None:
             self._early.append(envelope)
         elif envelope.seq == transcript.seq + 1:
+            self._questions.follow(transcript, envelope)
             transcript.apply(envelope)
         if isinstance(envelope.event, MessageReceived):
             self.wake()
-        elif isinstance(envelope.event, ApprovalGiven):
-            awaited = self._awaited.pop(envelope.event.id, None)
-            if awaited is not None:
-                awaited.set_result(envelope.event)
-        elif (
-            isinstance(envelope.event, ModelResponded | RunFinished | ApprovalAsked)
-            and transcript
-            and transcript.started
-        ):
+        elif isinstance(envelope.event, _TOLD) and transcript and transcript.started:
             self._around.delivery.wake(transcript.started.channel)
 
     @property
     def approvals(self) -> tuple[ApprovalAsked, ...]:
         """What waits here for a person."""
-        pending = self._transcript.approvals if self._transcript else {}
-        return tuple(asked for asked in pending.values() if asked.id in self._awaited)
+        return self._questions.waiting
 
     async def answer(self, given: ApprovalGiven, who: Actor) -> None:
         """Keep a person's answer to what waits; the first one counts. Raises NotFound when nothing waits for it any
-        more, Conflict when somebody else was first."""
-        awaited = self._awaited.get(given.id)
-        if awaited is None:
-            raise NotFound(f"nothing waits for an answer to {given.id}", "it was answered, or its time is over")
-        await self._around.journal.append(self.name, given, run=self.run_id)
-        if not awaited.done():
-            raise Conflict(f"the run that asked for {given.id} is over", "if it goes on, it asks again")
-        if awaited.result() is not given:
-            raise Conflict(f"{given.id} was answered by {awaited.result().by or 'nobody, in time'} already")
+        more, InvalidRequest for a scope that was not offered, Conflict when somebody else was first."""
+        await self._questions.answer(await self.transcript(), given, who)
 
     def wake(self) -> None:
         """Serve what waits, unless that is being done."""
@@ -232,7 +224,8 @@ class Session:
             try:
                 started = RunStarted(self.agent.name, "")
                 await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
-                result = await invoke(self.agent.toolbox, tool, call, context, arguments)
+                async with self._around.workspaces.shared(self.agent.name):
+                    result = await invoke(self.agent.toolbox, tool, call, context, arguments)
                 await self._close(run_id, by, call, ToolReturned(result), RunFinished("done"))
             except asyncio.CancelledError:
                 result = cut_short(call)
@@ -416,26 +409,29 @@ class Session:
         show = partial(around.journal.stream, self.name, run_id)
 
         async def ask(asked: ApprovalAsked) -> ApprovalGiven:
-            return await self._ask(asked, record)
+            return await self._questions.ask(transcript, asked, record)
 
-        gate = Gate(self.agent, self.name, transcript, around.policy, around.stains, around.clock, ask)
+        gate = Gate(
+            self.agent,
+            self.name,
+            transcript,
+            around.policy,
+            around.stains,
+            around.workspaces,
+            around.clock,
+            ask,
+            self._note_refusal,
+        )
         run = await around.prepare.run(
             self.agent, self.name, run_id, transcript, record, show, lambda: self._steering(transcript), gate
         )
         await run_agent(run)
 
-    async def _ask(self, asked: ApprovalAsked, record: Record) -> ApprovalGiven:
-        """Ask whoever may answer; when nobody does in time, that is the answer."""
-        answer: asyncio.Future[ApprovalGiven] = asyncio.get_running_loop().create_future()
-        self._awaited[asked.id] = answer
-        try:
-            await record(asked)
-            await asyncio.wait([answer], timeout=EXPIRES_S)
-            if not answer.done():
-                await record(ApprovalGiven(asked.id, "deny"))
-            return await answer
-        finally:
-            self._awaited.pop(asked.id, None)
+    async def _note_refusal(self, call: ToolCall, decision: Decision) -> None:
+        detail = {"tool": call.name, "call": call.id, "rule": decision.rule}
+        await self._around.audit.note(
+            "policy.denied", Actor(f"agent {self.agent.name}"), session=self.name, detail=detail
+        )
 
     async def _finish(self, transcript: Transcript, run_id: str, finished: RunFinished) -> None:
         """End a run from outside, after what it had begun to keep is kept."""
@@ -457,7 +453,8 @@ class Session:
             for statement in self._audited(who, calls[event.result.call_id], event, run_id)
         ]
         stained = [statement for event in events for statement in self._stained(transcript, event)]
-        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *stained, *ended])
+        questions = [statement for event in events for statement in self._questions.keeping(transcript, event)]
+        await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *stained, *questions, *ended])
 
     def _stained(self, transcript: Transcript, event: Kept) -> list[Statement]:
         """What marks the files that a call may fill with the words of others, before it does."""

@@ -19,6 +19,7 @@ from carapax.events import (
     Envelope,
     Kept,
     MessageReceived,
+    Scope,
     SessionEnded,
     SessionStarted,
     StateChanged,
@@ -32,6 +33,7 @@ from carapax.store import leases
 from carapax.store.audit import LOCAL, Actor
 from carapax.store.database import Statement, Unexpected
 from carapax.store.files import use
+from carapax.store.grants import Granted
 from carapax.store.halt import REMEDY, Stop
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
@@ -148,16 +150,26 @@ class Sessions:
         waiting = [(live.name, asked) for live in list(self._live.values()) for asked in live.approvals]
         return sorted(waiting, key=lambda one: one[1].expires_at)
 
-    async def answer(self, approval: str, digest: str, verdict: Literal["allow", "deny"], who: Actor) -> None:
+    async def answer(
+        self, approval: str, digest: str, verdict: Literal["allow", "deny"], who: Actor, scope: Scope = "once"
+    ) -> None:
         """Answer what waits for a person. Raises NotFound when it does not wait any more, InvalidRequest for another
-        digest than that of the call, Conflict when somebody else was first."""
+        digest than that of the call or a scope that was not offered, Conflict when somebody else was first."""
         for session, asked in self.approvals():
             if asked.id == approval:
                 if asked.digest != digest:
                     raise InvalidRequest("the digest is not that of the call", "look at the call again")
-                given = ApprovalGiven(approval, verdict, who.name or who.id)
+                given = ApprovalGiven(approval, verdict, who.name or who.id, scope if verdict == "allow" else "once")
                 return await (await self._session(session)).answer(given, who)
         raise NotFound(f"nothing waits for an answer to {approval}", "it was answered, or its time is over")
+
+    def grants(self) -> list[Granted]:
+        """What people have allowed for all sessions of an agent, the oldest first."""
+        return self._around.grants.all()
+
+    async def forget(self, grant: str, who: Actor) -> Granted:
+        """Take back what was allowed. Raises NotFound, or a StoreError; it covers nothing any more in either case."""
+        return await self._around.grants.remove(grant, self._audit.of("grant.removed", who, detail={"grant": grant}))
 
     @property
     def stopped(self) -> Stop | None:

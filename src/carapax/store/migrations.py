@@ -150,7 +150,20 @@ _STAINS: Migration = (
 
 _TRUST: Migration = ("ALTER TABLE tokens ADD COLUMN trust TEXT NOT NULL DEFAULT 'owner'",)
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST)
+_GRANTS: Migration = (
+    # What a person allowed for all sessions of an agent. body: a Grant as JSON.
+    """CREATE TABLE grants (
+        id TEXT NOT NULL PRIMARY KEY,
+        agent TEXT NOT NULL,
+        body TEXT NOT NULL,
+        given_by TEXT NOT NULL,
+        given_at DOUBLE PRECISION NOT NULL
+    )""",
+    # What was asked of people and has no answer yet.
+    "CREATE TABLE questions (id TEXT NOT NULL PRIMARY KEY, session TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST, _GRANTS)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

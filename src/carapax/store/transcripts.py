@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carapax.errors import InvalidRequest
 from carapax.events import (
+    ApprovalGiven,
     Kept,
     ModelResponded,
     RunFinished,
@@ -56,7 +58,7 @@ async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
             raise _wrong(number, "nested too deep") from error
         session = session or line.session
         _check(number, line, session, len(events) + 1)
-        events.append(Stored(line.at, line.event, line.run))
+        events.append(Stored(line.at, _without_authority(line.event), line.run))
     if not events:
         raise InvalidRequest("the file holds no events", "take one that `carapax sessions export` has written")
     return events
@@ -69,6 +71,11 @@ def _check(number: int, line: _Line, session: str, seq: int) -> None:
         raise _wrong(number, f"is of session {line.session!r}, those before of {session!r}")
     if isinstance(line.event, SessionStarted) != (seq == 1):
         raise _wrong(number, "a session has one session_started, as its first event")
+
+
+def _without_authority(event: Kept) -> Kept:
+    """A file allows nothing: what it says that people allowed counts for the call alone, which is over."""
+    return replace(event, scope="once") if isinstance(event, ApprovalGiven) else event
 
 
 def _wrong(number: int, what: str) -> InvalidRequest:

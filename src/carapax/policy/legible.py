@@ -1,0 +1,35 @@
+"""Calls as people see them before they run: all of it, and nothing that hides, turns the writing, or moves a cursor."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from carapax.invisible import strip
+
+_MOST_SPACES = 12
+_GAP = re.compile(f" {{{_MOST_SPACES},}}|\n{{3,}}")
+
+
+def shown(tool: str, arguments: Mapping[str, Any]) -> str:
+    """The whole call: the tool, then a line for each argument; further lines of one are indented, so that no value can
+    look like another argument."""
+    lines = [f"{legible(name)}: {legible(value)}" for name, value in arguments.items()]
+    return "\n".join([legible(tool), *(line.replace("\n", "\n  ") for line in lines)])
+
+
+def legible(value: Any) -> str:
+    """A value with everything written out that would not show as itself."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic").decode()
+    return _GAP.sub(_written, "".join(_escaped(character) for character in text))
+
+
+def _escaped(character: str) -> str:
+    is_seen = character == "\n" or (character.isprintable() and strip(character) != "")
+    return character if is_seen else character.encode("unicode_escape").decode()
+
+
+def _written(gap: re.Match[str]) -> str:
+    """What could push the rest out of sight."""
+    return "".join("\\x20" if character == " " else "\\n" for character in gap[0])
