@@ -42,7 +42,7 @@ def test_what_is_allowed_for_good_is_listed_and_taken_back() -> None:
             await socket.rpc("session.message", session=session, text="read the page")
             question: dict[str, Any] = (await socket.events_until("approval_asked"))[-1]["event"]
             offered = {offer["scope"]: offer["text"] for offer in question["offers"]}
-            assert offered == {scope: "post, whatever else it is told" for scope in ("session", "always")}
+            assert offered == dict.fromkeys(("session", "always"), "post, whatever else it is told")
             answer = {"approval": question["id"], "digest": question["digest"], "verdict": "allow", "scope": "always"}
             assert await gateway.rpc("approval.answer", **answer) == {"verdict": "allow", "scope": "always"}
             await socket.events_until("run_finished")
