@@ -208,6 +208,7 @@ async def open_app(
             models,
             audit,
             Bans(),
+            grants,
             clock.now(),
         )
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from carapax.api.services import Services
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
 from carapax.contracts import Channel, Tool
@@ -20,9 +21,10 @@ from carapax.testing.provider import Script
 class Opened:
     """An open gateway: its sessions, its journal, and the model that was scripted."""
 
-    def __init__(self, sessions: Sessions, journal: Journal, provider: ScriptedProvider) -> None:
-        self.sessions = sessions
-        self.journal = journal
+    def __init__(self, services: Services, provider: ScriptedProvider) -> None:
+        self.services = services
+        self.sessions: Sessions = services.sessions
+        self.journal: Journal = services.journal
         self.provider = provider
 
     async def say(self, text: str, session: str = "", sender: str = "ann", dedupe_key: str | None = None) -> str:
@@ -70,4 +72,4 @@ async def opened(
         channels=channels,
         tools=tools,
     ) as services:
-        yield Opened(services.sessions, services.journal, provider)
+        yield Opened(services, provider)

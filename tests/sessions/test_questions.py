@@ -60,7 +60,7 @@ def test_a_yes_for_the_session_covers_the_same_call_and_no_other(tmp_path: Path)
             await gateway.sessions.answer(second.id, second.digest, "deny", ANN, "session")
             await gateway.finished(session)
             assert (await posts(gateway, session))[:2] == ["posted", "posted"]
-            assert gateway.sessions.grants() == []
+            assert gateway.services.grants.all() == []
 
     run(scenario())
 
@@ -78,9 +78,9 @@ def test_a_yes_for_good_covers_other_sessions_after_a_restart_too_until_it_is_ta
             session = await gateway.say("again")
             await gateway.finished(session)
             assert await posts(gateway, session) == ["posted"]
-            (granted,) = gateway.sessions.grants()
+            (granted,) = gateway.services.grants.all()
             assert (granted.id, granted.agent, granted.by) == (question.id, "main", "ann")
-            await gateway.sessions.forget(granted.id, LOCAL)
+            await gateway.services.grants.remove(granted.id, [])
             session = await gateway.say("again")
             await asked(gateway, session)
             await gateway.sessions.cancel(session)
@@ -90,7 +90,7 @@ def test_a_yes_for_good_covers_other_sessions_after_a_restart_too_until_it_is_ta
 
 
 def test_what_was_not_offered_cannot_be_allowed(tmp_path: Path) -> None:
-    script: Script = [call("page"), call("shell", command="sh -c 'ls *'"), "."]
+    script: Script = [call("page"), call("shell", command="rm -r *"), "."]
 
     async def scenario() -> None:
         async with opened(tmp_path, script, tools=TOOLS) as gateway:
@@ -114,7 +114,7 @@ def test_who_asked_and_who_answered_is_in_the_audit_log(tmp_path: Path) -> None:
             question = await asked(gateway, session)
             await gateway.sessions.answer(question.id, question.digest, "allow", ANN, "session")
             await gateway.finished(session)
-            entries = [one.entry for one in await newest(gateway.sessions._around.database, kind="approval")]
+            entries = [one.entry for one in await newest(gateway.services.audit.database, kind="approval")]
             assert [(one.kind, one.who, one.name, one.session) for one in entries] == [
                 ("approval.given", "t1", "ann", session),
                 ("approval.asked", "agent main", "", session),
@@ -259,7 +259,7 @@ def test_two_answers_at_once_leave_one_and_what_the_other_allowed_is_void(tmp_pa
             await gateway.finished(session)
             answers = [one for one in await gateway.events(session) if isinstance(one, ApprovalGiven)]
             assert answers == [ApprovalGiven(question.id, "deny", "local")]
-            assert gateway.sessions.grants() == []
+            assert gateway.services.grants.all() == []
 
     run(scenario())
 

@@ -93,10 +93,11 @@ async def answer(services: Services, params: Answer) -> Answered:
 @operation("grant.list", scope="read", path="/api/grants")
 async def list_grants(services: Services, params: Nothing) -> Given:
     """List what people have allowed for all sessions of an agent."""
-    return Given(services.sessions.grants())
+    return Given(services.grants.all())
 
 
 @operation("grant.remove", scope="approve", method="DELETE", path="/api/grants/{grant}", raises=(404,))
 async def remove_grant(services: Services, params: Forget) -> Granted:
     """Take back what was allowed for all sessions of an agent; calls that it covered are asked about again."""
-    return await services.sessions.forget(params.grant, services.caller.actor())
+    removed = services.audit.of("grant.removed", services.caller.actor(), detail={"grant": params.grant})
+    return await services.grants.remove(params.grant, removed)

@@ -17,6 +17,7 @@ from carapax.sessions.prepare import Models
 from carapax.sessions.sessions import Sessions
 from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
+from carapax.store.grants import Grants
 from carapax.store.journal import Journal
 from carapax.store.tokens import Tokens
 from carapax.throttle import Bans
@@ -75,6 +76,7 @@ class Services:
     models: Models
     audit: Audit
     bans: Bans
+    grants: Grants
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

@@ -33,7 +33,6 @@ from carapax.store import leases
 from carapax.store.audit import LOCAL, Actor
 from carapax.store.database import Statement, Unexpected
 from carapax.store.files import use
-from carapax.store.grants import Granted
 from carapax.store.halt import REMEDY, Stop
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
@@ -162,14 +161,6 @@ class Sessions:
                 given = ApprovalGiven(approval, verdict, who.name or who.id, scope if verdict == "allow" else "once")
                 return await (await self._session(session)).answer(given, who)
         raise NotFound(f"nothing waits for an answer to {approval}", "it was answered, or its time is over")
-
-    def grants(self) -> list[Granted]:
-        """What people have allowed for all sessions of an agent, the oldest first."""
-        return self._around.grants.all()
-
-    async def forget(self, grant: str, who: Actor) -> Granted:
-        """Take back what was allowed. Raises NotFound, or a StoreError; it covers nothing any more in either case."""
-        return await self._around.grants.remove(grant, self._audit.of("grant.removed", who, detail={"grant": grant}))
 
     @property
     def stopped(self) -> Stop | None:
