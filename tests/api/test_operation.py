@@ -95,6 +95,8 @@ def test_the_operations_are_these() -> None:
             "approval.list",
             "audit.list",
             "audit.verify",
+            "ban.lift",
+            "ban.list",
             "config.get",
             "costs.get",
             "costs.session",
