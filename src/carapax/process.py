@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from carapax.config import Positive
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
+from carapax.quota import Quota, Usage
 from carapax.redaction import Secret
 
 Progress = Callable[[str], None]
@@ -36,6 +37,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     processes: processes and threads at the same time, in a sandbox that has its own
     file_bytes: longest file it may write
     open_files: files open at the same time in each process
+    workspace_bytes: size of the workspace after which a command is killed, and no file grows any more
+    workspace_files: files and folders in the workspace after which a command is killed
     output_bytes: output after which it is killed; what exceeds the caller's own limit is dropped long before
     """
 
@@ -44,7 +47,17 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     processes: Positive = 256
     file_bytes: Positive = 1 << 30
     open_files: Positive = 512
+    workspace_bytes: Positive = 4 << 30
+    workspace_files: Positive = 500_000
     output_bytes: Positive = 64 << 20
+
+    def quota(self, workspace: Path) -> Quota:
+        """What a workspace may hold."""
+        return Quota(workspace, Usage(self.workspace_bytes, self.workspace_files))
+
+    async def left(self, quota: Quota | None) -> "Limits":
+        """The same; where the quota is used up, no file grows."""
+        return structs.replace(self, file_bytes=0) if quota and await quota.is_full() else self
 
 
 def bounded(command: Sequence[str]) -> None:
@@ -126,6 +139,7 @@ async def run_process(
     progress: Progress | None = None,
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
+    quota: Quota | None = None,
 ) -> Execution:
     """Run it in a session of its own. However it ends, `kill` is called at the end to end all that it started.
 
@@ -141,7 +155,7 @@ async def run_process(
         output.overflow = partial(kill, process)
         try:
             async with asyncio.timeout(timeout_s):
-                await _ended(process)
+                killed = await _ended_within(process, quota)
         except TimeoutError:
             killed = "time"
         finally:
@@ -174,6 +188,20 @@ def _started(
         )
     except OSError as error:
         raise Unavailable(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+async def _ended_within(process: Process, quota: Quota | None) -> str:
+    """Return when it has ended, or with "disk" when the quota is exceeded before."""
+    if quota is None:
+        await _ended(process)
+        return ""
+    async with asyncio.TaskGroup() as group:
+        ending, exceeding = group.create_task(_ended(process)), group.create_task(quota.exceeded())
+        await asyncio.wait((ending, exceeding), return_when=asyncio.FIRST_COMPLETED)
+        killed = "" if ending.done() else "disk"
+        ending.cancel()
+        exceeding.cancel()
+    return killed
 
 
 async def _ended(process: Process) -> None:

@@ -17,6 +17,7 @@ from typing import Literal
 from carapax.beneath import FOLDER, MAX_LINKS, descriptor, link_at, open_beneath
 from carapax.contracts import Entry
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
+from carapax.quota import Quota
 
 MAX_DEPTH = 100
 _TEMPORARY = ".carapax-{}.tmp"
@@ -29,13 +30,17 @@ class Workspace:
     """Reads and writes regular files beneath `root`, race-free: no `..`, link or rename leads outside.
 
     A link that stays beneath the root is followed. An absolute path is refused, unless it begins with `seen_as`, the
-    name that commands know the root by. What is made here is given to `owner`, a user and a group id.
+    name that commands know the root by. What is made here is given to `owner`, a user and a group id. Nothing is
+    written where there is more than the `quota`.
     """
 
-    def __init__(self, root: Path, *, seen_as: str = "", owner: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, root: Path, *, seen_as: str = "", owner: tuple[int, int] | None = None, quota: Quota | None = None
+    ) -> None:
         self.root = root
         self._seen_as = seen_as
         self._owner = owner
+        self._quota = quota
 
     def make(self) -> None:
         """Make the root where it is missing, for its owner alone, and remove what a crash left in it.
@@ -60,8 +65,13 @@ class Workspace:
     async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
         """Replace a file at once, keeping its mode, or write at its end. Missing folders are made.
 
-        Raises InvalidRequest where something else than a regular file stands, Unavailable for a full disk, Forbidden.
+        Raises InvalidRequest where something else than a regular file stands, Unavailable for a full disk or workspace,
+        Forbidden.
         """
+        if self._quota is not None:
+            if await self._quota.is_full():
+                raise Unavailable("the workspace holds as much as it may", "remove files from it")
+            self._quota.wrote(len(data))
         await asyncio.to_thread(self._append if append else self._replace, path, data)
 
     async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:

@@ -4,7 +4,7 @@
  * it has asked for the permission, or on things made here. "reached" means: not refused by a filter or for want of a
  * capability, whatever else the kernel then said.
  *
- * Arguments: the process of the host, the name of its abstract socket, the number of its shared memory, its TCP port,
+ * With one argument it uses up what that names. Else arguments: the process of the host, the name of its abstract socket, the number of its shared memory, its TCP port,
  * its own address; and "all", or "here" to leave out what would speak with other machines, the last of the table.
  */
 #define _GNU_SOURCE
@@ -18,6 +18,7 @@
 #include <mqueue.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -369,7 +370,26 @@ static const struct { const char *name; int (*tried)(void); } PROBES[] = {
     PROBE(docker_tcp), PROBE(ping),
 };
 
+/* What uses too much, until it is stopped. */
+static void *thread(void *nothing) { return pause() ? nothing : nothing; }
+static int abused(const char *what) {
+    pthread_t made;
+    for (int more = 1; more;)
+        if (strcmp(what, "descriptors") == 0)
+            more = open("/dev/null", O_RDONLY) >= 0;
+        else if (strcmp(what, "threads") == 0)
+            more = pthread_create(&made, 0, thread, 0) == 0;
+        else {
+            int shared = strcmp(what, "shared") == 0 ? MAP_SHARED : MAP_PRIVATE;
+            char *page = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, shared | MAP_ANONYMOUS, -1, 0);
+            more = page != MAP_FAILED && memset(page, 1, 1 << 20);
+        }
+    return 1;
+}
+
 int main(int count, char **given) {
+    if (count == 2)
+        return abused(given[1]);
     if (count != 7)
         return 2;
     host_pid = atoi(given[1]);

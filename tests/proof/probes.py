@@ -214,7 +214,7 @@ async def probed(sandbox: Sandbox, host: Host, *, reaching: bool = True) -> Prob
     """Try everything; without `reaching`, nothing that would speak with other machines where it succeeds."""
     names = {f"shell {number}": name for number, name in enumerate(SHELL)}
     await sandbox.write_file("probes.sh", _script(host).encode())
-    await sandbox.write_file("probes", _compiled())
+    await sandbox.write_file("probes", compiled())
     shell = await sandbox.exec(["sh", "./probes.sh"], timeout_s=120, max_output=100_000)
     await sandbox.exec(["chmod", "755", "probes"], timeout_s=30, max_output=1000)
     given = (host.process.pid, host.socket, host.shared, host.port, host.address, "all" if reaching else "here")
@@ -251,7 +251,7 @@ def _calls(*, reaching: bool) -> list[str]:
 _built: list[bytes] = []
 
 
-def _compiled() -> bytes:
+def compiled() -> bytes:
     """probes.c as a program that needs nothing else; skipped where there is no compiler."""
     if not _built:
         if shutil.which("gcc") is None and not os.environ.get("CI"):

@@ -99,7 +99,8 @@ class Bubblewrap(Workspace):
         self._python = ""
         self._as_root = os.geteuid() == 0
         owner = (config.uid, config.uid) if self._as_root else None
-        super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner)
+        self._quota = config.limits.quota(workspace.absolute())
+        super().__init__(workspace.absolute(), seen_as=_HOME, owner=owner, quota=self._quota)
         self._mounts: int | None = None
         self._bwrap = ""
         self._filter = b""
@@ -145,6 +146,7 @@ class Bubblewrap(Workspace):
         environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
         given = revealed(environment)
+        limits = await self._config.limits.left(self._quota)
         async with contextlib.AsyncExitStack() as opened:
             files = {path: opened.enter_context(_memory_file(text.encode())) for path, text in _OWN_SETTINGS.items()}
             descriptors = list(files.values())
@@ -161,14 +163,15 @@ class Bubblewrap(Workspace):
             arguments = opened.enter_context(_memory_file("".join(option + "\0" for option in options).encode()))
             deaths = self._group.deaths() if self._group else 0
             execution = await run_process(
-                self._launched(arguments, inside),
+                self._launched(arguments, limits, inside),
                 folder=Path("/"),
                 environment={"PATH": _PATH},  # what bwrap was started with can be read in /proc/1
                 descriptors=(arguments, *descriptors),
                 kill=_kill,
                 timeout_s=timeout_s,
                 max_output=max_output,
-                output_bytes=self._config.limits.output_bytes,
+                output_bytes=limits.output_bytes,
+                quota=self._quota,
                 progress=progress,
             )
             if self._group and self._group.deaths() > deaths and not execution.killed:
@@ -194,14 +197,14 @@ class Bubblewrap(Workspace):
                 return
             await asyncio.sleep(0.01)
 
-    def _launched(self, arguments: int, command: Sequence[str]) -> list[str]:
+    def _launched(self, arguments: int, limits: Limits, command: Sequence[str]) -> list[str]:
         """The whole command line: limits, bwrap, the command.
 
         Limits are set inside, for the number of processes can be limited only in a user namespace of its own. Root
         first changes to an ordinary user.
         """
         outside = self._group.joining() if self._group else []
-        inside = stepped([LIVING, *limiting(self._config.limits, own_processes=True)], command)
+        inside = stepped([LIVING, *limiting(limits, own_processes=True)], command)
         whole = [self._bwrap, "--args", str(arguments), "--", *inside]
         if self._mounts is not None:
             mounts, uid = f"--mount=/proc/{os.getpid()}/fd/{self._mounts}", self._config.uid

@@ -44,7 +44,9 @@ class Local(Workspace):
     def __init__(self, config: Config, workspace: Path, egress: object = None) -> None:
         """`egress` is what other sandboxes reach the web by; here it is the machine's own network."""
         self._config = config
-        super().__init__(workspace.absolute(), seen_as=str(workspace.absolute()))
+        root = workspace.absolute()
+        self._quota = config.limits.quota(root)
+        super().__init__(root, seen_as=str(root), quota=self._quota)
         self._started = 0
 
     async def __aenter__(self) -> "Local":
@@ -67,16 +69,18 @@ class Local(Workspace):
         environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
         self._started += 1
+        limits = await self._config.limits.left(self._quota)
         mark = f"{os.getpid()}-{id(self)}-{self._started}"
         own = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
         return await run_process(
-            [*_dying_with_gateway(), *stepped([LIVING, *limiting(self._config.limits, own_processes=False)], command)],
+            [*_dying_with_gateway(), *stepped([LIVING, *limiting(limits, own_processes=False)], command)],
             folder=self.root,
             environment={**revealed(environment), **own},
             kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
             timeout_s=timeout_s,
             max_output=max_output,
-            output_bytes=self._config.limits.output_bytes,
+            output_bytes=limits.output_bytes,
+            quota=self._quota,
             progress=progress,
         )
 

@@ -68,6 +68,7 @@ def _told(execution: Execution, limit_s: float) -> str:
         "time": f"killed after {limit_s:g} s, the time limit",
         "output": "killed: too much output",
         "memory": "killed: out of memory",
+        "disk": "killed: the workspace holds as much as it may; remove files before you write others",
     }[execution.killed]
     return f"{output}[{ended}]"
 
