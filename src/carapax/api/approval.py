@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from carapax.api.fields import Identifier
 from carapax.api.health import Nothing
-from carapax.api.operation import operation
+from carapax.api.operation import covers, operation
 from carapax.api.services import Services
 from carapax.events import ApprovalAsked, Scope
 from carapax.store.grants import Granted
@@ -27,9 +27,13 @@ class Approvals(Struct, frozen=True):
     """All that waits, the first to expire first.
 
     approvals: the calls
+    may_answer: whether the caller may answer them
+    now: the gateway's clock, in seconds since 1970, from which the time is counted that is left
     """
 
     approvals: list[Pending]
+    may_answer: bool
+    now: float
 
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +83,8 @@ class Forget(Struct, frozen=True, forbid_unknown_fields=True):
 @operation("approval.list", scope="read", path="/api/approvals")
 async def list_(services: Services, params: Nothing) -> Approvals:
     """List the calls that wait for a person's yes."""
-    return Approvals([Pending(session, asked) for session, asked in services.sessions.approvals()])
+    pending = [Pending(session, asked) for session, asked in services.sessions.approvals()]
+    return Approvals(pending, covers(services.caller.scopes, "approve"), services.clock.now())
 
 
 @operation("approval.answer", scope="approve", method="POST", path="/api/approvals/{approval}", raises=(404, 409))

@@ -1,11 +1,12 @@
 // The page: opens the connection, reads the address, puts the views in their places.
 
+import { Approvals } from "./approvals.js";
 import { h, icon, iconButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { KillSwitch } from "./killswitch.js";
 import { Outbox } from "./outbox.js";
 import { Connection, Offline } from "./rpc.js";
-import { SCREENS } from "./screens.js";
+import { Screen, SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { t } from "./strings.js";
 import { Session } from "./views/session.js";
@@ -34,6 +35,7 @@ class App {
   constructor() {
     this.rpc = new Connection();
     this.sessions = new SessionList(this.rpc);
+    this.approvals = new Approvals(this);
     this.outbox = new Outbox(this.rpc, (session) => this.route.session || this.feed(session).open());
     this.killSwitch = new KillSwitch(this);
     this.sidebar = new Sidebar(this);
@@ -50,6 +52,7 @@ class App {
     document.body.append(skip, this.banner, this.killSwitch.element, this.shell, this.live, this.toasts);
     this.rpc.addEventListener("state", () => this.#connectionChanged());
     this.sessions.addEventListener("change", () => this.#listChanged());
+    this.approvals.addEventListener("change", () => this.#approvalsChanged());
     this.outbox.addEventListener("change", () => this.view?.update());
     this.outbox.addEventListener("created", ({ detail }) => this.#created(detail));
     this.outbox.addEventListener("sent", () => this.sessions.refresh());
@@ -80,9 +83,20 @@ class App {
     try {
       return await this.rpc.call(method, params);
     } catch (error) {
-      this.toast(error instanceof Offline ? t("offline") : t("went-wrong", { why: error.message }));
+      this.tell(error);
       return null;
     }
+  }
+
+  tell(error) {
+    this.toast(error instanceof Offline ? t("offline") : t("went-wrong", { why: error.message }));
+  }
+
+  /** Name the tab; what waits for a person is told there too. */
+  entitle(title = this.title) {
+    this.title = title;
+    const count = this.approvals.items.length;
+    document.title = [count ? `(${count})` : "", title, title === t("product") ? "" : `· ${t("product")}`].filter(Boolean).join(" ");
   }
 
   modelBadge(model, agent) {
@@ -160,14 +174,14 @@ class App {
     }
     this.view.id = shown;
     this.view.show?.(tab, this.route.seq);
-    if (!session) document.title = this.route.screen ? `${t(`screen-${screen}`)} · ${t("product")}` : t("product");
+    if (!session) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
     this.sidebar.draw();
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
   #open({ session, screen, model }) {
-    if (screen) return new SCREENS[screen].view(this);
+    if (screen) return new Screen(this, screen);
     return session ? new Session(this, session) : new Welcome(this, model);
   }
 
@@ -178,6 +192,13 @@ class App {
   #skip(event) {
     event.preventDefault();
     this.view.focus();
+  }
+
+  #approvalsChanged() {
+    const count = this.approvals.items.length;
+    this.shell.classList.toggle("asked", count > 0);
+    this.entitle();
+    this.#listChanged();
   }
 
   #listChanged() {

@@ -2,20 +2,26 @@
 //
 // A view is changed in place by `apply`; `rev` of an item grows whenever it must be drawn again. Items are
 //   {type: "user",   id, key, text, at, seq, waiting}        what a person said
-//   {type: "answer", parts, at, seq, live, model, usage}     one answer of the model
+//   {type: "answer", parts, at, seq, live, model, usage, origins}  one answer of the model, and what it rests on
 //   {type: "notice", tone, code, ...}                        an end that was not "done", a compaction, a resumption
 // and parts of an answer are {type: "text"|"thinking", text} or
-//   {type: "tool", id, name, arguments, state, progress, result, startedAt, elapsed}
-// with state "writing" (the model is still writing it), "waiting", "running", "done", "error" or "stopped".
+//   {type: "tool", id, name, arguments, state, progress, result, startedAt, elapsed, approval}
+// with state "writing" (the model is still writing it), "waiting", "asking" (a person, see `approval`), "running", "done",
+// "refused" (by a person), "error" or "stopped". An approval is what was asked, `at` when, and the answer `given`, null
+// until then, whose verdict is "allow", "deny" or "void" when the run ended before.
+//
+// `origins` of a view is what others wrote and the session has read, as the gateway counts it: once read, it stays. Each
+// is {kind, name, source}, where `source` is the id of the call or of the message that brought it.
 
 const PROGRESS_LIMIT = 64 * 1024;
-const OPEN = new Set(["writing", "waiting", "running"]);
+const OPEN = new Set(["writing", "waiting", "asking", "running"]);
+const TRUSTED = new Set(["owner", "known"]);
 
 export function emptyView() {
   return {
     seq: 0, agent: "", model: "", title: "", channel: "", forkedFrom: "", forkedAt: 0,
     items: [], waiting: [], run: null, live: null, calls: new Map(), ended: false, missed: false, finished: 0,
-    input: 0, output: 0,
+    input: 0, output: 0, approvals: new Map(), origins: [],
   };
 }
 
@@ -61,11 +67,18 @@ function take(view, ids) {
     message.waiting = false;
     message.rev += 1;
     view.items.push(message);
+    if (!TRUSTED.has(message.trust)) read(view, { kind: "stranger", name: message.sender }, message.id);
   }
 }
 
+/** Answers keep the list as it was, so it is never changed in place. */
+function read(view, { kind, name = "" }, source) {
+  if (TRUSTED.has(kind) || view.origins.some((known) => known.kind === kind && known.name === name)) return;
+  view.origins = [...view.origins, { kind, name, source }];
+}
+
 function liveAnswer(view, at) {
-  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, live: true, model: view.run.model, usage: null });
+  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, live: true, model: view.run.model, usage: null, origins: view.origins });
   return view.live;
 }
 
@@ -86,8 +99,25 @@ function touch(answer, part) {
 function newTool(call, state) {
   return {
     type: "tool", id: call.id, name: call.name, arguments: call.arguments, state,
-    progress: "", result: "", startedAt: 0, elapsed: 0, rev: 0,
+    progress: "", result: "", startedAt: 0, elapsed: 0, approval: null, rev: 0,
   };
+}
+
+/** A call that the model's answer does not show, because a person made it or a restart came between, gets its own. */
+function pushCall(view, call, { at, seq }) {
+  const tool = newTool(call, "waiting");
+  const found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run }) };
+  view.calls.set(call.id, found);
+  return found;
+}
+
+function giveUp(view, at) {
+  for (const { tool, answer } of view.approvals.values()) {
+    tool.approval.given = { verdict: "void", by: "", at };
+    tool.state = "waiting";
+    touch(answer, tool);
+  }
+  view.approvals.clear();
 }
 
 /** Neighbours of the same kind are one, as they were when they streamed. */
@@ -107,8 +137,9 @@ function dropLive(view) {
 }
 
 /** The end of a run: nothing stays open that nobody will close. */
-function closeRun(view) {
+function closeRun(view, at) {
   const { live } = view;
+  giveUp(view, at);
   if (live && !live.parts.some((part) => part.text || part.name)) dropLive(view);
   else if (live) Object.assign(live, { live: false, cut: true, rev: live.rev + 1 });
   const open = [...view.calls.values(), ...(live?.parts ?? []).map((tool) => ({ tool, answer: live }))];
@@ -132,13 +163,14 @@ const KEPT = {
 
   message_received(view, event, { seq, at }) {
     const { id, text, dedupe_key: key = "", sender, attachments } = event;
-    const name = sender?.name ?? "";
-    view.waiting.push({ type: "user", id, key, text, name, at, seq, attachments, waiting: true, rev: 0 });
+    const { id: from = "", name = "", trust = "owner" } = sender ?? {};
+    view.waiting.push({ type: "user", id, key, text, name, sender: from, trust, at, seq, attachments, waiting: true, rev: 0 });
   },
 
   run_started(view, event, { run, at, seq }) {
     if (event.resumes) dropLive(view);
-    else if (view.run) closeRun(view);
+    else if (view.run) closeRun(view, at);
+    giveUp(view, at);
     take(view, event.messages);
     view.run = { id: run, at, model: event.model };
     if (event.resumes) push(view, { type: "notice", tone: "info", code: "resumed", at, seq });
@@ -161,29 +193,47 @@ const KEPT = {
     const usage = message.usage ?? {};
     view.input += usage.input ?? 0;
     view.output += usage.output ?? 0;
-    Object.assign(answer, { live: false, at, seq, model: message.model, provider: message.provider, usage });
+    Object.assign(answer, { live: false, at, seq, model: message.model, provider: message.provider, usage, origins: view.origins });
     answer.stop = message.stop_reason ?? "end";
     answer.rev += 1;
     if (message.provider) view.model = `${message.provider}/${message.model}`;
     Object.assign(view, { live: null, missed: false });
   },
 
-  tool_called(view, event, { at, seq }) {
+  tool_called(view, event, envelope) {
     let found = view.calls.get(event.call.id);
-    if (!found || found.tool.state !== "waiting") {
-      const tool = newTool(event.call, "waiting");
-      found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run }) };
-      view.calls.set(event.call.id, found);
-    }
-    Object.assign(found.tool, { state: "running", startedAt: at });
+    if (found?.tool.state !== "waiting") found = pushCall(view, event.call, envelope);
+    Object.assign(found.tool, { state: "running", startedAt: envelope.at, arguments: event.call.arguments });
     touch(found.answer, found.tool);
   },
 
   tool_returned(view, event) {
-    const found = view.calls.get(event.result.call_id);
+    const id = event.result.call_id;
+    for (const origin of event.origins ?? []) read(view, origin, id);
+    const found = view.calls.get(id);
     if (!found) return;
     const { text, is_error: isError = false } = event.result;
-    Object.assign(found.tool, { state: isError ? "error" : "done", result: text, elapsed: event.elapsed_s ?? 0 });
+    const isRefused = isError && found.tool.approval?.given?.verdict === "deny";
+    const state = isRefused ? "refused" : isError ? "error" : "done";
+    Object.assign(found.tool, { state, result: text, elapsed: event.elapsed_s ?? 0 });
+    touch(found.answer, found.tool);
+  },
+
+  approval_asked(view, event, envelope) {
+    const { call_id: id, tool: name, expires_at: expiresAt, origins = [], kind, ...asked } = event;
+    const found = view.calls.get(id) ?? pushCall(view, { id, name, arguments: "" }, envelope);
+    Object.assign(found.tool, { state: "asking", approval: { ...asked, tool: name, origins, expiresAt, at: envelope.at, given: null } });
+    view.approvals.set(event.id, found);
+    touch(found.answer, found.tool);
+  },
+
+  approval_given(view, event, { at }) {
+    const found = view.approvals.get(event.id);
+    if (!found) return;
+    view.approvals.delete(event.id);
+    const { kind, id, by = "", ...given } = event;
+    found.tool.approval.given = { ...given, by, at };
+    found.tool.state = "waiting";
     touch(found.answer, found.tool);
   },
 
@@ -204,7 +254,7 @@ const KEPT = {
   },
 
   run_finished(view, event, { at, seq }) {
-    closeRun(view);
+    closeRun(view, at);
     view.finished = seq;
     if (event.reason === "done") return;
     const tone = event.reason === "cancelled" ? "info" : event.reason === "failed" ? "error" : "warning";
@@ -212,7 +262,7 @@ const KEPT = {
   },
 
   session_ended(view, event, { at, seq }) {
-    closeRun(view);
+    closeRun(view, at);
     view.ended = true;
     push(view, { type: "notice", tone: "info", code: "ended", detail: event.reason ?? "", at, seq });
   },

@@ -47,6 +47,14 @@ export function formatElapsed(seconds) {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
+/** How much time is left, as "4:05". */
+export const formatLeft = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+const UNSEEN = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+
+/** Text in which nothing is invisible: what would not be seen, or turns the writing around, is spelled out. */
+export const legible = (text) => text.replace(UNSEEN, (each) => `\\u{${each.codePointAt(0).toString(16)}}`);
+
 export function formatBytes(count) {
   if (count < 1000) return `${count} B`;
   return count < 1_000_000 ? `${Math.round(count / 1000)} KB` : `${(count / 1_000_000).toFixed(1)} MB`;

@@ -18,6 +18,7 @@ export class Chat {
       retry: (key) => app.outbox.retry(key),
       discard: (key) => app.outbox.remove(key),
       again: () => this.#again(),
+      approvals: app.approvals,
     });
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => this.escape() });
     this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
@@ -48,8 +49,13 @@ export class Chat {
     this.#stick();
   }
 
-  /** Tell the end of each answer that ended while this was shown. */
+  /** Tell what is asked, and the end of each answer that ended while this was shown. */
   #announce(view) {
+    const asking = [...view.approvals.values()].at(-1)?.tool;
+    if (asking && this.asked !== asking.approval.id) {
+      this.asked = asking.approval.id;
+      this.app.announce(t("asks-you", { tool: asking.name, reason: asking.approval.reason }));
+    }
     const isNew = this.told !== undefined && view.finished > this.told;
     this.told = view.finished;
     if (!isNew) return;
@@ -70,7 +76,7 @@ export class Chat {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END || scrollTop === this.held;
     this.toEnd.hidden = this.following;
   }
 
@@ -79,8 +85,14 @@ export class Chat {
     this.#stick();
   }
 
+  /** Keep the end in view; of a question that is too long for that, its beginning. */
   #stick() {
-    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (!this.following) return;
+    const card = this.conversation.asking;
+    const above = card ? card.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - 8 : Infinity;
+    const { scrollTop, scrollHeight } = this.scroller;
+    this.scroller.scrollTop = Math.min(scrollHeight, scrollTop + above);
+    this.held = card ? this.scroller.scrollTop : null;
   }
 
   /** Stop the run, if there is one. */

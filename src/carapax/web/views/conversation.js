@@ -4,11 +4,12 @@ import { copyText, h, icon, iconButton } from "../dom.js";
 import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, formatUsd, prettyJson } from "../format.js";
 import { MarkdownStream } from "../markdown.js";
 import { t } from "../strings.js";
+import { ApprovalCard, originChips } from "./approval.js";
 import { drawFiles } from "./attachments.js";
 
 const WINDOW = 120;
 const TICK_MS = 200;
-const TOOL_ICONS = { writing: "pen", waiting: "clock", running: "tool", done: "check", error: "warn", stopped: "stop" };
+const TOOL_ICONS = { writing: "pen", waiting: "clock", asking: "hand", running: "tool", done: "check", error: "warn", refused: "close", stopped: "stop" };
 
 export class Conversation {
   #views = new Map();
@@ -16,10 +17,13 @@ export class Conversation {
   #last = [];
   #timer = 0;
 
-  /** `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`. Without any, it is the past. */
+  /**
+   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, and `approvals` to answer with.
+   * Without any, it is the past.
+   */
   constructor(actions = null, window = WINDOW) {
     this.#window = window;
-    this.actions = actions ?? {};
+    this.actions = { ...actions, reveal: (origin) => this.#reveal(origin) };
     this.isPast = actions === null;
     this.element = h("div", { class: this.isPast ? "conversation past" : "conversation" });
     this.earlier = h("button", { type: "button", class: "quiet earlier", onclick: () => this.#showEarlier() });
@@ -66,10 +70,31 @@ export class Conversation {
   #workingOn(view) {
     const tool = [...view.calls.values()].find((call) => call.tool.state === "running")?.tool;
     const part = view.live?.parts.at(-1);
-    const what = tool ? t("working-tool", { tool: tool.name }) : t(part?.type === "thinking" ? "working-thinking" : "working");
+    const what = view.approvals.size ? t("working-asking") : tool ? t("working-tool", { tool: tool.name }) : t(part?.type === "thinking" ? "working-thinking" : "working");
     this.working.lastChild.textContent = what;
     this.working.classList.toggle("writing", part?.type === "text");
     return this.working;
+  }
+
+  /** The first question that is open here, as it stands on screen. */
+  get asking() {
+    return this.element.querySelector(".approval[data-state=open]");
+  }
+
+  /** Show the call or the message that brought something in. */
+  #reveal({ kind, name = "" }) {
+    const [view] = this.#last;
+    const source = view.origins.find((known) => known.kind === kind && known.name === name)?.source;
+    if (!source) return;
+    const find = () => this.element.querySelector(`[data-source="${CSS.escape(source)}"]`);
+    while (!find() && this.earlier.isConnected) this.#showEarlier();
+    const found = find();
+    if (!found) return;
+    if (found.matches("details")) found.open = true;
+    found.scrollIntoView({ block: "center" });
+    found.classList.add("found");
+    found.addEventListener("animationend", () => found.classList.remove("found"), { once: true });
+    (found.querySelector("summary") ?? found).focus({ preventScroll: true });
   }
 
   #showEarlier() {
@@ -95,10 +120,11 @@ class UserItem {
   constructor({ retry, discard }) {
     this.retry = retry;
     this.discard = discard;
-    this.element = h("article", { class: "user" });
+    this.element = h("article", { class: "user", tabindex: -1 });
   }
 
-  draw({ text, at, name, waiting, pending, attachments }) {
+  draw({ id, text, at, name, waiting, pending, attachments }) {
+    if (id) this.element.dataset.source = id;
     const label = h("h3", { class: "unseen" }, name ? t("said", { name }) : t("you"));
     const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at);
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
@@ -120,18 +146,20 @@ class UserItem {
 class AnswerItem {
   parts = [];
 
-  constructor() {
+  constructor(actions) {
+    this.actions = actions;
     this.body = h("div", { class: "parts" });
+    this.rests = h("div", { class: "rests", hidden: true });
     this.foot = h("footer", null);
     const label = h("h3", { class: "unseen" }, t("answered"));
-    this.element = h("article", { class: "answer" }, label, this.body, this.foot);
+    this.element = h("article", { class: "answer" }, label, this.body, this.rests, this.foot);
   }
 
   draw(item) {
     item.parts.forEach((part, index) => {
       let drawn = this.parts[index];
       if (drawn?.type !== part.type) {
-        const fresh = new PARTS[part.type]();
+        const fresh = new PARTS[part.type](this.actions);
         if (drawn) drawn.element.replaceWith(fresh.element);
         else this.body.append(fresh.element);
         this.parts[index] = drawn = fresh;
@@ -142,7 +170,17 @@ class AnswerItem {
     });
     for (const extra of this.parts.splice(item.parts.length)) extra.element.remove();
     this.element.classList.toggle("live", Boolean(item.live));
+    this.#drawRests(item);
     this.#drawFoot(item);
+  }
+
+  /** Words of the model that may be the words of others, and whose. */
+  #drawRests({ parts, origins = [] }) {
+    const speaks = parts.some((part) => part.type === "text" && part.text.trim());
+    this.rests.hidden = !speaks || !origins.length;
+    if (this.rests.hidden || this.origins === origins) return;
+    this.origins = origins;
+    this.rests.replaceChildren(h("span", null, t("rests-on")), originChips(origins, this.actions.reveal));
   }
 
   tick() {
@@ -192,26 +230,28 @@ class ThinkingPart {
 }
 
 class ToolPart {
-  constructor() {
+  constructor({ approvals = null, reveal }) {
+    Object.assign(this, { approvals, reveal });
     this.sign = h("span", { class: "sign" });
     this.name = h("span", { class: "name" });
     this.about = h("span", { class: "about" });
     this.time = h("span", { class: "elapsed" });
     this.asked = h("pre", { tabindex: 0, "aria-label": t("arguments") });
     this.output = h("pre", { tabindex: 0, "aria-label": t("output") });
-    this.element = h(
+    this.row = h(
       "details",
       { class: "tool" },
       h("summary", null, this.sign, this.name, this.about, this.time, icon("chevron", 15)),
       h("div", { class: "inside" }, h("h4", null, t("arguments")), this.asked, h("h4", null, t("output")), this.output),
     );
+    this.element = h("div", { class: "step" }, this.row);
   }
 
   draw(part) {
-    const { state, name, result, progress } = part;
+    const { id, state, name, result, progress } = part;
     if (state === "running") this.since ??= performance.now();
     this.part = part;
-    this.element.dataset.state = state;
+    Object.assign(this.row.dataset, { state, source: id });
     this.sign.replaceChildren(state === "running" ? h("span", { class: "spinner" }) : icon(TOOL_ICONS[state], 15));
     this.name.textContent = name;
     this.about.textContent = callSummary(part.arguments);
@@ -219,7 +259,16 @@ class ToolPart {
     this.output.textContent = result || progress || (state === "done" ? t("no-output") : t(`tool-${state}`));
     this.output.classList.toggle("empty", !result && !progress);
     if (state === "running") this.output.scrollTop = this.output.scrollHeight;
+    this.#drawApproval(part);
     this.tick();
+  }
+
+  /** While a person is asked, the card takes the place of the line, which may show only a part of the call. */
+  #drawApproval({ approval, state }) {
+    this.row.hidden = state === "asking";
+    if (!approval) return;
+    if (!this.card) this.element.append((this.card = new ApprovalCard(this.approvals, { reveal: this.reveal })).element);
+    this.card.draw(approval);
   }
 
   tick() {
@@ -227,6 +276,7 @@ class ToolPart {
     const running = state === "running";
     const time = running ? formatElapsed((performance.now() - this.since) / 1000) : elapsed ? formatElapsed(elapsed) : "";
     this.time.textContent = [state === "done" || running ? "" : t(`tool-${state}`), time].filter(Boolean).join(" · ");
+    this.card?.tick();
   }
 }
 

@@ -81,7 +81,7 @@ export class Session {
     const title = info?.title || view.title || t("untitled");
     this.title.textContent = title;
     this.title.title = title;
-    document.title = `${title} · ${t("product")}`;
+    this.app.entitle(title);
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
     this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), this.cost, view.forkedFrom ? origin(view) : "");

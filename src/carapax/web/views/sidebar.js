@@ -55,6 +55,7 @@ export class Sidebar {
   draw() {
     const { sessions, route } = this.app;
     for (const link of this.screens.children) link.ariaCurrent = link.dataset.name === route.screen ? "page" : null;
+    this.#count(this.app.approvals.items.length);
     const wanted = this.search.value.trim().toLowerCase();
     const shown = sessions.items.filter(({ title, agent, id }) => `${title} ${agent} ${id}`.toLowerCase().includes(wanted));
     const groups = {};
@@ -73,7 +74,9 @@ export class Sidebar {
 
   #row(info) {
     const current = this.app.route.session === info.id;
-    const dot = { class: "dot", role: "img", "aria-label": t("running"), title: t("running") };
+    const asks = this.app.approvals.of(info.id) > 0;
+    const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("running") : "";
+    const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
     const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
     return h(
       "li",
@@ -82,9 +85,20 @@ export class Sidebar {
         "a",
         { href: `#/s/${info.id}`, "aria-current": current && "page", class: info.state === "ended" && "ended" },
         h("span", { class: "title" }, info.title || t("untitled")),
-        h("span", { class: "sub" }, this.app.isRunning(info) && h("span", dot), h("span", null, info.agent), age),
+        h("span", { class: "sub" }, state && h("span", dot), h("span", asks && { class: "asks" }, asks ? state : info.agent), age),
       ),
     );
+  }
+
+  /** How many questions wait, at the link that leads to them. */
+  #count(count) {
+    const link = this.screens.querySelector("[data-name=approvals]");
+    if (link.dataset.count === String(count)) return;
+    link.dataset.count = count;
+    link.querySelector(".count")?.remove();
+    if (!count) return;
+    const label = t("approvals-pending", { count });
+    link.append(h("span", { class: "count", title: label }, h("span", { "aria-hidden": "true" }, String(count)), h("span", { class: "unseen" }, label)));
   }
 
   #fromSearch(event) {

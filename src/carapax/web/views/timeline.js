@@ -181,10 +181,11 @@ function scrollWithin(pane, row) {
   else if (top + row.offsetHeight > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + row.offsetHeight - pane.clientHeight + 16;
 }
 
-function toneOf({ kind, reason = "done", result }) {
+function toneOf({ kind, reason = "done", result, verdict }) {
   if (kind === "run_finished") return reason === "done" ? "done" : "bad";
   if (kind === "tool_returned") return result.is_error ? "bad" : "tool";
-  return { tool_called: "tool", message_received: "person", model_responded: "model", run_started: "run" }[kind] ?? "";
+  if (kind === "approval_given") return verdict === "allow" ? "person" : "bad";
+  return { tool_called: "tool", approval_asked: "asks", message_received: "person", model_responded: "model", run_started: "run" }[kind] ?? "";
 }
 
 const SUMMARIES = {
@@ -195,6 +196,8 @@ const SUMMARIES = {
   model_responded: ({ message: { parts } }) => parts.map(partSummary).join(" "),
   tool_called: ({ call }) => `${call.name}: ${callSummary(call.arguments)}`,
   tool_returned: ({ result }) => `${result.name}: ${result.text}`,
+  approval_asked: ({ tool, reason }) => `${tool}: ${reason}`,
+  approval_given: ({ verdict, by = "" }) => `${verdict} ${by}`,
   state_changed: ({ key, value }) => `${key} = ${JSON.stringify(value)}`,
   history_compacted: ({ summary }) => summary,
   message_sent: ({ key }) => key,

@@ -1,0 +1,166 @@
+// The question whether a call may run: a card with buttons, and one line once it is answered.
+
+import { h, icon } from "../dom.js";
+import { formatClock, formatExact, formatLeft, legible } from "../format.js";
+import { t } from "../strings.js";
+
+const STILL_MS = 600;
+const SOON_S = 30;
+const MANY = 6;
+const SIGNS = { web: "globe", file: "file", stranger: "person", tool: "tool", agent: "chat" };
+const ANSWERS = [["deny", "deny"], ["allow", "allow"]];
+
+/** Where something comes from that was read, each a chip; `onpick(origin)` makes them buttons. */
+export function originChips(origins, onpick = null) {
+  const chips = origins.map((origin) => h("li", null, originChip(origin, onpick)));
+  if (chips.length <= MANY) return h("ul", { class: "origins" }, chips);
+  const rest = h("ul", { class: "origins" }, chips.slice(MANY));
+  const more = h("summary", null, t("origins-more", { count: chips.length - MANY }));
+  return h("div", null, h("ul", { class: "origins" }, chips.slice(0, MANY)), h("details", null, more, rest));
+}
+
+function originChip(origin, onpick) {
+  const { kind, name = "" } = origin;
+  const isPage = kind === "web" && name.includes("://");
+  const label = t(`origin-${kind === "web" && !isPage ? "outside" : kind}`);
+  const attributes = { class: "origin", title: legible(`${label} ${name}`.trim()) };
+  const content = [icon(SIGNS[kind] ?? "info", 13), h("span", { class: "unseen" }, label), h("bdi", null, legible(name) || label)];
+  return onpick ? h("button", { ...attributes, type: "button", onclick: () => onpick(origin) }, content) : h("span", attributes, content);
+}
+
+/**
+ * `approvals` answers, and knows the gateway's time; without it, the question is of the past. `reveal(origin)` shows what
+ * brought something; `place` is a node that says where it was asked, where that is not plain.
+ */
+export class ApprovalCard {
+  #still = { place: "", since: 0 };
+  #drawn = "";
+
+  constructor(approvals, { reveal = null, place = "" } = {}) {
+    Object.assign(this, { approvals, reveal, place });
+    const onkeydown = (event) => event.repeat && event.key === "Enter" && event.preventDefault();
+    this.element = h("section", { class: "approval", onkeydown });
+  }
+
+  draw(approval) {
+    this.approval = approval;
+    const state = approval.given ? "answered" : this.approvals ? "open" : "past";
+    const drawn = `${approval.id} ${state} ${this.approvals?.mayAnswer}`;
+    if (drawn === this.#drawn) return;
+    const isNew = this.element.dataset.id !== approval.id;
+    const hadFocus = this.element.contains(document.activeElement);
+    this.#drawn = drawn;
+    this.element.dataset.state = state;
+    this.element.dataset.id = approval.id;
+    if (state === "answered") this.#drawAnswer();
+    else this.#drawQuestion();
+    if (hadFocus) (this.element.querySelector("summary") ?? this.element).focus();
+    else if (isNew && state === "open" && document.activeElement === document.body) {
+      requestAnimationFrame(() => document.activeElement === document.body && this.element.focus({ preventScroll: true }));
+    }
+  }
+
+  #drawQuestion() {
+    const { tool, origins } = this.approval;
+    const title = h("h4", { id: `asks-${this.approval.id}` }, t("asks", { tool: legible(tool) }));
+    const ring = ringOf();
+    this.hand = ring.lastChild;
+    this.left = h("span", { class: "left", role: "timer" });
+    const time = this.approvals && h("span", { class: "time" }, this.left, ring);
+    this.note = h("p", { class: "note", role: "status" });
+    this.buttons = h("div", { class: "answers" }, this.approvals?.mayAnswer ? ANSWERS.map((each) => this.#button(...each)) : []);
+    this.element.setAttribute("role", "group");
+    this.element.setAttribute("aria-labelledby", title.id);
+    this.element.tabIndex = -1;
+    this.element.replaceChildren(
+      h("header", null, icon("hand", 18), title, this.place, time || ""),
+      this.#why(),
+      this.#call(),
+      ...(origins.length ? [h("h5", null, t("has-read")), originChips(origins, this.reveal)] : []),
+      this.note,
+      this.buttons,
+    );
+    if (!this.approvals) this.note.textContent = t("asked-then");
+    else if (!this.approvals.mayAnswer) this.note.textContent = t("may-not-answer");
+    this.tick();
+  }
+
+  #why() {
+    const { reason, rule } = this.approval;
+    return h("p", { class: "reason" }, t("because", { reason: legible(reason) }), " ", h("span", { class: "rule" }, legible(rule)));
+  }
+
+  /** All of it: nothing is cut, and nothing in it turns the writing around. */
+  #call() {
+    return h("pre", { class: "call", dir: "ltr", tabindex: 0, "aria-label": t("would-run") }, legible(this.approval.shown));
+  }
+
+  #button(name, verdict) {
+    const kind = verdict === "deny" ? "button primary" : "button";
+    return h("button", { type: "button", class: kind, "aria-disabled": "true", dataset: { name }, onclick: () => this.#answer({ verdict }) }, t(`answer-${name}`));
+  }
+
+  #drawAnswer() {
+    const { given, tool } = this.approval;
+    const { verdict, by, at } = given;
+    const said = verdict === "void" ? "void" : by ? verdict : "nobody";
+    const time = at ? h("time", { title: formatExact(at) }, formatClock(at)) : "";
+    const line = t(`answer-was-${said}`, { who: legible(by), tool: legible(tool) });
+    this.element.removeAttribute("role");
+    this.element.removeAttribute("aria-labelledby");
+    this.element.removeAttribute("tabindex");
+    this.element.replaceChildren(
+      h(
+        "details",
+        { class: "answered", dataset: { verdict: said } },
+        h("summary", null, icon(verdict === "allow" ? "check" : "close", 14), h("span", null, line), time, icon("chevron", 14)),
+        h("div", { class: "was" }, this.#why(), this.#call()),
+      ),
+    );
+  }
+
+  /** Once the card has stood still for a while its buttons work: no click that was meant for what stood there before. */
+  tick() {
+    if (this.element.dataset.state !== "open") return;
+    const { expiresAt, at = (this.seen ??= this.approvals.now) } = this.approval;
+    const left = Math.max(0, expiresAt - this.approvals.now);
+    const text = left ? formatLeft(left) : t("time-over");
+    if (this.left.textContent !== text) this.left.textContent = text;
+    this.hand.setAttribute("stroke-dashoffset", String(100 - 100 * Math.min(1, left / Math.max(1, expiresAt - at))));
+    this.element.classList.toggle("soon", left < SOON_S);
+    const works = left > 0 && this.#isStill() && !this.waiting;
+    for (const button of this.buttons.children) button.setAttribute("aria-disabled", String(!works));
+  }
+
+  #isStill() {
+    const { top, left } = this.buttons.getBoundingClientRect();
+    const place = `${Math.round(left)} ${Math.round(top)}`;
+    const now = performance.now();
+    if (place !== this.#still.place || document.hidden) this.#still = { place, since: now };
+    return now - this.#still.since >= STILL_MS;
+  }
+
+  async #answer(answer) {
+    if (this.waiting || !this.#isStill()) return;
+    this.waiting = true;
+    this.tick();
+    const problem = await this.approvals.answer(this.approval, answer);
+    this.waiting = problem === "late";
+    if (problem === "late") this.note.textContent = t("answered-before");
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function ringOf() {
+  const svg = document.createElementNS(SVG, "svg");
+  const circle = (name) => {
+    const each = document.createElementNS(SVG, "circle");
+    const attributes = { class: name, cx: 9, cy: 9, r: 7, pathLength: 100, "stroke-dasharray": 100 };
+    for (const [key, value] of Object.entries(attributes)) each.setAttribute(key, value);
+    return each;
+  };
+  for (const [key, value] of Object.entries({ viewBox: "0 0 18 18", width: 18, height: 18, class: "ring", "aria-hidden": "true" })) svg.setAttribute(key, value);
+  svg.append(circle("track"), circle("hand"));
+  return svg;
+}
