@@ -1,6 +1,6 @@
 // The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one; its link says
 // `screen-NAME` and shows `icon`. Its code is loaded when it is opened first: `load` gives a class that is made with the
-// app and has `element`, `update()`, `focus()` and `close()`.
+// app and has `element`, `update()`, `focus()`, `close()`, and `escape()` where that key means something there.
 
 import { h } from "./dom.js";
 import { Offline } from "./rpc.js";
@@ -37,6 +37,10 @@ export class Screen {
 
   focus() {
     this.#view?.focus();
+  }
+
+  escape() {
+    return this.#view?.escape?.() ?? false;
   }
 
   close() {

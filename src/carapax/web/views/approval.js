@@ -8,7 +8,8 @@ const STILL_MS = 600;
 const SOON_S = 30;
 const MANY = 6;
 const SIGNS = { web: "globe", file: "file", stranger: "person", tool: "tool", agent: "chat" };
-const ANSWERS = [["deny", "deny"], ["allow", "allow"]];
+const DENY = { verdict: "deny" };
+const ONCE = { verdict: "allow" };
 
 /** Where something comes from that was read, each a chip; `onpick(origin)` makes them buttons. */
 export function originChips(origins, onpick = null) {
@@ -68,7 +69,8 @@ export class ApprovalCard {
     this.left = h("span", { class: "left", role: "timer" });
     const time = this.approvals && h("span", { class: "time" }, this.left, ring);
     this.note = h("p", { class: "note", role: "status" });
-    this.buttons = h("div", { class: "answers" }, this.approvals?.mayAnswer ? ANSWERS.map((each) => this.#button(...each)) : []);
+    this.answers = h("div", { class: "answers" }, this.approvals?.mayAnswer ? this.#answers() : []);
+    this.buttons = [...this.answers.querySelectorAll("button")];
     this.element.setAttribute("role", "group");
     this.element.setAttribute("aria-labelledby", title.id);
     this.element.tabIndex = -1;
@@ -78,7 +80,7 @@ export class ApprovalCard {
       this.#call(),
       ...(origins.length ? [h("h5", null, t("has-read")), originChips(origins, this.reveal)] : []),
       this.note,
-      this.buttons,
+      this.answers,
     );
     if (!this.approvals) this.note.textContent = t("asked-then");
     else if (!this.approvals.mayAnswer) this.note.textContent = t("may-not-answer");
@@ -95,15 +97,23 @@ export class ApprovalCard {
     return h("pre", { class: "call", dir: "ltr", tabindex: 0, "aria-label": t("would-run") }, legible(this.approval.shown));
   }
 
-  #button(name, verdict) {
-    const kind = verdict === "deny" ? "button primary" : "button";
-    return h("button", { type: "button", class: kind, "aria-disabled": "true", dataset: { name }, onclick: () => this.#answer({ verdict }) }, t(`answer-${name}`));
+  /** The safe one first; then what would be covered besides this call, in the gateway's words. */
+  #answers() {
+    const offers = (this.approval.offers ?? []).map((offer) =>
+      h("p", { class: "offer" }, this.#button(offer.scope, { ...ONCE, scope: offer.scope }), h("span", null, legible(offer.text))),
+    );
+    return [this.#button("deny", DENY, "primary"), this.#button("once", ONCE), ...offers];
+  }
+
+  #button(name, answer, kind = "") {
+    const onclick = () => this.#answer(answer);
+    return h("button", { type: "button", class: `button ${kind}`, "aria-disabled": "true", dataset: { name }, onclick }, t(`answer-${name}`));
   }
 
   #drawAnswer() {
     const { given, tool } = this.approval;
-    const { verdict, by, at } = given;
-    const said = verdict === "void" ? "void" : by ? verdict : "nobody";
+    const { verdict, by, at, scope = "once" } = given;
+    const said = verdict === "allow" ? scope : verdict === "void" || by ? verdict : "nobody";
     const time = at ? h("time", { title: formatExact(at) }, formatClock(at)) : "";
     const line = t(`answer-was-${said}`, { who: legible(by), tool: legible(tool) });
     this.element.removeAttribute("role");
@@ -112,7 +122,7 @@ export class ApprovalCard {
     this.element.replaceChildren(
       h(
         "details",
-        { class: "answered", dataset: { verdict: said } },
+        { class: "answered", dataset: { verdict } },
         h("summary", null, icon(verdict === "allow" ? "check" : "close", 14), h("span", null, line), time, icon("chevron", 14)),
         h("div", { class: "was" }, this.#why(), this.#call()),
       ),
@@ -129,11 +139,11 @@ export class ApprovalCard {
     this.hand.setAttribute("stroke-dashoffset", String(100 - 100 * Math.min(1, left / Math.max(1, expiresAt - at))));
     this.element.classList.toggle("soon", left < SOON_S);
     const works = left > 0 && this.#isStill() && !this.waiting;
-    for (const button of this.buttons.children) button.setAttribute("aria-disabled", String(!works));
+    for (const button of this.buttons) button.setAttribute("aria-disabled", String(!works));
   }
 
   #isStill() {
-    const { top, left } = this.buttons.getBoundingClientRect();
+    const { top, left } = this.answers.getBoundingClientRect();
     const place = `${Math.round(left)} ${Math.round(top)}`;
     const now = performance.now();
     if (place !== this.#still.place || document.hidden) this.#still = { place, since: now };
@@ -141,9 +151,10 @@ export class ApprovalCard {
   }
 
   async #answer(answer) {
-    if (this.waiting || !this.#isStill()) return;
-    this.waiting = true;
+    const counts = this.#isStill() && !this.waiting;
+    this.waiting ||= counts;
     this.tick();
+    if (!counts) return;
     const problem = await this.approvals.answer(this.approval, answer);
     this.waiting = problem === "late";
     if (problem === "late") this.note.textContent = t("answered-before");
