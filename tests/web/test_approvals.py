@@ -240,7 +240,7 @@ def test_on_a_phone_the_card_fits_and_the_menu_says_that_something_waits(
 ) -> None:
     browser.resize(360, 740, phone=True)
     browser.prefer(prefers_color_scheme=scheme)
-    with asked(browser, tmp_path, command=f"echo {'x' * 300}") as person:
+    with asked(browser, tmp_path, command=f"{ORDER} {'x' * 300}") as person:
         assert browser.run("return [document.documentElement, main].map((each) => each.scrollWidth)") == [360, 360]
         dot = "getComputedStyle(document.querySelector('.bar .only-phone'), '::after').content === '\"\"'"
         browser.until(dot)
