@@ -186,5 +186,5 @@ def test_the_written_file_is_toml_that_says_nothing_but_the_port(tmp_path: Path)
     table = tomllib.loads(home.config_file.read_text())
     assert {name: content for name, content in table.items() if content} == {
         "gateway": {"port": load(home).gateway.port},
-        "agents": {"main": {}},
+        "agents": {"main": {"egress": {}}},
     }

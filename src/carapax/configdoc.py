@@ -20,7 +20,13 @@ _PREAMBLE = """\
 # "carapax config check" says what is wrong with this file, "carapax config show" what is in force.
 """
 _EXTENSION_TABLES: dict[str, extensions.Kind] = {"channels": "channel", "tools": "tool", "sandboxes": "sandbox"}
-_NAMED_TABLES = {"agents": "main", "providers": "NAME", "models": '"PROVIDER/MODEL"', "door": "CHANNEL"}
+_NAMED_TABLES = {
+    "agents": "main",
+    "providers": "NAME",
+    "models": '"PROVIDER/MODEL"',
+    "door": "CHANNEL",
+    "credentials": "NAME",
+}
 _MEANING = re.compile(r"(\w+): (.+)")
 
 
