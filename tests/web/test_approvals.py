@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from carapax.events import Event
-from carapax.sessions import gate, session
+from carapax.sessions import gate, questions
 from tests.web.browser import MISSING, Browser
 from tests.web.poisoned import CONFIG, obeys, page_with
 from tests.web.served import Served, served
@@ -103,7 +103,7 @@ def test_a_no_stops_it(browser: Browser, tmp_path: Path) -> None:
 
 def test_silence_stops_it(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "EXPIRES_S", 1.5)
-    monkeypatch.setattr(session, "EXPIRES_S", 1.5)
+    monkeypatch.setattr(questions, "EXPIRES_S", 1.5)
     with asked(browser, tmp_path) as person:
         browser.find(f"{OPEN}.soon .left")
         browser.find(".answered summary", "Nobody answered in time: shell was not run")
@@ -245,7 +245,7 @@ def test_on_a_phone_the_card_fits_and_the_menu_says_that_something_waits(
         dot = "getComputedStyle(document.querySelector('.bar .only-phone'), '::after').content === '\"\"'"
         browser.until(dot)
         heights = "return [...document.querySelectorAll('.answers button')].map((each) => each.offsetHeight)"
-        assert browser.run(heights) == [44, 44]
+        assert browser.run(heights) == [44, 44, 44]
         person.press("deny")
         browser.find(".answered summary", "local did not allow")
 

@@ -156,7 +156,7 @@ export class ApprovalCard {
     this.tick();
     if (!counts) return;
     const problem = await this.approvals.answer(this.approval, answer);
-    this.waiting = problem === "late";
+    this.waiting = problem !== "failed";
     if (problem === "late") this.note.textContent = t("answered-before");
   }
 }
