@@ -37,8 +37,8 @@ _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "n": "\n",
 _BYTE_MARK = re.compile(r"0x|\\x", re.IGNORECASE)
 # What gzip and the usual levels of zlib begin with, in Base64.
 _PACKED = re.compile(
-    r"(?:H4sI|eJ[w-z]|eN[o-r]|eA[E-H])[A-Za-z0-9+/_-]{16,}(?:\s{1,4}[A-Za-z0-9+/_-]{16,})*"
-    r"(?:\s{1,4}[A-Za-z0-9+/_-]{1,76}={0,2}(?=\r?\n|\Z))?={0,2}"
+    r"((?:H4sI|eJ[w-z]|eN[o-r]|eA[E-H])[A-Za-z0-9+/_-]{16,}(?:\s{1,4}[A-Za-z0-9+/_-]{16,})*={0,2})"
+    r"(?:\s{1,4}[A-Za-z0-9+/_-]{1,76}={0,2})?"
 )
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY")
 
@@ -163,11 +163,13 @@ class Redactor:
             last = read
         left = _MOST_UNPACKED
         for packed in _PACKED.finditer(text):
-            unpacked = _unpacked(packed[0], left + 1)
+            unpacked, is_whole = _unpacked(packed[1], left + 1)
+            if not is_whole:  # the word after it may be its end
+                unpacked, _ = _unpacked(packed[0], left + 1)
             left -= len(unpacked)
             read = unpacked.translate(_FOLDED)
             if left < 0 or any(form in read for form in self._forms[0]):
-                yield packed.span()
+                yield packed.span(1 if is_whole else 0)
 
 
 class Stream:
@@ -241,14 +243,16 @@ def _overlap(read: str, form: str) -> int:
     return 0
 
 
-def _unpacked(text: str, most: int) -> str:
-    """What was packed with gzip or zlib and written as Base64, as far as it can be read, up to so many bytes."""
+def _unpacked(text: str, most: int) -> tuple[str, bool]:
+    """What was packed with gzip or zlib and written as Base64, as far as it can be read, up to so many bytes; and
+    whether its end was met."""
     letters = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
     data = base64.b64decode(letters[: len(letters) // 4 * 4 if len(letters) % 4 == 1 else None] + "==")
+    unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)
     try:
-        return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(data, max(1, most)).decode("latin-1")
+        return unpacking.decompress(data, max(1, most)).decode("latin-1"), unpacking.eof
     except zlib.error:
-        return ""
+        return "", False
 
 
 def _without(text: str, spans: list[Span]) -> str:

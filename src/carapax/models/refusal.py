@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from carapax.errors import ContextOverflow, ModelBusy, ModelError, ModelRejected, ModelUnauthorized, ModelUnavailable
 from carapax.redaction import MASK, Secret, without_userinfo
+from carapax.redactor import Redactor
 
 BROKEN_JSON = (ValueError, RecursionError)
 
@@ -256,7 +257,7 @@ def _plain(body: bytes) -> str:
 
 def shown(message: str, key: Secret) -> str:
     """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
-    message = without_userinfo(_without(message[:_LONGEST_READ], key))
+    message = without_userinfo(_without(Redactor([key])(message[:_LONGEST_READ]), key))
     message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:(?:sk|gsk|csk|key)-[\w-]{8,}|AIza[\w-]{30,})", MASK, message)
     message = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
