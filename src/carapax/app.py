@@ -33,6 +33,7 @@ from carapax.policy.policy import Policy
 from carapax.policy.rule_of_two import RuleOfTwo
 from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
+from carapax.sessions.answers import Answers
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.intake import Door
 from carapax.sessions.prepare import Agent, Models, Prepare
@@ -186,12 +187,13 @@ async def open_app(
         limits = config.limits
         door = Door(limits.message_bytes, config.door, injections.find)
         sessions = Sessions(agents, around, door=door, max_waiting=limits.queued_messages)
+        answers = Answers(sessions, journal, audit, delivery, clock)
         stack.push_async_callback(tasks.close)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
-            tasks.keep(f"channel {name}", partial(channel.run, door.of(name, sessions.submit)))
+            tasks.keep(f"channel {name}", partial(channel.run, door.of(name, answers.submit)))
         tokens = Tokens(database, clock)
         yield Services(
             config,

@@ -15,6 +15,7 @@ from carapax.events import (
     MessageSent,
     ModelResponded,
     RunFinished,
+    Scope,
     SendFailed,
     SessionStarted,
 )
@@ -29,6 +30,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 300.0
 LONGEST_SEND_S = 60.0
 AT_ONCE = 1000
 TRIES = 40
+_COVERED: dict[Scope, str] = {"session": "this session", "always": "all sessions from now on"}
 
 
 class Delivery:
@@ -52,14 +54,17 @@ class Delivery:
     def replies(self, session: str, started: SessionStarted, events: tuple[Kept, ...]) -> list[Statement]:
         """The outbox rows to commit together with these events of a session; none where no chat platform waits, and
         none for a fork, whose conversation goes on with the session it was copied from."""
-        channel = self._channels.get(started.channel)
-        if channel is None or started.forked_from:
+        if started.channel not in self._channels or started.forked_from:
             return []
-        now = self._clock.now()
+        texts = [spoken(event) for event in events]
+        return [one for text in texts for one in self.say(started.channel, started.conversation, text, session)]
+
+    def say(self, channel: str, conversation: str, text: str, session: str) -> list[Statement]:
+        """The outbox rows of a text, which belongs to a session. Raises KeyError for a channel that is not there."""
+        now, longest = self._clock.now(), self._channels[channel].limits.max_text
         return [
-            enqueue(Outbound(started.channel, started.conversation, piece, self._clock.new_id()), session, now)
-            for event in events
-            for piece in split_text(spoken(event), channel.limits.max_text)
+            enqueue(Outbound(channel, conversation, piece, self._clock.new_id()), session, now)
+            for piece in split_text(text, longest)
         ]
 
     def wake(self, channel: str) -> None:
@@ -146,11 +151,12 @@ def spoken(event: Kept) -> str:
             return message.text.strip()
         case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
             return f"[{reason}] {detail}" if detail else f"[{reason}]"
-        case ApprovalAsked(shown=shown, nonce=nonce, reason=why):
-            return f"May this run?\n\n{shown}\n\nAsked because {why}.\nAnswer /approve {nonce} or /deny {nonce}"
+        case ApprovalAsked(shown=shown, nonce=nonce, reason=why, offers=offers):
+            more = [f"/approve {nonce} {one.scope} for {_COVERED[one.scope]}: {one.text}" for one in offers]
+            answers = "\n".join([f"Answer /approve {nonce} or /deny {nonce}", *more])
+            return f"May this run?\n\n{shown}\n\nAsked because {why}.\n{answers}"
         case ApprovalGiven(verdict="allow", by=by, scope=scope):
-            how = {"once": "", "session": " for this session", "always": " for good"}[scope]
-            return f"{by} said yes{how}."
+            return f"{by} said yes" + (f", for {_COVERED[scope]}." if scope in _COVERED else ".")
         case ApprovalGiven(by=by):
             return f"{by} said no: it does not run." if by else "Nobody answered in time: it does not run."
     return ""

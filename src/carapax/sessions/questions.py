@@ -1,6 +1,7 @@
 """What one session asks of people, and the answers: kept once each, with who gave them."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from carapax.agent.context import Transcript, granted_by
@@ -51,7 +52,9 @@ class Questions:
         finally:
             self._waiting.pop(asked.id, None)
 
-    async def answer(self, transcript: Transcript, given: ApprovalGiven, who: Actor) -> None:
+    async def answer(
+        self, transcript: Transcript, given: ApprovalGiven, who: Actor, also: Sequence[Statement] = ()
+    ) -> None:
         """Keep a person's answer to what waits; the first one counts. Raises NotFound when nothing waits for it any
         more, InvalidRequest for a scope that was not offered, Conflict when somebody else was first."""
         if given.id not in self._waiting:
@@ -62,8 +65,10 @@ class Questions:
                 f"a yes to this call cannot be given for {given.scope!r}", "give it for this call only"
             )
         try:
-            await self._give(transcript, asked, given, who)
-        except Unexpected:
+            await self._give(transcript, asked, given, who, also)
+        except Unexpected as error:
+            if error.index > 0:
+                raise
             if not answer.done():
                 raise Conflict(f"the run that asked for {given.id} is over", "if it goes on, it asks again") from None
             by = answer.result().by or "nobody, in time"
@@ -90,7 +95,14 @@ class Questions:
             ]
         return [grants.void(self._session)] if isinstance(event, RunFinished) and transcript.approvals else []
 
-    async def _give(self, transcript: Transcript, asked: ApprovalAsked, given: ApprovalGiven, who: Actor) -> None:
+    async def _give(
+        self,
+        transcript: Transcript,
+        asked: ApprovalAsked,
+        given: ApprovalGiven,
+        who: Actor,
+        more: Sequence[Statement] = (),
+    ) -> None:
         """Keep an answer, what it allows besides, and who gave it. Raises Unexpected when there is one already."""
         granted = granted_by(asked, given, self._agent, self._clock.now()) if given.scope == "always" else None
         started = transcript.started
@@ -99,6 +111,7 @@ class Questions:
             *([grants.keep(granted)] if granted else []),
             *self._audited("approval.given", who, transcript, asked, {"verdict": given.verdict, "scope": given.scope}),
             *(self._delivery.replies(self._session, started, (given,)) if started else []),
+            *more,
         ]
         await self._journal.append(self._session, given, run=transcript.run_id, also=also)
 

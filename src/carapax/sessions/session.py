@@ -171,10 +171,10 @@ class Session:
         """What waits here for a person."""
         return self._questions.waiting
 
-    async def answer(self, given: ApprovalGiven, who: Actor) -> None:
+    async def answer(self, given: ApprovalGiven, who: Actor, also: Sequence[Statement] = ()) -> None:
         """Keep a person's answer to what waits; the first one counts. Raises NotFound when nothing waits for it any
         more, InvalidRequest for a scope that was not offered, Conflict when somebody else was first."""
-        await self._questions.answer(await self.transcript(), given, who)
+        await self._questions.answer(await self.transcript(), given, who, also)
 
     def wake(self) -> None:
         """Serve what waits, unless that is being done."""

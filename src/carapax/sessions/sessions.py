@@ -150,16 +150,25 @@ class Sessions:
         return sorted(waiting, key=lambda one: one[1].expires_at)
 
     async def answer(
-        self, approval: str, digest: str, verdict: Literal["allow", "deny"], who: Actor, scope: Scope = "once"
+        self,
+        approval: str,
+        digest: str,
+        verdict: Literal["allow", "deny"],
+        who: Actor,
+        scope: Scope = "once",
+        also: Sequence[Statement] = (),
     ) -> None:
-        """Answer what waits for a person. Raises NotFound when it does not wait any more, InvalidRequest for another
-        digest than that of the call or a scope that was not offered, Conflict when somebody else was first."""
+        """Answer what waits for a person, and do what is `also` to be done.
+
+        Raises NotFound when it does not wait any more, InvalidRequest for another digest than that of the call or a
+        scope that was not offered, Conflict when somebody else was first.
+        """
         for session, asked in self.approvals():
             if asked.id == approval:
                 if asked.digest != digest:
                     raise InvalidRequest("the digest is not that of the call", "look at the call again")
                 given = ApprovalGiven(approval, verdict, who.name or who.id, scope if verdict == "allow" else "once")
-                return await (await self._session(session)).answer(given, who)
+                return await (await self._session(session)).answer(given, who, also)
         raise NotFound(f"nothing waits for an answer to {approval}", "it was answered, or its time is over")
 
     @property

@@ -148,7 +148,7 @@ class Journal:
         """Why the guard of an event's statement did not let it in."""
         for event in events:
             if isinstance(event, MessageReceived) and event.dedupe_key is not None:
-                accepted = await self._accepted(event.channel, event.dedupe_key)
+                accepted = await self.accepted(event.channel, event.dedupe_key)
                 if accepted is not None:
                     return Duplicate(accepted)
         try:
@@ -163,7 +163,8 @@ class Journal:
             return Conflict(f"session {session} has ended", "start a new one, or fork it")
         return Conflict(f"an event did not fit into session {session}")
 
-    async def _accepted(self, channel: str, dedupe_key: str) -> Receipt | None:
+    async def accepted(self, channel: str, dedupe_key: str) -> Receipt | None:
+        """Where the channel's message of this key was taken, if it was."""
         rows = await self._database.fetch(
             "SELECT session, message, seq FROM receipts WHERE channel = $1 AND dedupe_key = $2", channel, dedupe_key
         )
