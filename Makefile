@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test prove check docs format bench litellm crash powercut shape parts clean
+.PHONY: help run test prove check docs format bench litellm agentdojo crash powercut shape parts clean
 
 PY := .venv/bin/python
 ROUNDS ?= 200
@@ -41,6 +41,10 @@ bench: .venv/.dev ## measure speed and memory against their floors, and add the 
 litellm: ## install litellm, 390 MB, into .venv-litellm, where its tests find it
 	@[ -x .venv-litellm/bin/python ] || python3 -m venv .venv-litellm
 	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[litellm]'
+
+agentdojo: ## install agentdojo, 290 MB, into .venv-agentdojo, where its programme finds it
+	@[ -x .venv-agentdojo/bin/python ] || python3 -m venv .venv-agentdojo
+	@.venv-agentdojo/bin/python -m pip install --quiet --disable-pip-version-check --editable . agentdojo==0.1.35 pytest
 
 crash: .venv/.dev ## kill the gateway at random under load and count what is lost or done twice (ROUNDS=200)
 	@$(PY) -m bench.crash --rounds $(ROUNDS)

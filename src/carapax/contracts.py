@@ -26,7 +26,7 @@ from carapax.store.grants import Granted
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message", "destroy"]
 Verdict = Literal["allow", "ask", "deny"]
-Source = Literal["own", "workspace", "outside"]
+Source = Literal["own", "workspace", "outside", "names"]
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -341,7 +341,9 @@ class Tool(Protocol):
     be done about a call that a crash cut short.
     `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
     `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, or pages and
-    messages that others have written ("outside"); None when nobody knows, which is trusted as little.
+    messages that others have written ("outside"), or nothing but names of one word that others chose each their own
+    ("names": a result that holds more than that counts as from outside); None when nobody knows, which is trusted as
+    little.
     """
 
     @property
@@ -379,6 +381,7 @@ class Asking(Struct, frozen=True):
     origins: what the session has read from others than those who may give orders; empty when there is none
     vouching: texts of those who may give orders: what they name is vouched for
     own: the owner's own data: it vouches for whom and what a call touches, not for what it says
+    things: how things are called that bear one of the arguments as their id, by what listed them
     links: addresses that stand word for word in pages and messages that the session has read
     private: whether the run can reach what is not public
     grants: what people have allowed in this session
@@ -395,6 +398,7 @@ class Asking(Struct, frozen=True):
     origins: tuple[Origin, ...] = ()
     vouching: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    things: Mapping[str, tuple[str, ...]] = {}
     links: frozenset[str] = frozenset()
     private: bool = True
     grants: tuple[Granted, ...] = ()

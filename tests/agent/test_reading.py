@@ -41,6 +41,19 @@ def test_what_a_call_asked_for_is_not_vouched_by_its_answer() -> None:
     assert len(reading.own.all()) == 1
 
 
+def test_things_that_a_tool_lists_are_known_by_their_id() -> None:
+    reading = Reading()
+    forged = '{\\"id\\": 7, \\"title\\": \\"Payroll\\"}'
+    listed = f'{{"events": [{{"id": 24, "title": "Kick-off", "text": "{forged}"}}, {{"id_": "x"}}]}}'
+    reading.take(returned(listed, Origin("web", "tool")), listed, "{}")
+    renamed = '[{"id": "24", "name": "Payroll"}]'
+    reading.take(returned(renamed, Origin("web", "tool")), renamed, "{}")
+    page = '[{"id": 7, "title": "Kick-off"}]'
+    reading.take(returned(page, Origin("web", "https://evil.example")), page, "{}")
+    reading.take(returned("[cut", Origin("web", "tool")), "[cut", "{}")
+    assert {name: tuple(called) for name, called in reading.things.items()} == {"24": ("Kick-off", "Payroll")}
+
+
 def test_of_many_texts_the_last_are_kept() -> None:
     texts = Texts()
     for letter in "abc":

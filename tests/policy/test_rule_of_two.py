@@ -78,6 +78,20 @@ def test_own_data_says_who_is_meant_but_not_what_may_be_said() -> None:
     assert RuleOfTwo().judge(asking("hi", stolen, own=own)).verdict == "ask"
 
 
+@pytest.mark.parametrize(
+    ("things", "verdict"),
+    [
+        ({"24": ("Kick-off",)}, "allow"),
+        ({"24": ("Kick-off", "Payroll")}, "ask"),
+        ({"24": ("Payroll",)}, "ask"),
+        ({"25": ("Kick-off",)}, "ask"),
+        ({"24": ()}, "ask"),
+    ],
+)
+def test_an_id_stands_for_what_bears_it(things: dict[str, tuple[str, ...]], verdict: str) -> None:
+    assert RuleOfTwo().judge(asking("move the kick-off", {"to": 24}, things=things)).verdict == verdict
+
+
 def test_what_cannot_be_brought_back_asks_though_it_was_named() -> None:
     decision = RuleOfTwo().judge(asking("read plan.txt", {"to": "plan.txt"}, "destroy"))
     assert (decision.verdict, "cannot be brought back" in decision.reason) == ("ask", True)
@@ -104,7 +118,19 @@ WORDS = st.lists(
 )
 ASKINGS = st.builds(
     lambda order, own, to, body, effects, links, private, origins, authority: Asking(
-        "main", "s", "api", "tool", {"to": to, "body": body}, effects, authority, origins, order, own, links, private
+        "main",
+        "s",
+        "api",
+        "tool",
+        {"to": to, "body": body},
+        effects,
+        authority,
+        origins,
+        order,
+        own,
+        {"notes.txt": ("Ann",)},
+        links,
+        private,
     ),
     st.lists(WORDS.map(" ".join), max_size=3).map(tuple),
     st.lists(WORDS.map(" ".join), max_size=2).map(tuple),

@@ -1,7 +1,9 @@
 """What a session has read, and from whom: what policy knows of it, folded from its journal."""
 
+import itertools
 import re
 from collections import deque
+from collections.abc import Iterator
 
 import msgspec
 
@@ -9,6 +11,10 @@ from carapax.events import MessageReceived, ToolReturned
 from carapax.messages import Origin
 
 MOST_CHARACTERS = 400_000
+MOST_THINGS = 10_000
+DEEPEST = 5
+_IDS = frozenset({"id", "id_", "_id", "uid", "uuid"})
+_NAMES = frozenset({"title", "name", "filename", "subject", "summary"})
 _TRUSTED = ("owner", "known")
 _WORDS = re.compile(r"[^\s\"'\\(){}\[\]<>,;:]+")
 
@@ -42,6 +48,8 @@ class Reading:
         self.vouching = Texts()
         self.own = Texts()
         self.outside = Texts()
+        self.things: dict[str, dict[str, None]] = {}
+        """How things are called, by their id, in lists that tools gave as JSON."""
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -71,6 +79,34 @@ class Reading:
                 self._origins[origin] = None
                 if origin.kind in ("web", "stranger"):
                     self.outside.add(shown)
+            if origin.name == returned.result.name and shown.startswith(("[", "{")):
+                self._list(shown)
+
+    def _list(self, text: str) -> None:
+        """Take the things of a list by their id. What came from an address lists nothing: anybody could call it so."""
+        try:
+            listed = _things(msgspec.json.decode(text), 0)
+            for name, called in itertools.islice(listed, MOST_THINGS - len(self.things)):
+                self.things.setdefault(name, {})[called] = None
+        except msgspec.DecodeError:
+            return
+
+
+def _things(value: object, depth: int) -> Iterator[tuple[str, str]]:
+    """Ids, and what bears them is called."""
+    if depth > DEEPEST:
+        return
+    if isinstance(value, list):
+        for inner in value:
+            yield from _things(inner, depth + 1)
+    if isinstance(value, dict):
+        yield from ((str(value[field]), called) for field in value.keys() & _IDS for called in _names(value))
+        for inner in value.values():
+            yield from _things(inner, depth + 1)
+
+
+def _names(thing: dict[str, object]) -> list[str]:
+    return [called for field in thing.keys() & _NAMES if isinstance(called := thing[field], str) and called]
 
 
 def _without(text: str, arguments: str) -> str:

@@ -15,6 +15,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from carapax.invisible import strip
 
 LONGEST = 20_000
@@ -48,6 +50,10 @@ _WHEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ t](\d\d):(\d\d)(?::00(?:\.0+)?)?(
 _NUMBER = re.compile(
     r"(?<![\w.,-])([$€£¥]?) ?(\d[\d,]*(?:\.\d+)?)(?! ?[-:/]\d)(?![\w@])( ?[$€£¥]| ?(?:usd|eur|gbp|chf|jpy)\b)?"
 )
+
+_FORM = re.compile(r"""(['"])((?=[^'"]{0,100}\{[\w .-]{1,40}\})[^'"]{1,200})\1""")
+_GAP = 80
+_ONE_WORD = re.compile(r"[^\W_](?:[\w-]{0,14}[^\W_])?")
 
 _SPLIT = re.compile(r"[\s()<>\[\]{}\"'`“”‘’«»,;|!\\]+")
 _PIECES = re.compile(r"[^\w./:?#~-]+")
@@ -126,6 +132,16 @@ def references(value: Any) -> Iterator[str]:
             yield from _references(written(value))
 
 
+def only_names(text: str) -> bool:
+    """Whether a text is nothing but names, a list of them in JSON or one a line, each one short word: too little to
+    order anything in."""
+    try:
+        listed = msgspec.json.decode(text) if text.startswith("[") else text.splitlines()
+    except msgspec.DecodeError:
+        return False
+    return all(isinstance(name, str) and _ONE_WORD.fullmatch(name.removeprefix("- ")) for name in listed)
+
+
 def _references(text: str) -> Iterator[str]:
     plain = strip(unicodedata.normalize("NFKC", text)).translate(_DOTS)
     dateless = _DATES_AND_TIMES.sub(" · ", plain)
@@ -183,7 +199,21 @@ def _text_named(texts: Sequence[str], value: str) -> bool:
             continue
         if _stands(_plain(text), needle) if "/" in needle else _stands(_lower(text), needle.lower()):
             return True
-    return False
+    return stable and any(_fits(form, needle.lower()) for text in texts for form in _forms(text))
+
+
+def _fits(form: tuple[str, ...], value: str) -> bool:
+    """Whether the value is the form with its gaps filled in, by a few words that point nowhere."""
+    if not value.startswith(form[0]) or any(references(value)):
+        return False
+    at = len(form[0])
+    for number, part in enumerate(form[1:], 2):
+        last = number == len(form)
+        end = len(value) - len(part) if last and value.endswith(part) else value.find(part, at + 1) if not last else -1
+        if not 0 < end - at <= _GAP:
+            return False
+        at = end + len(part)
+    return at == len(value)
 
 
 def _meant(value: str) -> bool:
@@ -265,6 +295,13 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=256)
 def _lower(text: str) -> str:
     return _plain(text).lower()
+
+
+@lru_cache(maxsize=256)
+def _forms(text: str) -> frozenset[tuple[str, ...]]:
+    """What a text gives in quotes with gaps to fill in, such as 'Dinner at {restaurant}': the parts around the gaps."""
+    forms = (tuple(re.split(r"\{[^{}]*\}", quoted)) for _, quoted in _FORM.findall(_lower(text)))
+    return frozenset(form for form in forms if len(form) > 1 and _meant("".join(form)))
 
 
 @lru_cache(maxsize=256)

@@ -60,7 +60,7 @@ def _doubt(asking: Asking) -> str | None:
     known = (*asking.vouching, *asking.own)
     for name in decisive:
         for leaf in leaves(asking.arguments.get(name)):
-            if not names(known, leaf):
+            if not names(known, leaf) and not _called(asking, leaf):
                 return f"nobody who may give orders has named {_shown(leaf)}, its {name}"
             named += 1
     if not named:
@@ -69,6 +69,12 @@ def _doubt(asking: Asking) -> str | None:
         if not names(asking.vouching, reference):
             return f"nobody who may give orders has named {_shown(reference)}, which stands in its {name}"
     return None
+
+
+def _called(asking: Asking, leaf: object) -> bool:
+    """Whether it is the id of something that is only called what was named."""
+    called = asking.things.get(written(leaf), ())
+    return bool(called) and all(names(asking.vouching, name) for name in called)
 
 
 def _decisive(asking: Asking) -> tuple[str, ...]:

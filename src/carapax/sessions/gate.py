@@ -1,6 +1,6 @@
 """Decides about each call of a run before it starts: by policy and, where that asks, by a person."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from carapax.policy.binding import Binding, named_files
 from carapax.policy.grants import offers
 from carapax.policy.legible import shown
 from carapax.policy.policy import Policy
+from carapax.policy.provenance import leaves, only_names, written
 from carapax.sessions.prepare import Agent
 from carapax.sessions.workspaces import Workspaces
 from carapax.store.stains import Stains, place
@@ -123,17 +124,19 @@ class Gate:
             return f"{CHANGED}: {error}"
         return "" if self._bound(tool, call, arguments, files).digest() == bound.digest() else CHANGED
 
-    def origins(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Origin, ...]:
+    def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
         """Whose words the result of a call may hold."""
         match tool.source:
             case "own":
                 return (Origin("owner", tool.name),)
+            case "names" if only_names(text):
+                return ()
             case "workspace" if self._fetches(tool, arguments):
                 return (Origin("tool", tool.name),)
             case "workspace":
                 path = "" if "execute" in tool.effects else place(arguments)
                 return self.stains.on(self.agent.name, path)
-            case "outside":
+            case "outside" | "names":
                 return (Origin("web", _url(arguments) or tool.name),)
             case None:
                 return (Origin("tool", tool.name),)
@@ -167,6 +170,7 @@ class Gate:
             origins=reading.origins,
             vouching=vouching,
             own=own,
+            things=_things(arguments, reading.things),
             links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
             private=bool(vouching or own) or self.agent.private,
             grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
@@ -193,19 +197,14 @@ def _url(arguments: Mapping[str, Any]) -> str:
 
 def _read(arguments: Mapping[str, Any], texts: tuple[str, ...]) -> frozenset[str]:
     """The arguments that stand word for word in what was read."""
-    return frozenset(leaf for leaf in _leaves(arguments) if any(_stands_in(leaf, text) for text in texts))
+    words = {leaf for leaf in leaves(arguments) if isinstance(leaf, str)}
+    return frozenset(word for word in words if any(_stands_in(word, text) for text in texts))
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for inner in value.values():
-                yield from _leaves(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from _leaves(inner)
+def _things(arguments: Mapping[str, Any], things: Mapping[str, Mapping[str, None]]) -> dict[str, tuple[str, ...]]:
+    """Those of all things whose id stands among the arguments."""
+    ids = {written(leaf) for leaf in leaves(arguments)}
+    return {name: tuple(things[name]) for name in ids & things.keys()}
 
 
 def _stands_in(leaf: str, text: str) -> bool:
