@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import Any
 
 import pytest
 
+from carapax.containers.container import template
 from carapax.contracts import Execution, Sandbox
 from carapax.process import Limits, run_process
 from carapax.redaction import Secret
+from carapax.sandboxes import docker
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.workspace import Workspace
+from tests.engine import engine_socket, sandbox
 from tests.proof.figures import Figure, bound, shown
 from tests.proof.probes import Probed, planted_host, probed
 from tests.running import run
@@ -51,6 +55,16 @@ def test_no_probe_of_bubblewrap_succeeds(tmp_path: Path) -> None:
 @needs_bubblewrap
 def test_no_probe_of_relaxed_bubblewrap_succeeds(tmp_path: Path) -> None:
     proven("bubblewrap, relaxed", tried(tmp_path, lambda workspace: Bubblewrap(Config(level="relaxed"), workspace)))
+
+
+@pytest.fixture(scope="module")
+def _engine() -> None:
+    engine_socket()
+
+
+@pytest.mark.usefixtures("_engine")
+def test_no_probe_of_docker_succeeds(tmp_path: Path) -> None:
+    proven("docker", tried(tmp_path, sandbox))
 
 
 class Careless(Workspace):
@@ -121,3 +135,20 @@ def test_the_probes_find_a_sandbox_that_shares_everything(tmp_path: Path) -> Non
 def test_the_probes_find_a_sandbox_without_a_filter(tmp_path: Path) -> None:
     found = tried(tmp_path, lambda workspace: Bubblewrap(Config(seccomp=False), workspace))
     assert {"no filter of system calls", "unfiltered", "trace_me", "keyctl_own"} <= set(found.escaped)
+
+
+@pytest.mark.usefixtures("_engine")
+def test_the_probes_find_a_container_that_was_started_carelessly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weakened(*told: Any) -> dict[str, Any]:
+        whole: dict[str, Any] = template(*told)
+        whole["HostConfig"] |= {"SecurityOpt": ["seccomp=unconfined"], "CapDrop": [], "ReadonlyRootfs": False}
+        whole["HostConfig"]["Mounts"].append({"Type": "bind", "Source": str(tmp_path), "Target": str(tmp_path)})
+        return whole
+
+    monkeypatch.setattr(docker, "template", weakened)
+    found = tried(tmp_path, sandbox)
+    assert {"a file of the host", "a socket of the host", "keyctl_own", "capabilities", "new rights"} <= set(
+        found.escaped
+    )
