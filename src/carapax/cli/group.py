@@ -25,6 +25,7 @@ _COMMANDS = {
     "config": "Check and show the configuration.",
     "models": "List models, and add, check and remove their providers.",
     "secrets": "List, keep, remove and import what the vault keeps secret, and protect it.",
+    "sandbox": "List, build, clean and remove what the docker sandbox has on its engine.",
     "stop-agents": "End all that agents do, until they are released.",
     "doctor": "Look for what is wrong, and say what to do.",
 }

@@ -22,7 +22,7 @@ from carapax.errors import CarapaxError, Conflict, InvalidRequest, NotFound, Una
 T = TypeVar("T")
 
 OLDEST = (1, 40)
-NEWEST = (1, 52)
+NEWEST = (1, 51)
 _ANSWER_S = 60.0
 _PING_S = 5.0
 _LONGEST_HEAD = 16_384

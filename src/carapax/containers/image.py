@@ -96,22 +96,26 @@ async def exists(engine: Engine, tag: str) -> bool:
     return True
 
 
-async def build(engine: Engine, recipe: Recipe, labels: dict[str, str], said: Callable[[str], None]) -> None:
-    """Make the image, its base fetched or imported where it is missing. `said` gets each line of progress.
+async def build(
+    engine: Engine, recipe: Recipe, labels: dict[str, str], said: Callable[[str], None], *, anew: bool = False
+) -> None:
+    """Make the image, its base fetched or imported where it is missing; `anew` fetches base and packages in any case.
+    `said` gets each line of progress.
 
     Raises Unavailable with what went wrong.
     """
     if recipe.digest and not await exists(engine, recipe.parent):
         name, _, tag = recipe.parent.partition(":")
         said(f"importing {recipe.base}\n")
-        query = {"fromSrc": "-", "repo": name, "tag": tag, "changes": f"LABEL {_LABEL}=base"}
+        marked = " ".join(f"{label}={value}" for label, value in {**labels, _LABEL: "base"}.items())
+        query = {"fromSrc": "-", "repo": name, "tag": tag, "changes": f"LABEL {marked}"}
         await _followed(engine, "/images/create", query, _read(recipe.base), said)
-    elif not await exists(engine, recipe.parent):
+    elif not recipe.digest and (anew or not await exists(engine, recipe.parent)):
         said(f"fetching {recipe.base}\n")
         name, _, tag = recipe.base.partition(":") if "@" not in recipe.base else (recipe.base, "", "")
         await _followed(engine, "/images/create", {"fromImage": name, "tag": tag or "latest"}, b"", said)
     marks = msgspec.json.encode({**labels, _LABEL: "image"}).decode()
-    query = {"t": recipe.tag, "labels": marks, "rm": "1", "forcerm": "1"}
+    query = {"t": recipe.tag, "labels": marks, "rm": "1", "forcerm": "1", "nocache": "1" if anew else "0"}
     await _followed(engine, "/build", query, _context(recipe), said)
 
 

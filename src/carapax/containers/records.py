@@ -5,8 +5,9 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from carapax.errors import Conflict, NotFound, Unavailable
 
 HOME, AGENT, GATEWAY = "carapax.home", "carapax.agent", "carapax.gateway"
 _THIS_GATEWAY = secrets.token_hex(8)
+_COUNTING_S = 600.0
 _ID_FILE = ".containers"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
 
@@ -101,6 +103,76 @@ async def leave(engine: Engine, owner: Owner) -> None:
         await _removed(engine, container.Id)
 
 
+class Holding(Struct, frozen=True):
+    """One thing that a home has on an engine. `size_bytes` is -1 where the engine does not know."""
+
+    kind: Literal["container", "volume", "image"]
+    name: str
+    agent: str
+    state: str
+    size_bytes: int
+
+
+async def holdings(engine: Engine, home: str) -> list[Holding]:
+    """All that a home has, in order of their kinds, agents and names."""
+    usage = await engine.ask("GET", "/system/df", kind=_Usage, timeout_s=_COUNTING_S)
+    found: list[Holding] = []
+    for container in usage.Containers or []:
+        if _of(container.Labels, home):
+            name, agent = (container.Names or [""])[0].lstrip("/"), (container.Labels or {}).get(AGENT, "")
+            found.append(Holding("container", name, agent, container.State, container.SizeRw))
+    for volume in usage.Volumes or []:
+        if _of(volume.Labels, home):
+            used = volume.UsageData or _Used()
+            state = "in use" if used.RefCount > 0 else "kept"
+            found.append(Holding("volume", volume.Name, (volume.Labels or {}).get(AGENT, ""), state, used.Size))
+    for image in usage.Images or []:
+        if _of(image.Labels, home):
+            state = "in use" if image.Containers > 0 else "kept"
+            found.append(Holding("image", (image.RepoTags or [image.Id])[0], "", state, image.Size))
+    return sorted(found, key=lambda one: (one.kind, one.agent, one.name))
+
+
+async def clean(engine: Engine, home: str, needed: Container[str]) -> list[Holding]:
+    """Remove the home's containers that do not run, and its images but those needed; returns what is gone."""
+    gone: list[Holding] = []
+    for held in await holdings(engine, home):
+        if held.kind == "container" and held.state != "running":
+            await _removed(engine, held.name)
+        elif held.kind == "image" and held.name not in needed:
+            try:
+                await engine.call("DELETE", f"/images/{held.name}")
+            except (Conflict, NotFound):  # another needs it
+                continue
+        else:
+            continue
+        gone.append(held)
+    return gone
+
+
+async def remove(engine: Engine, home: str, agent: str) -> list[Holding]:
+    """Remove an agent's containers and its volumes with all they hold; returns what is gone.
+
+    Raises NotFound when it has none, Conflict while a gateway uses them.
+    """
+    held = [one for one in await holdings(engine, home) if one.agent == agent]
+    if not held:
+        raise NotFound(f"the agent {agent!r} has nothing on the engine", "carapax sandbox list shows what there is")
+    if any(one.kind == "container" and one.state == "running" for one in held):
+        raise Conflict(f"the containers of {agent!r} are running", "stop the gateway first")
+    for one in held:
+        if one.kind == "container":
+            await _removed(engine, one.name)
+    for one in held:
+        if one.kind == "volume":
+            await engine.call("DELETE", f"/volumes/{one.name}")
+    return held
+
+
+def _of(labels: Mapping[str, str] | None, home: str) -> bool:
+    return (labels or {}).get(HOME) == home
+
+
 async def _containers(engine: Engine, labels: Mapping[str, str]) -> "list[_Listed]":
     return await engine.ask("GET", "/containers/json", query={"all": "1", **filters(labels)}, kind=list[_Listed])
 
@@ -110,6 +182,39 @@ async def _removed(engine: Engine, container: str) -> None:
         with contextlib.suppress(Conflict):  # it is being removed already
             await engine.call("DELETE", f"/containers/{container}", query={"force": "1", "v": "1"})
         await engine.call("POST", f"/containers/{container}/wait", query={"condition": "removed"})
+
+
+class _Held(Struct):
+    Labels: dict[str, str] | None = None
+
+
+class _HeldContainer(_Held):
+    Names: list[str] | None = None
+    State: str = ""
+    SizeRw: int = 0
+
+
+class _Used(Struct):
+    Size: int = -1
+    RefCount: int = -1
+
+
+class _HeldVolume(_Held):
+    Name: str = ""
+    UsageData: _Used | None = None
+
+
+class _HeldImage(_Held):
+    Id: str = ""
+    RepoTags: list[str] | None = None
+    Size: int = -1
+    Containers: int = -1
+
+
+class _Usage(Struct):
+    Containers: list[_HeldContainer] | None = None
+    Volumes: list[_HeldVolume] | None = None
+    Images: list[_HeldImage] | None = None
 
 
 class _Info(Struct):

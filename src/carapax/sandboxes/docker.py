@@ -183,20 +183,18 @@ class Docker:
     async def _started(self) -> Container:
         if self._engine is None:
             raise Unavailable("the sandbox is not open")
-        await self.build(lambda text: None)
+        await self._built(self._engine)
         volume = await keep_volume(self._engine, self._owner)
         name = f"{volume}-{secrets.token_hex(4)}"
         return await Container.start(
             self._engine, name, template(self._recipe.tag, volume, self._owner.labels, self._config.limits)
         )
 
-    async def build(self, said: Callable[[str], None], *, anew: bool = False) -> None:
-        """Make the image where it is missing, or `anew`; `said` gets the progress."""
-        if self._engine is None:
-            raise Unavailable("the sandbox is not open")
+    async def _built(self, engine: Engine) -> None:
+        """Make the image where it is missing."""
         async with self._building:
-            if anew or not await image.exists(self._engine, self._recipe.tag):
-                await image.build(self._engine, self._recipe, {HOME: self._owner.home}, said)
+            if not await image.exists(engine, self._recipe.tag):
+                await image.build(engine, self._recipe, {HOME: self._owner.home}, lambda text: None)
 
 
 EXTENSION = Docker
