@@ -111,10 +111,9 @@ async def _opened(place: Home) -> AsyncIterator[_There]:
     from carapax.containers.engine import Engine
     from carapax.containers.image import Recipe
     from carapax.containers.records import home_id
-    from carapax.sandboxes import docker
 
     section = load(place).sandboxes.get("docker", {})
-    config: docker.Config = extensions.configure("sandbox", "docker", docker, section)
+    config = extensions.configure("sandbox", "docker", extensions.find("sandbox", "docker"), section)
     recipe = Recipe.of(config.base, config.packages, config.commands)
     async with await Engine.open(config.socket) as engine:
         yield _There(engine, home_id(place.workspaces), recipe)
