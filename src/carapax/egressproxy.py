@@ -8,7 +8,7 @@ import contextlib
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import NamedTuple, Protocol
 
 from carapax.errors import CarapaxError, Forbidden, InvalidRequest
@@ -59,14 +59,29 @@ async def offered(egress: Connecting) -> AsyncIterator[int]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        serving = asyncio.get_running_loop().create_task(_serve_received(ours, egress))
-        try:
+        async with _meanwhile(_serve_received(ours, egress)):
             yield theirs.fileno()
-        finally:
-            serving.cancel()
-            (ended,) = await asyncio.gather(serving, return_exceptions=True)
-            if not isinstance(ended, asyncio.CancelledError):
-                log.error("the proxy of a sandbox ended early", exc_info=ended)
+
+
+@contextlib.asynccontextmanager
+async def listening_here(egress: Connecting) -> AsyncIterator[int]:
+    """Gives a port of this machine's loopback, on which the proxy answers until the end of the context."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        async with _meanwhile(serve(listening, egress)):
+            yield listening.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(serving: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(serving)
+    try:
+        yield
+    finally:
+        task.cancel()
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            log.error("the proxy of a sandbox ended early", exc_info=ended)
 
 
 async def serve(listening: socket.socket, egress: Connecting) -> None:

@@ -5,6 +5,8 @@ import codecs
 import contextlib
 import os
 import re
+import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,8 @@ Kill = Callable[[Process], None]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _CHUNK = 65_536
+_MARK = "CARAPAX_COMMAND"
+_ROUNDS = 20
 _GRACE_S = 5.0
 
 
@@ -91,8 +95,7 @@ def limiting(limits: Limits, *, own_processes: bool) -> list[str]:
     steps = [
         "ulimit -c 0",
         f"ulimit -t {limits.cpu_seconds}",
-        f"ulimit -d {limits.memory_bytes >> 10}",
-        f"ulimit -v {limits.memory_bytes >> 4}",
+        *(() if sys.platform == "darwin" else _memory(limits.memory_bytes)),  # macOS keeps, and takes, no such limits
         f"ulimit -f {limits.file_bytes >> 9}",
         f"ulimit -n {limits.open_files}",
     ]
@@ -104,6 +107,10 @@ def limiting(limits: Limits, *, own_processes: bool) -> list[str]:
 def is_variable(name: str) -> bool:
     """Whether a command can be given a variable of this name."""
     return _VARIABLE.fullmatch(name) is not None
+
+
+def _memory(size: int) -> tuple[str, str]:
+    return f"ulimit -d {size >> 10}", f"ulimit -v {size >> 4}"
 
 
 def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
@@ -126,6 +133,35 @@ def keep_inherited() -> None:
         if int(entry.name) > 2:
             with contextlib.suppress(OSError):  # that of the listing is closed by now
                 os.set_inheritable(int(entry.name), False)
+
+
+def marked() -> tuple[bytes, dict[str, str]]:
+    """A mark for one command, and the variable that carries it to all that the command starts."""
+    name, value = _MARK, secrets.token_hex(16)
+    return f"{name}={value}".encode(), {name: value}
+
+
+def kill_marked(mark: bytes, process: Process) -> None:
+    """Kill the session of a command, then all that carry the mark, until there are none: where there is /proc, those
+    that left the session too."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for _ in range(_ROUNDS):
+        found = _carrying(mark)
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _carrying(mark: bytes) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 async def run_process(

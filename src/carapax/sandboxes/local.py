@@ -5,10 +5,7 @@ Only the environment is cleared, and limits keep accidents small. What a command
 and what left that but kept the environment. A process that wants to hide can.
 """
 
-import contextlib
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,13 +15,21 @@ from types import MappingProxyType, TracebackType
 from msgspec import Struct
 
 from carapax.contracts import Execution
-from carapax.process import LIVING, Limits, Process, keep_inherited, limiting, revealed, run_process, stepped
+from carapax.process import (
+    LIVING,
+    Limits,
+    keep_inherited,
+    kill_marked,
+    limiting,
+    marked,
+    revealed,
+    run_process,
+    stepped,
+)
 from carapax.redaction import Secret
 from carapax.workspace import Workspace
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MARK = "CARAPAX_COMMAND"
-_ROUNDS = 20
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +52,6 @@ class Local(Workspace):
         root = workspace.absolute()
         self._quota = config.limits.quota(root)
         super().__init__(root, seen_as=str(root), quota=self._quota)
-        self._started = 0
 
     async def __aenter__(self) -> "Local":
         keep_inherited()
@@ -68,15 +72,14 @@ class Local(Workspace):
         progress: Callable[[str], None] | None = None,
         environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
-        self._started += 1
         limits = await self._config.limits.left(self._quota)
-        mark = f"{os.getpid()}-{id(self)}-{self._started}"
-        own = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", _MARK: mark}
+        mark, variable = marked()
+        own = {"PATH": _PATH, "HOME": str(self.root), "LANG": "C.UTF-8", "TERM": "dumb", **variable}
         return await run_process(
             [*_dying_with_gateway(), *stepped([LIVING, *limiting(limits, own_processes=False)], command)],
             folder=self.root,
             environment={**revealed(environment), **own},
-            kill=partial(_kill_tree, f"{_MARK}={mark}".encode()),
+            kill=partial(kill_marked, mark),
             timeout_s=timeout_s,
             max_output=max_output,
             output_bytes=limits.output_bytes,
@@ -91,25 +94,3 @@ EXTENSION = Local
 def _dying_with_gateway() -> list[str]:
     found = shutil.which("setpriv") if sys.platform == "linux" else None
     return [found, "--pdeathsig", "KILL", "--"] if found else []
-
-
-def _kill_tree(mark: bytes, process: Process) -> None:
-    """Kill the session, then all that carry the mark, until there are none."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for _ in range(_ROUNDS):
-        found = _marked(mark)
-        if not found:
-            return
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def _marked(mark: bytes) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
