@@ -14,6 +14,7 @@ from carapax.lookalikes import imitations, told
 
 NOTE = "[invisible characters were taken out of this text]"
 _MANY = 8
+_MARK = " (look-alike letters)"
 
 # Default_Ignorable_Code_Point of Unicode 16, direction controls, annotation marks, and blank letters.
 _HIDDEN = (
@@ -62,7 +63,7 @@ def named(name: str) -> str:
     """The name of a person, a file, a tool or a model without what nobody sees, and marked where it imitates another
     one: names are read one by one, and believed."""
     plain = strip(name)
-    return f"{plain} (look-alike letters)" if imitations(plain) else plain
+    return f"{plain}{_MARK}" if not plain.endswith(_MARK) and imitations(plain) else plain
 
 
 def cleaned(value: Any) -> Any:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urljoin
 
+from carapax.invisible import strip
+
 _TOKEN = re.compile(
     r"""<!--.*?(?:-->|\Z)
       | <[!?][^>]*(?:>|\Z)
@@ -108,7 +110,7 @@ class _Page:
         end = self._lower.find("</" + tag, at)
         end = len(self._source) if end < 0 else end
         if tag == "title" and not self.title:
-            self.title = " ".join(_unescaped(self._source[at:end]).split())[:500]
+            self.title = " ".join(strip(_unescaped(self._source[at:end])).split())[:500]
         return end
 
     def _left_out(self, tag: str, at: int) -> int:
@@ -142,7 +144,7 @@ class _Page:
         elif tag == "a" and attributes.get("href"):
             self._links = [*self._links, (attributes["href"], self._size)][-_MAX_DEPTH:]
         elif tag == "img" and attributes.get("alt", "").strip():
-            self._say(f"[image: {attributes['alt'].strip()[:300]}]")
+            self._say(f"[image: {strip(attributes['alt']).strip()[:300]}]")
         elif tag in ("main", "article") and self._main_began < 0:
             self._main_began = len(self._written)
 

@@ -1,7 +1,10 @@
 """From what happened to what the model is told: the fold of a journal into messages, and its size in tokens."""
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from msgspec.structs import replace
 
 from carapax.agent.reading import Reading
 from carapax.agent.results import show
@@ -23,9 +26,19 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.injection import flag
-from carapax.invisible import visible
+from carapax.invisible import cleaned, named, strip, visible
 from carapax.mediatype import PDF, is_text
-from carapax.messages import AssistantMessage, Attachment, Message, Text, Thinking, ToolCall, ToolResult, UserMessage
+from carapax.messages import (
+    AssistantMessage,
+    Attachment,
+    Message,
+    Part,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
 from carapax.store.grants import Granted
 
 CHARACTERS_PER_TOKEN = 3.5
@@ -107,7 +120,7 @@ class Transcript:
             if received is not None:
                 self.run_model = received.model or self.run_model
                 self.reading.hear(received)
-                self._add(UserMessage(_told(received), received.sender.name, received.attachments), seq)
+                self._add(UserMessage(_told(received), named(received.sender.name), received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
         self.started = event
@@ -129,7 +142,7 @@ class Transcript:
         self._take(event.messages, envelope.seq)
 
     def _respond(self, event: ModelResponded, envelope: Envelope) -> None:
-        self._add(event.message, envelope.seq)
+        self._add(_again(event.message), envelope.seq)
         self._asked, self._returned = event.message.tool_calls, {}
 
     def _call(self, event: ToolCalled, envelope: Envelope) -> None:
@@ -149,7 +162,7 @@ class Transcript:
         asked = any(call.id == result.call_id for call in self._asked)
         if not asked or result.call_id in self._returned:
             return
-        self._returned[result.call_id] = result
+        self._returned[result.call_id] = replace(result, name=strip(result.name))
         if len(self._returned) == len({call.id for call in self._asked}):
             for call_id in dict.fromkeys(call.id for call in self._asked):
                 self._add(self._returned[call_id], seq)
@@ -178,12 +191,37 @@ class Transcript:
         kept = next((index for index, seq in enumerate(self._seqs) if seq > event.upto), len(self._seqs))
         while kept < len(self.messages) and isinstance(self.messages[kept], ToolResult):
             kept += 1
-        self.messages[:kept] = [UserMessage(recap(event.facts, event.summary))]
+        self.messages[:kept] = [UserMessage(visible(recap(event.facts, event.summary)))]
         self._seqs[:kept] = [event.upto]
         self._compacted_at = envelope.seq
 
     def _end(self, event: SessionEnded, envelope: Envelope) -> None:
         self.ended = True
+
+
+def _again(message: AssistantMessage) -> AssistantMessage:
+    """An answer as models are shown it again: it may be an imported one, or repeat what was read. Calls are run with
+    the arguments that were asked for."""
+    parts = tuple(_plain(part) for part in message.parts)
+    return message if parts == message.parts else replace(message, parts=parts)
+
+
+def _plain(part: Part) -> Part:
+    if isinstance(part, ToolCall):
+        return replace(part, name=strip(part.name), arguments=_arguments(part.arguments), vendor=cleaned(part.vendor))
+    return replace(part, text=strip(part.text), vendor=cleaned(part.vendor))
+
+
+def _arguments(text: str) -> str:
+    """JSON can say with escapes what nobody sees."""
+    if "\\u" not in text:
+        return strip(text)
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return strip(text)
+    plain = cleaned(given)
+    return text if plain == given else json.dumps(plain, ensure_ascii=False)
 
 
 def _told(received: MessageReceived) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from carapax.invisible import visible
+from carapax.invisible import strip, visible
 
 KEPT_CHARACTERS = 1_000_000
 SHOWN_CHARACTERS = 50_000
@@ -27,9 +27,12 @@ def valid(text: str) -> str:
 def show(text: str) -> str:
     """The text as a model sees it: without what nobody sees, base64 of 200 and hex of 128 characters or more, cut to
     50 KB."""
-    if len(text) > _SHORT:
-        text = _cut(_NOISE.sub(_leave_out, text), SHOWN_CHARACTERS)
-    return visible(text)
+    shown = visible(text)
+    if len(shown) <= _SHORT:
+        return shown
+    plain = strip(text)
+    notes = shown.removeprefix(plain)
+    return _cut(_NOISE.sub(_leave_out, plain), SHOWN_CHARACTERS) + notes
 
 
 def _leave_out(match: re.Match[str]) -> str:

@@ -117,6 +117,7 @@ class Supervised:
 
 def unknown(toolbox: Toolbox, name: str) -> str:
     """What to answer to a call of a tool that is not there."""
+    name = strip(name)[:100]  # quoting it would write out what nobody sees
     names = [spec.name for spec in toolbox.specs()]
     close = difflib.get_close_matches(name, names, n=1)
     return f"there is no tool {name!r}" + (

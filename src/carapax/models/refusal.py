@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from carapax.errors import ContextOverflow, ModelBusy, ModelError, ModelRejected, ModelUnauthorized, ModelUnavailable
+from carapax.invisible import strip
 from carapax.redaction import MASK, Secret, without_userinfo
 from carapax.redactor import Redactor
 
@@ -259,7 +260,7 @@ def shown(message: str, key: Secret) -> str:
     """A vendor's sentence as people may see it: in one line, not too long, without the key or what looks like one."""
     message = without_userinfo(_without(Redactor([key])(message[:_LONGEST_READ]), key))
     message = re.sub(r"\S*\*{3,}[^\s.,]*|\b(?:(?:sk|gsk|csk|key)-[\w-]{8,}|AIza[\w-]{30,})", MASK, message)
-    message = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
+    message = strip(" ".join("".join(letter if letter.isprintable() else " " for letter in message).split()))
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
 
 

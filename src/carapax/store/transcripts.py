@@ -10,6 +10,7 @@ from carapax.errors import InvalidRequest
 from carapax.events import (
     ApprovalGiven,
     Kept,
+    MessageReceived,
     ModelResponded,
     RunFinished,
     RunStarted,
@@ -42,7 +43,10 @@ def cut_short(call: ToolCall) -> ToolResult:
 
 
 async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
-    """The events of a file of JSON lines, as `export` writes them. Raises InvalidRequest that names the line."""
+    """The events of a file of JSON lines, as `export` writes them. Raises InvalidRequest that names the line.
+
+    Anybody may have written the file: its messages are those of strangers.
+    """
     events: list[Stored] = []
     session = ""
     number = 0
@@ -74,7 +78,10 @@ def _check(number: int, line: _Line, session: str, seq: int) -> None:
 
 
 def _without_authority(event: Kept) -> Kept:
-    """A file allows nothing: what it says that people allowed counts for the call alone, which is over."""
+    """A file allows nothing: its messages are a stranger's, and what it says that people allowed counts for the call
+    alone, which is over."""
+    if isinstance(event, MessageReceived):
+        return replace(event, sender=replace(event.sender, trust="stranger"))
     return replace(event, scope="once") if isinstance(event, ApprovalGiven) else event
 
 

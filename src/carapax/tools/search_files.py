@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from carapax.contracts import ToolContext
 from carapax.errors import InvalidRequest, Unavailable
+from carapax.invisible import strip
 from carapax.tool import tool
 
 
@@ -53,7 +54,7 @@ async def search_files(
         raise Unavailable(f"grep did not run: {execution.output.strip()[:200]}", "search with shell")
     if execution.exit_code == 2 and all(line.startswith("grep: ") for line in said):
         raise InvalidRequest(execution.output.strip()[:500] or "grep failed", "check the pattern and the path")
-    lines = [_cut(line.removeprefix("./"), config.line_length) for line in said]
+    lines = [_cut(strip(line.removeprefix("./")), config.line_length) for line in said]
     if execution.truncated or execution.killed or len(lines) > config.max_lines:
         lines = [*lines[: config.max_lines], f"[only the first {min(len(lines), config.max_lines)} lines are shown]"]
     return "\n".join(lines) or "[nothing found]"

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from carapax.contracts import Hit, ToolContext
 from carapax.errors import Unavailable
+from carapax.invisible import strip
 from carapax.tool import tool
 
 _LONGEST_TITLE = 200
@@ -59,7 +60,7 @@ def _shown(hit: Hit, max_chars: int) -> str:
 
 
 def _line(text: str, max_chars: int) -> str:
-    line = " ".join(text.split())
+    line = " ".join(strip(text).split())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
