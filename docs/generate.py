@@ -16,7 +16,7 @@ from carapax import extensions
 from carapax.api import OPERATIONS
 from carapax.cli.group import carapax
 from carapax.config import Config
-from carapax.configdoc import Key, keys, named_table_type, summary, table_type, toml
+from carapax.configdoc import Key, keys, listed_table_type, named_table_type, summary, table_type, toml
 from carapax.events import Envelope, Kept, Streamed
 from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult, Usage
 from docs import providers
@@ -51,7 +51,8 @@ def _configuration() -> Iterator[str]:
 def _table(path: str, kind: type[Struct]) -> Iterator[str]:
     """A table, then the tables inside of it."""
     title = f"[{path}]" if path else "carapax.toml"
-    plain = [key for key in keys(kind) if not table_type(key.type) and not named_table_type(key.type)]
+    tables = (table_type, named_table_type, listed_table_type)
+    plain = [key for key in keys(kind) if not any(is_table(key.type) for is_table in tables)]
     yield f"## `{title}`\n\n{summary(kind)}\n"
     if plain:
         yield "| key | default | meaning |\n| --- | --- | --- |"
@@ -63,6 +64,8 @@ def _table(path: str, kind: type[Struct]) -> Iterator[str]:
             yield from _table(place, inner)
         elif named := named_table_type(key.type):
             yield from _table(f"{place}.NAME", named)
+        elif listed := listed_table_type(key.type):
+            yield from _table(f"[{place}]", listed)
 
 
 def _default(key: Key) -> str:

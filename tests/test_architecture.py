@@ -66,6 +66,8 @@ HELD_AS = {
     "CredentialConfig": {"section"},
     "LogConfig": {"log"},
     "DoorConfig": {"rules"},
+    "PolicyConfig": {"policy"},
+    "RuleConfig": {"rule"},
 }
 
 

@@ -34,6 +34,28 @@ def told(folder: Path, text: str) -> list[str]:
             "[sandboxes.bubblewrap.limits]\nprocesses = true\n",
             ":2: sandboxes.bubblewrap.limits.processes: expected `int`, got `bool`",
         ),
+        ("[[policy.rules]]\n", ":1: policy.rules.1: the key 'verdict' is missing"),
+        (
+            '[[policy.rules]]\nverdict = "deny"\n[[policy.rules]]\nverdict = "deny"\ncomands = ["rm"]\n',
+            ":5: policy.rules.2.comands: unknown key",
+        ),
+        ("[policy]\nrules = 3\n", ":2: policy.rules: expected tables, each beginning with [[policy.rules]]"),
+        (
+            '[[policy.rules]]\nverdict = "deny"\ncommands = ["a | b"]\n',
+            ":3: policy.rules.1.commands: 'a | b' is more than one command, for it has |",
+        ),
+        (
+            '[[policy.rules]]\nverdict = "deny"\ntool = "shel"\n',
+            ":3: policy.rules.1.tool: the rule is about nothing, for there is no tool 'shel'",
+        ),
+        (
+            '[[policy.rules]]\nverdict = "deny"\nagents = ["a"]\n',
+            ":3: policy.rules.1.agents: the rule is about nothing, for there is no agent 'a'",
+        ),
+        (
+            '[[policy.rules]]\nverdict = "deny"\narguments.command = "rm*"\n',
+            ":3: policy.rules.1.arguments: a command line is not matched as a text: say it with commands",
+        ),
         ('[user]\ntimezone = "Mars/Base"\n', ":2: user.timezone: there is no time zone 'Mars/Base'"),
         (
             "[models.gpt-5]\n",

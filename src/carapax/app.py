@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from carapax import extensions
 from carapax.agent.health import open_health
@@ -18,7 +18,7 @@ from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.confidential import Confidential, Discreet, of_providers
 from carapax.config import Config, Home
-from carapax.contracts import Channel, Egress, Sandbox, SecretStore, Tool
+from carapax.contracts import Approver, Channel, Egress, Sandbox, SecretStore, Tool
 from carapax.credentials import AgentCredentials, open_credentials
 from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
@@ -28,9 +28,11 @@ from carapax.injection import Injections
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.policy.dry_run import DryRun
 from carapax.policy.grants import GrantRule
 from carapax.policy.policy import Policy
 from carapax.policy.rule_of_two import RuleOfTwo
+from carapax.policy.rules import Rules
 from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.answers import Answers
@@ -178,7 +180,7 @@ async def open_app(
             tasks.spawn,
             halt,
             audit,
-            Policy((GrantRule(grants), RuleOfTwo())),
+            make_policy(config, GrantRule(grants)),
             stains,
             grants,
             Workspaces(),
@@ -250,7 +252,7 @@ async def _open_agents(
     vault: SecretStore,
     stack: AsyncExitStack,
 ) -> dict[str, Agent]:
-    tools, settings = _load_tools(config)
+    tools, settings = load_tools(config)
     for tool in more:
         tools.append(tool)
         settings[tool.name] = None
@@ -263,12 +265,12 @@ async def _open_agents(
         whose = f"[agents.{name}.egress]"
         way_out = egress or PublicEgress(config.egress, reach=agent.egress, whose=whose, filling=its)
         toolbox = Redacted(Supervised(Permitted(able, agent.tools), supervise), confidential.redactor)
-        sandbox, detail = await _open_sandbox(config, agent.sandbox, home, name, way_out, stack)
+        sandbox, detail = await _open_sandbox(config, home, name, way_out, stack)
         agents[name] = Agent(name, agent, toolbox, sandbox, way_out, settings, detail, credentials=its)
     return agents
 
 
-def _load_tools(config: Config) -> tuple[list[Tool], dict[str, object]]:
+def load_tools(config: Config) -> tuple[list[Tool], dict[str, object]]:
     """Our tools and the extra ones, and each one's settings by its name."""
     tools: list[Tool] = []
     settings: dict[str, object] = {}
@@ -280,15 +282,33 @@ def _load_tools(config: Config) -> tuple[list[Tool], dict[str, object]]:
     return tools, settings
 
 
-async def _open_sandbox(
-    config: Config, kind: str, home: Home, agent: str, egress: Egress, stack: AsyncExitStack
-) -> tuple[Sandbox, str]:
-    """The sandbox, or one that refuses everything and says why."""
+def make_policy(config: Config, *granted: Approver) -> Policy:
+    """Who decides about calls, in this order: the rules of the configuration, what people have granted, the rule of
+    two. Raises ConfigError for a rule that is none."""
+    policy = config.policy
+    approvers = Policy((Rules(policy.rules), *granted, RuleOfTwo()), policy.expires_s)
+    return Policy((DryRun(approvers),), policy.expires_s) if policy.dry_run else approvers
+
+
+class _Opening(Sandbox, AbstractAsyncContextManager[Sandbox], Protocol):
+    """A sandbox that can be used once it is opened."""
+
+
+def make_sandbox(config: Config, agent: str, home: Home, egress: Egress) -> _Opening:
+    """The sandbox of an agent, not open yet."""
+    kind = config.agents[agent].sandbox
     module = extensions.find("sandbox", kind)
     settings = extensions.configure("sandbox", kind, module, config.sandboxes.get(kind, {}))
-    opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent, egress)
+    made: _Opening = extensions.export("sandbox", kind, module)(settings, home.workspaces / agent, egress)
+    return made
+
+
+async def _open_sandbox(
+    config: Config, home: Home, agent: str, egress: Egress, stack: AsyncExitStack
+) -> tuple[Sandbox, str]:
+    """The sandbox, or one that refuses everything and says why."""
     try:
-        return await stack.enter_async_context(opening), ""
+        return await stack.enter_async_context(make_sandbox(config, agent, home, egress)), ""
     except Unavailable as error:
         log.warning("agent %s: %s", agent, error)
         return Absent(error), str(error)

@@ -259,6 +259,42 @@ class CredentialConfig(Struct, frozen=True, forbid_unknown_fields=True):
     env: str = ""
 
 
+class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule about calls of tools. It is about those that fit all it says; of all rules "deny" goes before "ask" before
+    "allow".
+
+    verdict: "allow", "ask" a person, or "deny"
+    tool: the name of the tool; "*" stands for any text in it
+    commands: patterns of commands, such as "git log **", for calls with a command line: "*" stands for any text in a
+        word, "**" for any number of words
+    arguments: patterns of other arguments by their names, in which "*" stands for any text
+    agents: names of the agents, in which "*" stands for any text
+    tainted: true only when the session has read what others wrote, false only when it has not, absent for both
+    reason: what is told to people and to the model
+    """
+
+    verdict: Literal["allow", "ask", "deny"]
+    tool: str = "*"
+    commands: tuple[str, ...] = ()
+    arguments: dict[str, str] = {}
+    agents: tuple[str, ...] = ("*",)
+    tainted: bool | None = None
+    reason: str = ""
+
+
+class PolicyConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What agents may do without a person's yes.
+
+    dry_run: true to run nothing that can do more than read; calls are told what would have been decided
+    expires_s: a question that nobody answers for so long is answered with no
+    rules: your own rules, before those that are built in
+    """
+
+    dry_run: bool = False
+    expires_s: PositiveSeconds = 300
+    rules: tuple[RuleConfig, ...] = ()
+
+
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What is logged to standard error.
 
@@ -288,6 +324,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tools: settings of single tools, as their pages say
     extra_tools: dotted module paths of tools that are not ours
     sandboxes: settings of single sandboxes, as their pages say
+    policy: what agents may do without a person's yes
     """
 
     gateway: GatewayConfig = GatewayConfig()
@@ -307,6 +344,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tools: dict[str, dict[str, Any]] = {}
     extra_tools: tuple[str, ...] = ()
     sandboxes: dict[str, dict[str, Any]] = {}
+    policy: PolicyConfig = PolicyConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """Checks a configuration in what only extensions, the catalogue of vendors and the way out know as well."""
 
+import difflib
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from carapax import extensions
-from carapax.config import Config, CredentialConfig, Home
+from carapax.commandline import Pattern
+from carapax.config import Config, CredentialConfig, Home, RuleConfig
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
@@ -51,6 +54,8 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
     yield from _places(config.egress.allow, ("egress", "allow"))
     if "*" in config.egress.allow:
         yield ("egress", "allow"), '"*" would open every place: name the places'
+    for number, rule in enumerate(config.policy.rules, 1):
+        yield from _rule(rule, config, ("policy", "rules", str(number)))
 
 
 def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:
@@ -75,6 +80,25 @@ def _credential(name: str, section: CredentialConfig) -> Iterator[tuple[Route, s
         Credential(name, section)
     except ConfigError as error:
         yield ("credentials", name), str(error).removeprefix(f"[credentials.{name}]").removeprefix(":").strip()
+
+
+def _rule(rule: RuleConfig, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
+    for pattern in rule.commands:
+        try:
+            Pattern(pattern)
+        except ConfigError as error:
+            yield (*path, "commands"), str(error)
+    if "command" in rule.arguments:
+        yield (*path, "arguments"), "a command line is not matched as a text: say it with commands"
+    tools = [] if config.extra_tools else extensions.names("tool")
+    for key, name, known in [
+        ("tool", rule.tool, tools),
+        *(("agents", agent, [*config.agents]) for agent in rule.agents),
+    ]:
+        if known and not any(fnmatchcase(other, name) for other in known):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+            yield (*path, key), f"the rule is about nothing, for there is no {key.removesuffix('s')} {name!r}{hint}"
 
 
 def _section(kind: extensions.Kind, name: str, section: dict[str, Any], path: Route) -> Iterator[tuple[Route, str]]:

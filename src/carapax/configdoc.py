@@ -64,6 +64,11 @@ def named_table_type(annotation: Any) -> type[Struct] | None:
     return table_type(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
+def listed_table_type(annotation: Any) -> type[Struct] | None:
+    """The Struct of each entry, when the key is a list of tables."""
+    return table_type(get_args(annotation)[0]) if get_origin(annotation) is tuple else None
+
+
 def explain(port: int = 0) -> str:
     """The complete commented `carapax.toml`. Only `port`, unless it is 0, stands there as a setting."""
     top = [key for key in keys(Config) if not _is_table(key)]
@@ -86,7 +91,11 @@ def toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{toml_key(name)} = {toml(item)}" for name, item in value.items()) + " }"
+        return (
+            "{ "
+            + ", ".join(f"{toml_key(name)} = {toml(item)}" for name, item in value.items() if item is not None)
+            + " }"
+        )
     return str(value)
 
 
@@ -113,13 +122,17 @@ def _section(
     """A table under its header, which `off` turns into a comment; then the tables inside of it."""
     yield f"# {summary(table)}"
     yield f"{off}[{path}]"
-    inner = [(key.name, kind) for key in keys(table) if (kind := table_type(key.type))]
     for key in keys(table):
-        if not table_type(key.type):
+        if listed_table_type(key.type):
+            yield f"# {key.name}: {key.meaning}; as many of the tables below as there are"
+        elif not table_type(key.type):
             yield from _key(key, (settings or {}).get(key.name))
     yield ""
-    for name, kind in inner:
-        yield from _section(kind, f"{path}.{name}", off=off)
+    for key in keys(table):
+        if inner := table_type(key.type):
+            yield from _section(inner, f"{path}.{key.name}", off=off)
+        elif listed := listed_table_type(key.type):
+            yield from _section(listed, f"[{path}.{key.name}]", off="#")
 
 
 def _extension(table: str, name: str) -> Iterator[str]:

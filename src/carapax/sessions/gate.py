@@ -22,7 +22,6 @@ from carapax.sessions.prepare import Agent
 from carapax.sessions.workspaces import Workspaces
 from carapax.store.stains import Stains, place
 
-EXPIRES_S = 300.0
 LONGEST_SHOWN = 4096
 CHANGED = "what would run is not what was approved any more"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -97,7 +96,7 @@ class Gate:
             self._nonce(),
             decision.rule,
             decision.reason,
-            self.clock.now() + EXPIRES_S,
+            self.clock.now() + self.policy.expires_s,
             self.transcript.reading.origins,
             offers(tool, bound.arguments, bound.files),
         )
@@ -105,7 +104,7 @@ class Gate:
             given = await self.ask(asked)
         if given.verdict == "allow":
             return ""
-        who = f"{given.by} said no" if given.by else f"nobody said yes within {EXPIRES_S:g} s"
+        who = f"{given.by} said no" if given.by else f"nobody said yes within {self.policy.expires_s:g} s"
         return f"{who}; it was asked because {decision.reason} ({decision.rule}). Do not try it in another way"
 
     def _held(self, tool: Tool, arguments: Mapping[str, Any], *, alone: bool) -> AbstractAsyncContextManager[None]:

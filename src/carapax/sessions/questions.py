@@ -10,7 +10,6 @@ from carapax.clock import Clock
 from carapax.errors import Conflict, InvalidRequest, NotFound
 from carapax.events import ApprovalAsked, ApprovalGiven, Envelope, Kept, RunFinished
 from carapax.sessions.delivery import Delivery
-from carapax.sessions.gate import EXPIRES_S
 from carapax.store import grants
 from carapax.store.audit import Actor, Audit
 from carapax.store.database import Statement, Unexpected
@@ -44,7 +43,7 @@ class Questions:
         self._waiting[asked.id] = asked, answer
         try:
             await record(asked)
-            await asyncio.wait([answer], timeout=EXPIRES_S)
+            await asyncio.wait([answer], timeout=asked.expires_at - self._clock.now())
             if not answer.done():
                 with suppress(Unexpected):  # somebody has answered just now
                     await self._give(transcript, asked, ApprovalGiven(asked.id, "deny"), Actor(""))

@@ -1,0 +1,33 @@
+import pytest
+from msgspec.structs import replace
+
+from carapax.config import RuleConfig
+from carapax.contracts import Asking, Decision, Verdict
+from carapax.policy.dry_run import DryRun
+from carapax.policy.policy import Policy
+from carapax.policy.rules import Rules
+
+ASKING = Asking("main", "s", "api", "post", {}, frozenset({"read", "message"}), None)
+
+
+def decided(verdict: Verdict, asking: Asking) -> Decision:
+    return DryRun(Policy([Rules([RuleConfig(verdict, reason="because")])])).judge(asking)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("allow", "it would have run"),
+        ("ask", "a person would have been asked"),
+        ("deny", "it would have been refused"),
+    ],
+)
+def test_a_dry_run_does_nothing_and_tells_what_would_have_been(verdict: Verdict, told: str) -> None:
+    why = f"this is a dry run, so nothing was done; {told}, by policy.rules.1: because"
+    assert decided(verdict, ASKING) == Decision("deny", "policy.dry_run", why)
+
+
+def test_what_only_reads_is_decided_as_ever() -> None:
+    assert decided("allow", replace(ASKING, effects=frozenset({"read"}))) == Decision(
+        "allow", "policy.rules.1", "because"
+    )
