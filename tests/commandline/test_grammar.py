@@ -143,7 +143,8 @@ def test_no_command_of_a_good_script_is_lost(shape: str) -> None:
         shape = shape.replace("CMD", f"canary{number}", 1)
     line = parse(shape)
     if line.unclear:
-        assert line.unclear == ("too much is nested in it",)
+        nested = shape.count("<<E") > 1 and "here-document" in line.unclear[0]  # of the same end
+        assert nested or line.unclear == ("too much is nested in it",)
     else:
         assert {f"canary{number}" for number in range(count)} <= {command.words[0].text for command in line.commands}
 

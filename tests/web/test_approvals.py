@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from selenium.webdriver.common.keys import Keys
 
+from carapax.config import PolicyConfig
 from carapax.events import Event
-from carapax.sessions import gate, questions
 from tests.web.browser import MISSING, Browser
 from tests.web.poisoned import CONFIG, obeys, page_with
 from tests.web.served import Served, served
@@ -64,11 +65,14 @@ class Asked:
 
 
 @contextmanager
-def asked(browser: Browser, folder: Path, tool: str = "shell", **given: Any) -> Generator[Asked, None, None]:
+def asked(
+    browser: Browser, folder: Path, tool: str = "shell", expires_s: float = 300, **given: Any
+) -> Generator[Asked, None, None]:
     """A person who let an agent read a page, which now wants a call to run."""
+    config = replace(CONFIG, policy=PolicyConfig(expires_s=expires_s))
     arguments = given or {"command": ORDER}
     script = obeys(tool, **arguments)
-    with page_with(str(next(iter(arguments.values())))) as page, served(folder, script, CONFIG) as gateway:
+    with page_with(str(next(iter(arguments.values())))) as page, served(folder, script, config) as gateway:
         browser.open(gateway.url)
         browser.find(".composer textarea").click()
         browser.type(f"When do they open? {page}", Keys.ENTER)
@@ -101,10 +105,8 @@ def test_a_no_stops_it(browser: Browser, tmp_path: Path) -> None:
         assert (person.sent, len(person.events("tool_called"))) == ("", 1)
 
 
-def test_silence_stops_it(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "EXPIRES_S", 1.5)
-    monkeypatch.setattr(questions, "EXPIRES_S", 1.5)
-    with asked(browser, tmp_path) as person:
+def test_silence_stops_it(browser: Browser, tmp_path: Path) -> None:
+    with asked(browser, tmp_path, expires_s=1.5) as person:
         browser.find(f"{OPEN}.soon .left")
         browser.find(".answered summary", "Nobody answered in time: shell was not run")
         browser.find(".answer .markdown", "We open at nine.")
