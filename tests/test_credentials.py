@@ -95,6 +95,11 @@ def test_commands_go_without_a_secret_that_is_not_there(caplog: pytest.LogCaptur
     ]
 
 
+def test_commands_get_no_secret_that_is_too_short() -> None:
+    with pytest.raises(Unavailable, match="fewer than 8"):
+        run(held(vault={"github": "1234567"}).environment())
+
+
 def test_a_model_is_told_names_and_where_they_can_be_used() -> None:
     assert held().told() == (
         "Secrets that you may use by name; nobody shows you their values:\n"

@@ -54,5 +54,5 @@ def open_vault(
     def ask() -> Secret | None:
         return passphrase or find_passphrase(environ or {})
 
-    vault: Vault = export("vault", "keyfile", find("vault", "keyfile"))(home.vault, clock or SystemClock(), ask)
+    vault: Vault = export("vault", "sealedfile", find("vault", "sealedfile"))(home.vault, clock or SystemClock(), ask)
     return vault

@@ -15,7 +15,7 @@ from carapax.errors import Broken, CarapaxError
 from carapax.passphrase import Cost
 from carapax.redaction import Secret
 from carapax.sealed import Box, Record
-from carapax.vaults.keyfile import KeyFile
+from carapax.vaults.sealedfile import SealedFile
 from tests.fakes.cut import Cut, cut_after
 from tests.proof.figures import Figure, bound, shown
 from tests.running import run
@@ -26,8 +26,8 @@ SECRETS = {"a": "one-secret-value", "b": "two-secret-value", "c/d": "another of 
 NONCE_BYTES = 12
 
 
-def opened(folder: Path) -> KeyFile:
-    return KeyFile(folder, SystemClock(), lambda: PASSPHRASE, Cost(memory_kib=32, passes=1, lanes=1))
+def opened(folder: Path) -> SealedFile:
+    return SealedFile(folder, SystemClock(), lambda: PASSPHRASE, Cost(memory_kib=32, passes=1, lanes=1))
 
 
 def filled(folder: Path, *, locked: bool) -> Path:

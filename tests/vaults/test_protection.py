@@ -15,18 +15,18 @@ from carapax.errors import Broken, Unavailable
 from carapax.passphrase import Cost, Locked
 from carapax.redaction import Secret
 from carapax.testing import SecretStoreContract
-from carapax.vaults.keyfile import KeyFile
+from carapax.vaults.sealedfile import SealedFile
 from tests.fakes.cut import Cut, cut_after
 from tests.running import run
-from tests.vaults.test_keyfile import document, meddled
+from tests.vaults.test_sealedfile import document, meddled
 
 FIRST, SECOND = Secret("the first passphrase"), Secret("the second passphrase")
 SECRETS = {"a": "one", "b": "two"}
-Change = Callable[[KeyFile], Awaitable[None]]
+Change = Callable[[SealedFile], Awaitable[None]]
 
 
-def opened(folder: Path, passphrase: Secret | None = FIRST) -> KeyFile:
-    return KeyFile(folder, SystemClock(), lambda: passphrase, Cost(memory_kib=64, passes=1, lanes=1))
+def opened(folder: Path, passphrase: Secret | None = FIRST) -> SealedFile:
+    return SealedFile(folder, SystemClock(), lambda: passphrase, Cost(memory_kib=64, passes=1, lanes=1))
 
 
 class TestLocked(SecretStoreContract):
@@ -54,15 +54,15 @@ def inside(folder: Path, passphrase: Secret | None = FIRST) -> dict[str, str | N
     return run(main())
 
 
-def to_passphrase(vault: KeyFile) -> Awaitable[None]:
+def to_passphrase(vault: SealedFile) -> Awaitable[None]:
     return vault.protect(FIRST)
 
 
-def to_key_file(vault: KeyFile) -> Awaitable[None]:
+def to_key_file(vault: SealedFile) -> Awaitable[None]:
     return vault.protect(None)
 
 
-def rotate(vault: KeyFile) -> Awaitable[None]:
+def rotate(vault: SealedFile) -> Awaitable[None]:
     return vault.rotate()
 
 
@@ -239,7 +239,7 @@ def test_who_cannot_unlock_it_says_so_once_and_keeps_what_it_has(
     given: list[Secret] = []
 
     async def main() -> None:
-        gateway = KeyFile(tmp_path, SystemClock(), lambda: given[-1] if given else None)
+        gateway = SealedFile(tmp_path, SystemClock(), lambda: given[-1] if given else None)
         assert await gateway.get("a") == Secret("one")
         command = opened(tmp_path)
         await command.protect(FIRST)
@@ -271,7 +271,7 @@ def test_who_read_at_the_same_time_unlock_it_once(tmp_path: Path) -> None:
         return FIRST
 
     async def main() -> None:
-        vault = KeyFile(tmp_path, SystemClock(), ask)
+        vault = SealedFile(tmp_path, SystemClock(), ask)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(vault.get("a")) for _ in range(20)]
         assert [task.result() for task in tasks] == [Secret("one")] * 20

@@ -16,7 +16,7 @@ from carapax.contracts import SecretStore
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.redaction import Secret
 from carapax.testing import SecretStoreContract
-from carapax.vaults.keyfile import KeyFile
+from carapax.vaults.sealedfile import SealedFile
 from tests.fakes.cut import Cut, cut_after
 from tests.running import run
 
@@ -28,8 +28,8 @@ class TestKeyFile(SecretStoreContract):
             yield opened(Path(folder) / "data" / "vault")
 
 
-def opened(folder: Path) -> KeyFile:
-    return KeyFile(folder, SystemClock())
+def opened(folder: Path) -> SealedFile:
+    return SealedFile(folder, SystemClock())
 
 
 def keep(folder: Path, **secrets: str) -> None:
@@ -82,9 +82,9 @@ def test_the_files_are_private_and_show_no_secret(tmp_path: Path) -> None:
 def test_another_process_sees_what_was_written_and_the_other_way_round(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path; from carapax.redaction import Secret;"
-        "from carapax.clock import SystemClock; from carapax.vaults.keyfile import KeyFile\n"
+        "from carapax.clock import SystemClock; from carapax.vaults.sealedfile import SealedFile\n"
         "async def main():\n"
-        "    vault = KeyFile(Path(sys.argv[1]), SystemClock())\n"
+        "    vault = SealedFile(Path(sys.argv[1]), SystemClock())\n"
         "    for number in range(10): await vault.set(f'{sys.argv[2]}{number}', Secret('k'))\n"
         "asyncio.run(main())"
     )
@@ -106,8 +106,8 @@ def test_a_cipher_is_imported_only_when_a_secret_is_read_or_written(tmp_path: Pa
     keep(tmp_path, a="1")
     program = (
         "import asyncio, sys; from pathlib import Path; from carapax.clock import SystemClock;"
-        "from carapax.vaults.keyfile import KeyFile\n"
-        "vault = KeyFile(Path(sys.argv[1]), SystemClock())\n"
+        "from carapax.vaults.sealedfile import SealedFile\n"
+        "vault = SealedFile(Path(sys.argv[1]), SystemClock())\n"
         "assert asyncio.run(vault.names()) == ['a']; assert 'cryptography' not in sys.modules\n"
         "assert asyncio.run(vault.get('a')); assert 'cryptography' in sys.modules"
     )

@@ -48,7 +48,7 @@ class _Known(NamedTuple):
 _NOTHING = _Known()
 
 
-class KeyFile:
+class SealedFile:
     """The vault in a folder, made with the first secret. The file is read once, and again whenever it has changed.
 
     `ask` gives the passphrase, where one is needed, `cost` is what a try of a new one costs.
@@ -311,7 +311,7 @@ class KeyFile:
             raise _unreadable(file, error) from error
 
 
-EXTENSION = KeyFile
+EXTENSION = SealedFile
 
 
 def _unreadable(file: Path, error: OSError) -> Unavailable:
