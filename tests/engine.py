@@ -23,7 +23,7 @@ import pytest
 
 from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine, filters, places
-from carapax.containers.records import HOME, home_id
+from carapax.containers.records import AGENT, HOME, home_id
 from carapax.sandboxes.docker import Config, Docker
 
 _START_S = 60.0
@@ -80,13 +80,14 @@ async def sandbox(folder: Path, config: Config | None = None) -> AsyncIterator[D
             yield opened
     finally:
         if folder.parent.is_dir():
-            await remove_volumes(home_id(folder.parent))
+            await remove_volumes(home_id(folder.parent), folder.name)
 
 
-async def remove_volumes(home: str) -> None:
-    """Remove the volumes of a home."""
+async def remove_volumes(home: str, agent: str = "") -> None:
+    """Remove the volumes of a home, or only those of an agent of it."""
     async with await Engine.open(engine_socket()) as engine:
-        listed = await engine.ask("GET", "/volumes", query=filters({HOME: home}), kind=_Volumes)
+        labels = {HOME: home, **({AGENT: agent} if agent else {})}
+        listed = await engine.ask("GET", "/volumes", query=filters(labels), kind=_Volumes)
         for volume in listed.Volumes or []:
             await engine.call("DELETE", f"/volumes/{volume.Name}", query={"force": "1"})
 

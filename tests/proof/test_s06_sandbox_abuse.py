@@ -7,13 +7,17 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
 import pytest
 from msgspec import structs
 
+from carapax.containers.container import Allowance, Container
 from carapax.contracts import Execution, Sandbox
 from carapax.process import run_process
 from carapax.redaction import Secret
+from carapax.sandboxes import docker
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
+from tests.engine import configured, engine_socket, sandbox
 from tests.proof import abuses
 from tests.proof.abuses import LIMITS, TMP_BYTES, Abused, abused
 from tests.proof.figures import Figure, bound, shown
@@ -46,6 +50,36 @@ def proven(name: str, found: list[Abused]) -> None:
 @needs_bubblewrap
 def test_every_abuse_of_bubblewrap_is_contained(tmp_path: Path) -> None:
     proven("bubblewrap", tried(tmp_path, lambda workspace: Bubblewrap(SMALL, workspace)))
+
+
+@pytest.fixture(scope="module")
+def _engine() -> None:
+    engine_socket()
+
+
+def small(**changes: float) -> docker.Config:
+    """Containers with the same limits, and the processor's share that they have by default."""
+    given = structs.asdict(LIMITS)
+    known = {name: given[name] for name in Allowance.__struct_fields__ if name in given}
+    return configured(limits=msgspec.convert({**known, "tmp_bytes": TMP_BYTES, **changes}, Allowance))
+
+
+@pytest.mark.usefixtures("_engine")
+def test_every_abuse_of_docker_is_contained(tmp_path: Path) -> None:
+    proven("docker", tried(tmp_path, lambda workspace: sandbox(workspace, small()), seen=False))
+
+
+@pytest.mark.usefixtures("_engine")
+def test_the_abuses_find_containers_that_are_used_again_whatever_is_left_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def settled(container: Container) -> bool:
+        return True
+
+    monkeypatch.setattr(Container, "_settled", settled)
+    monkeypatch.setattr(abuses, "ABUSES", {"a daemon": "setsid sleep $M >/dev/null 2>&1 & exit 0"})
+    (found,) = tried(tmp_path, lambda workspace: sandbox(workspace, small()), seen=False)
+    assert (found.survivors, found.contained) == (1, False)
 
 
 class Lingering(Careless):

@@ -11,16 +11,17 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from carapax.config import Positive
 from carapax.containers.engine import Engine, Stream
 from carapax.containers.profile import profile
 from carapax.errors import CarapaxError, Conflict, NotFound, Unavailable
-from carapax.process import Limits
 
 Sink = Callable[[bytes], bool]
+Configuration = dict[str, Any]
 
 WORKSPACE = "/data"
 USER = 1000
@@ -43,10 +44,11 @@ _ENDING_BYTES = 20
 _LOOK_S = 1.0
 _SETTLING_S = 0.25
 _LEAST_MEMORY = 256 << 20  # the engine's own program, which becomes the command, needs as much of a process's share
+_DYING_MEMORY = 64 << 20
 _ADDRESSES = 64  # times the memory; runtimes reserve far more addresses than they use
 
 
-class Allowance(Limits, frozen=True, forbid_unknown_fields=True):
+class Allowance(Struct, frozen=True, forbid_unknown_fields=True):
     """What a container may use.
 
     cpu_seconds: processor time of each process
@@ -59,9 +61,13 @@ class Allowance(Limits, frozen=True, forbid_unknown_fields=True):
     tmp_bytes: size of /tmp, kept in memory
     """
 
+    cpu_seconds: Positive = 300
     memory_bytes: Positive = 384 << 20
     processes: Positive = 64
-    cpus: float = 0.15
+    file_bytes: Positive = 1 << 30
+    open_files: Positive = 512
+    output_bytes: Positive = 64 << 20
+    cpus: Annotated[float, Meta(ge=0.01)] = 0.15
     tmp_bytes: Positive = 64 << 20
 
 
@@ -76,7 +82,7 @@ class Gone(Exception):
     """The container had ended before the command: nothing was run."""
 
 
-def template(image: str, volume: str, labels: Mapping[str, str], allowance: Allowance) -> dict[str, object]:
+def template(image: str, volume: str, labels: Mapping[str, str], allowance: Allowance) -> Configuration:
     """The one configuration that containers have. Nothing in it comes from a model, a command or a workspace."""
     memory = max(allowance.memory_bytes, _LEAST_MEMORY)
     sizes = {"core": 0, "cpu": allowance.cpu_seconds, "data": memory, "as": memory * _ADDRESSES}
@@ -120,23 +126,26 @@ def template(image: str, volume: str, labels: Mapping[str, str], allowance: Allo
 class Container:
     """One that was started; see `start`."""
 
-    def __init__(self, engine: Engine, name: str, keeper: Stream) -> None:
+    def __init__(self, engine: Engine, name: str, keeper: Stream, memory_bytes: int) -> None:
         self.name = name
         self.usable = True
         self._engine = engine
         self._keeper = keeper
+        # Dying takes processor time and memory as well, of which there may be none left.
+        memory = memory_bytes + _DYING_MEMORY
+        self._dying = {"NanoCpus": 10**9, "Memory": memory, "MemorySwap": memory}
         self._processes = 0
         self._deaths = 0
 
     @classmethod
-    async def start(cls, engine: Engine, name: str, configuration: Mapping[str, object]) -> "Container":
+    async def start(cls, engine: Engine, name: str, configuration: Configuration) -> "Container":
         """A new one by that name. Raises NotFound when its image is missing, Unavailable when it does not start."""
         keeper = None
         try:
             await engine.call("POST", "/containers/create", query={"name": name}, body=configuration)
             keeper = await engine.attach(f"/containers/{name}/attach?stream=1&stdin=1&stdout=1", {})
             await engine.call("POST", f"/containers/{name}/start")
-            container = cls(engine, name, keeper)
+            container = cls(engine, name, keeper, configuration["HostConfig"]["Memory"])
             seen = await container._look()
             if seen is None:
                 raise Unavailable("the container ended at its start", "its image needs a POSIX shell at /bin/sh")
@@ -177,6 +186,8 @@ class Container:
         """End all that runs in it, and it; the engine removes it."""
         self.usable = False
         try:
+            with contextlib.suppress(CarapaxError):
+                await self._engine.call("POST", f"/containers/{self.name}/update", body=self._dying)
             with contextlib.suppress(NotFound, Conflict):  # it has ended by itself
                 await self._engine.call("POST", f"/containers/{self.name}/kill")
                 await self._engine.call("POST", f"/containers/{self.name}/wait")
