@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from carapax.config import Config, CredentialConfig
+from carapax.config import Config, CredentialConfig, GatewayConfig
 from carapax.credentials import AgentCredentials, open_credentials
 from carapax.egress import Target
 from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
 from carapax.redaction import Secret
+from carapax.testing.gateway import gateway_client
 from carapax.testing.vault import MemoryVault
 from tests.running import run
 
@@ -29,7 +30,7 @@ def sent(credentials: AgentCredentials, url: str, **headers: str) -> dict[str, s
     return {name: value.reveal() for name, value in run(credentials.filled(target, given)).items()}
 
 
-@pytest.mark.parametrize("value", ["Bearer secret:github", "secret:github"])
+@pytest.mark.parametrize("value", ["Bearer secret:github", "bearer secret:github", "secret:github"])
 @pytest.mark.parametrize("host", ["api.github.com", "a.b.ghe.example"])
 def test_a_name_becomes_the_secret_where_it_may_go(host: str, value: str) -> None:
     headers = sent(held(), f"https://{host}/user", authorization=value, accept="text/plain")
@@ -53,9 +54,10 @@ def test_each_goes_in_its_own_header() -> None:
         ("main", "https://api.github.com/", {"Authorization": "Bearer secret:github, x"}, "like this"),
         ("main", "https://api.github.com/", {"Authorization": "Bearer secret:nothing"}, "agents"),
         ("other", "https://api.github.com/", {"Authorization": "Bearer secret:github"}, "agents"),
-        ("main", "https://api.github.com/", {"Authorization": "Bearer of-my-own"}, "these may"),
-        ("main", "https://api.github.com/", {"Cookie": "a=b"}, "these may"),
-        ("main", "https://api.github.com/", {"Host": "evil.example"}, "these may"),
+        ("main", "https://api.github.com/", {"Authorization": "Bearer of-my-own"}, "these may, with"),
+        ("main", "https://api.github.com/", {"Accept": "what I read in a file"}, "these may, with"),
+        ("main", "https://api.github.com/", {"Cookie": "a=b"}, "these may, with"),
+        ("main", "https://api.github.com/", {"Host": "evil.example"}, "these may, with"),
     ],
 )
 def test_what_may_not_be_sent_is_refused_with_the_rule(
@@ -127,3 +129,24 @@ def test_a_model_is_told_names_and_where_they_can_be_used() -> None:
 def test_a_credential_that_cannot_be_used_is_refused(name: str, section: CredentialConfig, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         open_credentials(Config(credentials={name: section}))
+
+
+def test_the_model_is_told_the_name_and_the_way_out_keeps_the_rules() -> None:
+    """Through the front door."""
+
+    async def scene() -> tuple[str, str]:
+        config = Config(gateway=GatewayConfig(port=0), credentials={"github": GITHUB})
+        async with gateway_client(["hello"], config=config) as gateway:
+            await gateway.services.registry.keys.vault.set("github", Secret(VALUE))
+            session = (await gateway.rpc("session.create"))["id"]
+            await gateway.rpc("session.message", session=session, text="hello", wait=True)
+            arguments = {"url": "https://1.1.1.1/", "headers": {"Authorization": "Bearer secret:github"}}
+            refused = await gateway.rpc("tools.execute", tool="web_fetch", arguments=arguments)
+            return gateway.model.requests[0].system, refused["result"]["text"]
+
+    system, refusal = run(scene())
+    assert "- secret:github: in web_fetch" in system
+    assert VALUE not in system
+    assert refusal == (
+        "secret:github may not be sent to 1.1.1.1 ([credentials.github] hosts: api.github.com, *.ghe.example)"
+    )

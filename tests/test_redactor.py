@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.redaction import MASK, Secret
-from carapax.redactor import SHORTEST, Redactor
+from carapax.redactor import SHORTEST, Redactor, Stream
 from tests.disguises import DISGUISES
 
 VALUES = (
@@ -168,6 +168,20 @@ def steps(work: Callable[[], object]) -> int:
     finally:
         sys.settrace(None)
     return count
+
+
+def test_a_stream_that_is_held_back_takes_no_more_than_its_length() -> None:
+    def fed(lines: int) -> int:
+        stream = REDACTORS[VALUES[0]].stream(lambda text: None)
+        return steps(partial(_fed, stream, ["-----BEGIN PRIVATE KEY-----\n", *["MIIB\n"] * lines]))
+
+    assert fed(4000) < 3 * fed(2000)
+
+
+def _fed(stream: Stream, pieces: list[str]) -> None:
+    for piece in pieces:
+        stream.feed(piece)
+    stream.end()
 
 
 def test_a_random_secret_is_not_found_where_it_is_not() -> None:

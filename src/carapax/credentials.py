@@ -23,14 +23,17 @@ _HANDLE = re.compile(r"secret:([A-Za-z0-9_-]{1,64})")
 _HEADER = re.compile(r"([A-Za-z0-9-]{1,64}):(?: ([!-~]{0,40}))?")
 _VALUE = re.compile(r"[ -~]{0,1000}")
 _LOGIN = "login:"
-# What anybody may send; of the others only those that a credential is sent in.
+# Headers that hold no secret, and what may stand in them: nothing that could carry out what was read.
+_DATE = re.compile(r"20\d\d-\d\d-\d\d")
 _PLAIN = {
-    name.lower(): name
-    for name in (
-        *("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match", "Range"),
-        *("Anthropic-Version", "Notion-Version", "X-GitHub-Api-Version"),
-    )
+    "Accept": re.compile(
+        r"\*/\*|text/(html|plain|markdown|csv)|application/(((ld|atom|rss|vnd\.github(\.raw)?)\+)?(json|xml))"
+    ),
+    "Anthropic-Version": _DATE,
+    "Notion-Version": _DATE,
+    "X-GitHub-Api-Version": _DATE,
 }
+_SPELLING = {name.lower(): name for name in _PLAIN}
 
 
 class Credential:
@@ -81,7 +84,11 @@ class Credential:
     def fits(self, header: str, value: str) -> bool:
         """Whether a header is how this is sent: by its name alone, or after what stands before it."""
         scheme = value.removesuffix(self.handle).strip()
-        return header == self.header.lower() and value.endswith(self.handle) and scheme in ("", self._scheme)
+        return (
+            header == self.header.lower()
+            and value.endswith(self.handle)
+            and scheme.lower() in ("", self._scheme.lower())
+        )
 
 
 class AgentCredentials:
@@ -128,12 +135,12 @@ class AgentCredentials:
             if handle := _HANDLE.search(value):
                 credential = self._find(handle[1])
                 sent[credential.header] = await self._for(credential, target, header, value)
-            elif plain := _PLAIN.get(header.lower()):
+            elif (plain := _SPELLING.get(header.lower())) and _PLAIN[plain].fullmatch(value):
                 sent[plain] = Secret(value)
             else:
                 raise Forbidden(
-                    f"the header {header[:50]!r} may not be sent",
-                    f"these may: {', '.join(_PLAIN.values())}, {self._names()}",
+                    f"the header {header[:50]!r} may not be sent, or not with this value",
+                    f"these may, with their usual values: {', '.join(_PLAIN)}; and {self._names()}",
                 )
         return sent
 

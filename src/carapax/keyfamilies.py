@@ -259,10 +259,12 @@ def families_in(text: str) -> Iterator[Span]:
 
 
 def _shaped(text: str, start: int, end: int) -> Iterator[Span]:
-    shapes = _shapes()
+    shapes, reached = _shapes(), start
     for word in _WORD.finditer(text, start, end):
-        for shape in shapes.get(text[word.start() : word.start() + 2], ()):
-            if found := shape.match(text, word.start()):
+        at = word.start()
+        for shape in shapes.get(text[at : at + 2], ()) if at >= reached else ():
+            if found := shape.match(text, at):
+                reached = max(reached, found.end())
                 yield found.span()
 
 

@@ -180,15 +180,21 @@ class Stream:
         self._redactor = redactor
         self._show = show
         self._held = ""
+        self._enough = 0
 
     def feed(self, text: str) -> None:
         self._held += text
+        if len(self._held) < self._enough:
+            return
         cut = max(self._held.rfind("\n"), self._held.rfind("\r")) + 1
         if len(self._held) - cut > _LONGEST_LINE:
             cut = len(self._held)
         if cut and len(self._held) <= _MOST_HELD:
             cut = self._redactor.begun(self._held[:cut])
         self._give(cut)
+        # What is held long is looked at again when there is a quarter more of it, so that all looks together take time
+        # in proportion to the whole.
+        self._enough = len(self._held) * 5 // 4 if len(self._held) > _LONGEST_LINE else 0
 
     def end(self) -> None:
         self._give(len(self._held))
