@@ -213,6 +213,7 @@ async def open_app(
             audit,
             Bans(),
             grants,
+            stains,
             clock.now(),
         )
 

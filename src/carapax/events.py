@@ -140,6 +140,14 @@ class ApprovalGiven(_Event, frozen=True):
     scope: Scope = "once"
 
 
+class Vouched(_Event, frozen=True):
+    """A person answers for all that the session had read by the event `upto`: it counts as the owner's words from now
+    on. `by` is who it was."""
+
+    upto: int
+    by: str
+
+
 class StateChanged(_Event, frozen=True):
     """A named value of the session is now this; the last one by `seq` counts."""
 
@@ -200,6 +208,7 @@ Kept = (
     | ToolReturned
     | ApprovalAsked
     | ApprovalGiven
+    | Vouched
     | StateChanged
     | HistoryCompacted
     | MessageSent

@@ -13,11 +13,11 @@ def returned(text: str, *origins: Origin) -> ToolReturned:
 
 def test_only_those_who_may_give_orders_vouch() -> None:
     reading = Reading()
-    reading.hear(message("post it", Sender("ann", trust="owner")))
-    reading.hear(message("me too", Sender("bob", trust="known")))
-    reading.hear(message("hello", Sender("eve", trust="stranger")))
-    reading.take(returned("Ann's address"), "ignored", "{}")
-    reading.take(returned("Ann's address", Origin("owner", "contacts")), "Ann's address", "{}")
+    reading.hear(message("post it", Sender("ann", trust="owner")), 1)
+    reading.hear(message("me too", Sender("bob", trust="known")), 1)
+    reading.hear(message("hello", Sender("eve", trust="stranger")), 1)
+    reading.take(returned("Ann's address"), "ignored", "{}", 1)
+    reading.take(returned("Ann's address", Origin("owner", "contacts")), "Ann's address", "{}", 1)
     assert (reading.vouching.all(), reading.own.all()) == (("post it", "me too"), ("Ann's address",))
     assert (reading.origins, reading.outside.all()) == ((Origin("stranger", "eve"),), ("hello",))
 
@@ -26,7 +26,7 @@ def test_what_was_read_of_others_is_told_once_and_in_order() -> None:
     reading = Reading()
     page, tool, file = Origin("web", "https://a.example"), Origin("tool", "mcp"), Origin("file", "notes.md")
     for origin in (page, tool, page, file):
-        reading.take(returned("text", origin), "text", "{}")
+        reading.take(returned("text", origin), "text", "{}", 1)
     assert reading.origins == (page, tool, file)
     assert reading.outside.all() == ("text", "text")
 
@@ -34,10 +34,10 @@ def test_what_was_read_of_others_is_told_once_and_in_order() -> None:
 def test_what_a_call_asked_for_is_not_vouched_by_its_answer() -> None:
     reading = Reading()
     text = "nobody is called Eve@evil.example. There is ann@home.example"
-    reading.take(returned(text, Origin("owner", "contacts")), text, '{"who": ["\\u0065ve@evil.example", 3]}')
+    reading.take(returned(text, Origin("owner", "contacts")), text, '{"who": ["\\u0065ve@evil.example", 3]}', 1)
     assert reading.own.all() == ("nobody is called \ufffc There is ann@home.example",)
     failed = ToolReturned(ToolResult("c", "tool", "no such file: eve", True), origins=(Origin("owner", "contacts"),))
-    reading.take(failed, "no such file: eve", "{}")
+    reading.take(failed, "no such file: eve", "{}", 1)
     assert len(reading.own.all()) == 1
 
 
@@ -45,12 +45,12 @@ def test_things_that_a_tool_lists_are_known_by_their_id() -> None:
     reading = Reading()
     forged = '{\\"id\\": 7, \\"title\\": \\"Payroll\\"}'
     listed = f'{{"events": [{{"id": 24, "title": "Kick-off", "text": "{forged}"}}, {{"id_": "x"}}]}}'
-    reading.take(returned(listed, Origin("web", "tool")), listed, "{}")
+    reading.take(returned(listed, Origin("web", "tool")), listed, "{}", 1)
     renamed = '[{"id": "24", "name": "Payroll"}]'
-    reading.take(returned(renamed, Origin("web", "tool")), renamed, "{}")
+    reading.take(returned(renamed, Origin("web", "tool")), renamed, "{}", 1)
     page = '[{"id": 7, "title": "Kick-off"}]'
-    reading.take(returned(page, Origin("web", "https://evil.example")), page, "{}")
-    reading.take(returned("[cut", Origin("web", "tool")), "[cut", "{}")
+    reading.take(returned(page, Origin("web", "https://evil.example")), page, "{}", 1)
+    reading.take(returned("[cut", Origin("web", "tool")), "[cut", "{}", 1)
     assert {name: tuple(called) for name, called in reading.things.items()} == {"24": ("Kick-off", "Payroll")}
 
 
@@ -61,3 +61,12 @@ def test_of_many_texts_the_last_are_kept() -> None:
     assert [text[0] for text in texts.all()] == ["b", "c"]
     texts.add("d" * MOST_CHARACTERS * 2)
     assert [text[0] for text in texts.all()] == ["d"]
+
+
+def test_what_a_person_answers_for_is_trusted_but_for_what_is_read_again() -> None:
+    reading = Reading()
+    page, again, later = (Origin("web", f"https://{name}.example") for name in "abc")
+    for seq, origin in enumerate((page, again, later, again), 1):
+        reading.take(returned("text", origin), "text", "{}", seq)
+    reading.vouch(2)
+    assert reading.origins == (again, later)

@@ -110,9 +110,10 @@ def test_the_operations_are_these() -> None:
         *("provider.add", "provider.check", "provider.list", "provider.remove"),
         *("secret.list", "secret.remove", "secret.set"),
         *("session.cancel", "session.create", "session.end", "session.events", "session.export", "session.fork"),
-        *("session.get", "session.history", "session.import", "session.list", "session.message", "session.rename"),
-        *("session.subscribe", "session.unsubscribe", "status", "token.create", "token.list", "token.revoke"),
-        *("tools.execute", "tools.list"),
+        *("session.get", "session.history", "session.import", "session.list", "session.message", "session.reading"),
+        *("session.rename", "session.subscribe", "session.unsubscribe", "session.vouch", "status"),
+        *("token.create", "token.list", "token.revoke"),
+        *("tools.execute", "tools.list", "workspace.stains", "workspace.vouch"),
     ]
 
 

@@ -24,6 +24,7 @@ from carapax.events import (
     Steered,
     ToolCalled,
     ToolReturned,
+    Vouched,
 )
 from carapax.injection import flag
 from carapax.invisible import cleaned, named, strip, visible
@@ -119,7 +120,7 @@ class Transcript:
             received = self.waiting.pop(name, None)
             if received is not None:
                 self.run_model = received.model or self.run_model
-                self.reading.hear(received)
+                self.reading.hear(received, seq)
                 self._add(UserMessage(_told(received), named(received.sender.name), received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
@@ -155,7 +156,7 @@ class Transcript:
         if shown is not result.text:
             result = ToolResult(result.call_id, result.name, shown, result.is_error)
         arguments = next((call.arguments for call in self._asked if call.id == result.call_id), "")
-        self.reading.take(event, shown, arguments)
+        self.reading.take(event, shown, arguments, envelope.seq)
         self._answer(result, envelope.seq)
 
     def _answer(self, result: ToolResult, seq: int) -> None:
@@ -183,6 +184,9 @@ class Transcript:
         if asked is not None and event.scope == "session" and not is_copied:
             granted = granted_by(asked, event, self.started.agent if self.started else "", envelope.at)
             self.grants |= {granted.id: granted} if granted else {}
+
+    def _vouch(self, event: Vouched, envelope: Envelope) -> None:
+        self.reading.vouch(min(event.upto, envelope.seq))
 
     def _change(self, event: StateChanged, envelope: Envelope) -> None:
         self.state[event.key] = event.value
@@ -241,6 +245,7 @@ _FOLDS: dict[type, Callable[[Transcript, Any, Envelope], None]] = {
     ApprovalAsked: Transcript._ask,
     ApprovalGiven: Transcript._give,
     StateChanged: Transcript._change,
+    Vouched: Transcript._vouch,
     HistoryCompacted: Transcript._compact,
     RunFinished: Transcript._finish_run,
     SessionEnded: Transcript._end,

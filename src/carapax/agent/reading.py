@@ -40,7 +40,8 @@ class Reading:
     """`vouching` is what those said who may give orders, `own` the owner's own data, `outside` what others wrote."""
 
     def __init__(self) -> None:
-        self._origins: dict[Origin, None] = {}
+        self._origins: dict[Origin, int] = {}
+        """Each with the place of the event in which it was read last."""
         self.overheard = False
         """Whether strangers take part, who hear what the agent says."""
         self.asker = ""
@@ -56,19 +57,19 @@ class Reading:
         """From whom else something was read, the first first."""
         return tuple(self._origins)
 
-    def hear(self, message: MessageReceived) -> None:
-        """Take a message that a run has taken. Who sends a file has seldom written it."""
+    def hear(self, message: MessageReceived, seq: int) -> None:
+        """Take a message that a run has taken, in the event `seq`. Who sends a file has seldom written it."""
         self.asker = message.sender.id
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
         else:
             self.overheard = True
-            self._origins[Origin("stranger", message.sender.id)] = None
+            self._origins[Origin("stranger", message.sender.id)] = seq
             self.outside.add(message.text)
         for file in message.attachments:
-            self._origins[Origin("file", file.name)] = None
+            self._origins[Origin("file", file.name)] = seq
 
-    def take(self, returned: ToolReturned, shown: str, arguments: str) -> None:
+    def take(self, returned: ToolReturned, shown: str, arguments: str, seq: int) -> None:
         """Take the result of a call with these arguments, in JSON, of which the model is `shown` so much. Of the
         owner's data does not count what only repeats the arguments: those may be anybody's words."""
         for origin in returned.origins:
@@ -76,7 +77,7 @@ class Reading:
                 if not returned.result.is_error:
                     self.own.add(_without(shown, arguments))
             else:
-                self._origins[origin] = None
+                self._origins[origin] = seq
                 if origin.kind in ("web", "stranger"):
                     self.outside.add(shown)
             if origin.name == returned.result.name and shown.startswith(("[", "{")):
@@ -90,6 +91,10 @@ class Reading:
                 self.things.setdefault(name, {})[called] = None
         except msgspec.DecodeError:
             return
+
+    def vouch(self, upto: int) -> None:
+        """What was read by then is trusted from now on, but for what was read again later."""
+        self._origins = {origin: seq for origin, seq in self._origins.items() if seq > upto}
 
 
 def _things(value: object, depth: int) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from carapax.api import (
     token,
     tools,
     transfer,
+    vouching,
 )
 from carapax.api.operation import OPERATIONS, Operation, covers
 from carapax.api.services import Caller, Services
@@ -49,4 +50,5 @@ __all__ = [
     "token",
     "tools",
     "transfer",
+    "vouching",
 ]

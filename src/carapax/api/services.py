@@ -19,6 +19,7 @@ from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
 from carapax.store.grants import Grants
 from carapax.store.journal import Journal
+from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
 from carapax.throttle import Bans
 
@@ -77,6 +78,7 @@ class Services:
     audit: Audit
     bans: Bans
     grants: Grants
+    stains: Stains
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

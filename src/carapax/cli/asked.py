@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from carapax.agent.costs import Costs
+from carapax.api.approval import Given
 from carapax.api.audit import Entries
 from carapax.api.stop import Released
+from carapax.api.vouching import Read, Stained
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
-from carapax.messages import Trust
+from carapax.messages import Origin, Trust
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import Recorded, Verdict
+from carapax.store.grants import Granted
 from carapax.store.halt import Stop
 from carapax.store.records import SessionInfo
 from carapax.store.spend import By
@@ -93,3 +96,17 @@ class Asked:
 
     def release_agents(self) -> Stop | None:
         return self._call("agents.release", {}, Released).was
+
+    def grants(self) -> list[Granted]:
+        return self._call("grant.list", {}, Given).grants
+
+    def forget_grant(self, grant: str) -> None:
+        self._call("grant.remove", {"grant": grant}, Granted)
+
+    def wash(self, agent: str, path: str) -> list[str]:
+        return self._call("workspace.vouch", {"agent": agent, "path": path}, Stained).paths
+
+    def vouch(self, session: str) -> tuple[Origin, ...]:
+        read = self._call("session.reading", {"session": session}, Read)
+        self._call("session.vouch", {"session": session, "upto": read.seq}, Read)
+        return read.origins

@@ -61,10 +61,12 @@ class Background(Generic[S]):
         """Start it and wait for its result."""
         return self.wait(self.start(work))
 
-    def wait(self, future: Future[T]) -> T:
-        """The result of what was started."""
+    def wait(self, future: Future[T], meanwhile: Callable[[], None] | None = None) -> T:
+        """The result of what was started. `meanwhile` is called again and again until then."""
         while not future.done():
             wait([future], timeout=_GLANCE_S)
+            if meanwhile is not None:
+                meanwhile()
             if not future.done() and self._interrupted():
                 raise KeyboardInterrupt
         return future.result()

@@ -16,6 +16,7 @@ from carapax.cli.conversation import Conversation, converse
 from carapax.cli.group import home, takes_home
 from carapax.cli.keyboard import Interrupts, Keyboard
 from carapax.cli.printer import Printer
+from carapax.cli.question import Questions, card
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import serve
 from carapax.cli.terminal import clean, one_line, time_of, whole, write
@@ -80,6 +81,8 @@ class Chat:
         self._interrupts = interrupts
         self._as_json = as_json
         self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout)
+        self._questions = Questions(interrupts)
+        self._asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
 
     def run(self, home: Home) -> None:
         keyboard = Keyboard(home.data_dir / "history", self._interrupts)
@@ -101,13 +104,27 @@ class Chat:
         """Ctrl-C stops the run; once more leaves."""
         saying = self._background.start(self._conversation.say(whole(text), self._show))
         try:
-            reply = self._background.wait(saying)
+            reply = self._background.wait(saying, self._ask)
         except KeyboardInterrupt:
             self._background.start(self._conversation.cancel())
             reply = self._background.wait(saying)
         return reply.finish == "done"
 
+    def _ask(self) -> None:
+        """Ask what waits. Where nobody sits at a terminal, that is a no."""
+        if self._asks:
+            answered = self._questions.ask()
+        else:
+            asked = self._questions.next()
+            answered = None if asked is None else (asked, None)
+            if asked is not None:
+                text = f"{card(asked)}\nrefused: nobody is at a terminal to say yes"
+                click.echo(text, err=True)
+        if answered is not None:
+            self._background.run(self._conversation.answer(*answered))
+
     def _show(self, envelope: Envelope) -> None:
+        self._questions.follow(envelope)
         if self._as_json:
             write(msgspec.json.encode(envelope).decode() + "\n")
         else:

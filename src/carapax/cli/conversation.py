@@ -14,7 +14,7 @@ from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
-from carapax.events import Envelope, RunStarted
+from carapax.events import ApprovalAsked, Envelope, RunStarted, Scope
 from carapax.store.halt import REMEDY
 from carapax.store.records import SessionInfo
 
@@ -85,6 +85,11 @@ class Conversation:
         self._cancelled = True
         if self.session:
             await self._client.send("session.cancel", {"session": self.session})
+
+    async def answer(self, asked: ApprovalAsked, scope: Scope | None) -> None:
+        """Answer a question: yes for a scope, or no. The event that follows tells whether it counted."""
+        answer = {"approval": asked.id, "digest": asked.digest, "verdict": "allow" if scope else "deny"}
+        await self._client.send("approval.answer", answer | {"scope": scope or "once"})
 
     async def title(self) -> str:
         """Raises CarapaxError for a session that does not exist."""

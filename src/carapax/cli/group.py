@@ -19,6 +19,8 @@ _COMMANDS = {
     "chat": "Talk to an agent.",
     "sessions": "List, show, replay, fork, export and import sessions.",
     "costs": "Show what models cost, and how the budgets stand.",
+    "approvals": "Answer what agents ask, and show and take back what was allowed for good.",
+    "vouch": "Answer for files of a workspace, or for what a session has read.",
     "audit": "Show who did what to the gateway, and whether that is as it was written.",
     "policy": "Try the rules about what agents may do.",
     "token": "Create, list and revoke access tokens.",

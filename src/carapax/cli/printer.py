@@ -6,6 +6,8 @@ from typing import TextIO
 
 from carapax.cli.terminal import clean, dim, one_line
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     BudgetReached,
     Envelope,
     HistoryCompacted,
@@ -18,6 +20,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import ToolCall
+from carapax.sessions.delivery import spoken
 
 
 class Printer:
@@ -53,6 +56,10 @@ class Printer:
                 call = self._calls.pop(result.call_id, ToolCall(result.call_id, result.name, ""))
                 outcome = ("failed: " if result.is_error else "") + one_line(result.text, 80)
                 self._note(f"· {one_line(call.name, 40)} {one_line(call.arguments, 80)} → {outcome}")
+            case ApprovalAsked(shown=shown, reason=reason):
+                self._note(f"? {one_line(shown, 100)} (asked because {clean(reason)})")
+            case ApprovalGiven() as given:
+                self._note(f"({clean(spoken(given))})")
             case HistoryCompacted():
                 self._note("(the history was shortened for the model; the record keeps it whole)")
             case BudgetReached(budget=budget, percent=percent, spent_usd=spent, limit_usd=limit):

@@ -5,23 +5,26 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from carapax.agent.context import fold
 from carapax.agent.costs import Costs, add_up
 from carapax.agent.ledger import Accounts, budgets
 from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
-from carapax.events import Envelope
-from carapax.messages import Trust
+from carapax.events import Envelope, Vouched
+from carapax.messages import Origin, Trust
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import LOCAL, Audit, Recorded, Verdict, following, newest, verify
 from carapax.store.database import Database
 from carapax.store.days import open_days
+from carapax.store.grants import Granted, forget, read_grants
 from carapax.store.halt import Halt, Stop
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
 from carapax.store.records import SessionInfo
 from carapax.store.spend import By
 from carapax.store.sqlite import open_database
+from carapax.store.stains import Stains, place
 from carapax.store.tokens import Token, Tokens
 
 T = TypeVar("T")
@@ -127,6 +130,37 @@ class Stored:
             return await halt.release(Audit(database, self._clock).of("agents.release", LOCAL))
 
         return self._write(release)
+
+    def grants(self) -> list[Granted]:
+        return self._read(read_grants)
+
+    def forget_grant(self, grant: str) -> None:
+        async def remove(database: Database) -> None:
+            audit = Audit(database, self._clock)
+            await forget(database, grant, audit.of("grant.removed", LOCAL, detail={"grant": grant}))
+
+        self._write(remove)
+
+    def wash(self, agent: str, path: str) -> list[str]:
+        async def wash(database: Database) -> list[str]:
+            stains = Stains(database)
+            await stains.load()
+            detail = {"agent": agent, "path": path}
+            also = Audit(database, self._clock).of("workspace.vouched", LOCAL, detail=detail)
+            return await stains.wash(agent, place({"path": path}), also)
+
+        return self._write(wash)
+
+    def vouch(self, session: str) -> tuple[Origin, ...]:
+        async def vouch(database: Database) -> tuple[Origin, ...]:
+            journal = Journal(database, self._clock)
+            head = await journal.head(session)
+            origins = fold(await journal.read(session)).reading.origins
+            also = Audit(database, self._clock).of("session.vouched", LOCAL, session=session, detail={"upto": head})
+            await journal.append(session, Vouched(head, LOCAL.id), also=also)
+            return origins
+
+        return self._write(vouch)
 
     def _read(self, use: Callable[[Database], Awaitable[T]]) -> T:
         if not self._home.database_file.exists():

@@ -64,16 +64,16 @@ def offers(tool: Tool, arguments: Mapping[str, Any], files: Mapping[str, str]) -
     found: list[Offer] = []
     if "execute" not in tool.effects or (isinstance(command, str) and not _MOVING.search(command)):
         grant = Grant(tool.name, decisive, whole, files=dict(files))
-        found.append(Offer("session", _text(grant), grant))
+        found.append(Offer("session", told(grant), grant))
     if "execute" in tool.effects:
         if isinstance(command, str) and _is_steady(command) and not files:
             grant = Grant(tool.name, decisive, whole)
-            found.append(Offer("always", _text(grant), grant))
+            found.append(Offer("always", told(grant), grant))
     elif not files:
         where = site(arguments.get("url"))
         rest = {name: value for name, value in decisive.items() if name != "url"} if where else decisive
         grant = Grant(tool.name, rest, whole and not where, where)
-        found.append(Offer("always", _text(grant), grant))
+        found.append(Offer("always", told(grant), grant))
     return tuple(found)
 
 
@@ -91,6 +91,15 @@ def site(url: object) -> str:
     return f"{scheme}://{host}:{int(port)}" if host and is_same else ""
 
 
+def told(grant: Grant) -> str:
+    """Which calls a grant covers, in words."""
+    words = [f"{legible(name)}: {legible(value)}" for name, value in grant.arguments.items()]
+    words += [f"any url at {grant.site}"] if grant.site else []
+    words += ["whatever else it is told"] if not grant.whole else [] if words else ["told nothing"]
+    words += [f"while {', '.join(map(legible, grant.files))} stays as it is"] if grant.files else []
+    return f"{legible(grant.tool)}, {'; '.join(words)}"
+
+
 def _decisive(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:
     """The arguments that decide who or what is touched; one that is absent decides nothing."""
     return [name for name in arguments if tool.authority is None or name in tool.authority]
@@ -105,11 +114,3 @@ def _is_steady(command: str) -> bool:
 
 def _is(value: Any, arguments: Mapping[str, Any], name: str) -> bool:
     return name in arguments and _encode(arguments[name]) == _encode(value)
-
-
-def _text(grant: Grant) -> str:
-    told = [f"{legible(name)}: {legible(value)}" for name, value in grant.arguments.items()]
-    told += [f"any url at {grant.site}"] if grant.site else []
-    told += ["whatever else it is told"] if not grant.whole else [] if told else ["told nothing"]
-    told += [f"while {', '.join(map(legible, grant.files))} stays as it is"] if grant.files else []
-    return f"{legible(grant.tool)}, {'; '.join(told)}"

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carapax.agent.context import Transcript
 from carapax.arguments import check_arguments
 from carapax.errors import Conflict, InvalidRequest, NotFound, RateLimited
 from carapax.events import (
@@ -139,6 +140,10 @@ class Sessions:
             if found is None:
                 return await self._open(inbound, agent, model, marks)
         return await self._receive(await self._session(found), inbound, model, marks)
+
+    async def transcript(self, session: str) -> Transcript:
+        """What a session is by now. Raises NotFound."""
+        return await (await self._session(session)).transcript()
 
     async def cancel(self, session: str) -> bool:
         """Stop the run under way. Returns whether there was one. Raises NotFound."""

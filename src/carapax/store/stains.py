@@ -1,7 +1,7 @@
 """Which files of a workspace may hold the words of others: those that were written by whoever had read such words."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carapax.messages import Origin
@@ -36,12 +36,17 @@ class Stains:
         beneath = "" if path == "" else path + "/"
         return tuple(Origin("file", one) for one in sorted(known) if one == path or one.startswith(beneath))
 
-    async def wash(self, agent: str, path: str = "") -> list[str]:
-        """A person vouches for a file, or for all of a workspace; what was stained. Raises a StoreError."""
+    def listed(self, agent: str) -> list[str]:
+        """What of a workspace is stained, by path; "" for all of it."""
+        return sorted(self._stained.get(agent, ()))
+
+    async def wash(self, agent: str, path: str = "", also: Sequence[Statement] = ()) -> list[str]:
+        """A person vouches for a file, what is beneath a folder, or all of a workspace; what was stained. Raises a
+        StoreError."""
         known = self._stained.get(agent, set())
-        washed = sorted(known if path == "" else known & {path})
+        washed = [one for one in sorted(known) if path == "" or one == path or one.startswith(path + "/")]
         sql = "DELETE FROM stains WHERE agent = $1 AND path = $2"
-        await self._database.transact([Statement(sql, (agent, one)) for one in washed])
+        await self._database.transact([*(Statement(sql, (agent, one)) for one in washed), *also])
         known.difference_update(washed)
         return washed
 

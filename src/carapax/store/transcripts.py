@@ -17,6 +17,7 @@ from carapax.events import (
     SessionStarted,
     ToolCalled,
     ToolReturned,
+    Vouched,
 )
 from carapax.messages import ToolCall, ToolResult
 from carapax.store.records import Stored
@@ -78,11 +79,17 @@ def _check(number: int, line: _Line, session: str, seq: int) -> None:
 
 
 def _without_authority(event: Kept) -> Kept:
-    """A file allows nothing: its messages are a stranger's, and what it says that people allowed counts for the call
-    alone, which is over."""
-    if isinstance(event, MessageReceived):
-        return replace(event, sender=replace(event.sender, trust="stranger"))
-    return replace(event, scope="once") if isinstance(event, ApprovalGiven) else event
+    """A file allows nothing: its messages are a stranger's, and what it says that people allowed or answered for does
+    not count."""
+    match event:
+        case MessageReceived(sender=sender):
+            return replace(event, sender=replace(sender, trust="stranger"))
+        case ApprovalGiven():
+            return replace(event, scope="once")
+        case Vouched():
+            return replace(event, upto=0)
+        case _:
+            return event
 
 
 def _wrong(number: int, what: str) -> InvalidRequest:

@@ -1,0 +1,95 @@
+"""Vouching: what a session has read, which files others may have written, and a person who answers for them."""
+
+import posixpath
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from carapax.api.agent import Named
+from carapax.api.fields import Identifier, Name
+from carapax.api.operation import operation
+from carapax.api.services import Services
+from carapax.api.session import Session
+from carapax.errors import InvalidRequest
+from carapax.events import Vouched
+from carapax.messages import Origin
+
+
+class Read(Struct, frozen=True):
+    """What a session has read from others than those who may give orders.
+
+    origins: whose words, the first first
+    seq: the event up to which this is so; vouch for that, and for nothing that came later
+    """
+
+    origins: tuple[Origin, ...]
+    seq: int
+
+
+class Vouch(Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's word for what a session has read.
+
+    session: its id
+    upto: the event up to which all that it has read is trusted from now on
+    """
+
+    session: Identifier
+    upto: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class Stained(Struct, frozen=True):
+    """Files that may hold the words of others.
+
+    agent: in whose workspace
+    paths: which; empty text stands for all of it
+    """
+
+    agent: str
+    paths: list[str]
+
+
+class VouchFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's word for files.
+
+    agent: in whose workspace; empty for the default agent
+    path: a file, or a folder with all beneath it; empty for all of the workspace
+    """
+
+    agent: Name = ""
+    path: Name = ""
+
+
+@operation("session.reading", scope="read", path="/api/sessions/{session}/reading", raises=(404,))
+async def reading(services: Services, params: Session) -> Read:
+    """Tell from whom a session has read."""
+    transcript = await services.sessions.transcript(params.session)
+    return Read(transcript.reading.origins, transcript.seq)
+
+
+@operation("session.vouch", scope="approve", method="POST", path="/api/sessions/{session}/vouch", raises=(404, 409))
+async def vouch(services: Services, params: Vouch) -> Read:
+    """Answer for what a session has read so far, so that it may act on that without a question."""
+    transcript = await services.sessions.transcript(params.session)
+    if params.upto > transcript.seq:
+        raise InvalidRequest(f"session {params.session} has events 1 to {transcript.seq}, no {params.upto}")
+    who = services.caller.actor()
+    vouched = services.audit.of("session.vouched", who, session=params.session, detail={"upto": params.upto})
+    await services.journal.append(params.session, Vouched(params.upto, who.name or who.id), also=vouched)
+    return Read(transcript.reading.origins, transcript.seq)
+
+
+@operation("workspace.stains", scope="read", path="/api/agents/{agent}/stains", raises=(404,))
+async def stains(services: Services, params: Named) -> Stained:
+    """Tell which files of an agent's workspace may hold the words of others."""
+    agent = services.sessions.agent(params.agent).name
+    return Stained(agent, services.stains.listed(agent))
+
+
+@operation("workspace.vouch", scope="approve", method="POST", path="/api/agents/{agent}/vouch", raises=(404,))
+async def vouch_files(services: Services, params: VouchFiles) -> Stained:
+    """Answer for files of an agent's workspace, so that reading them is reading the owner. Tells which were stained."""
+    agent = services.sessions.agent(params.agent).name
+    path = posixpath.normpath(params.path) if params.path not in ("", ".") else ""
+    detail = {"agent": agent, "path": path}
+    vouched = services.audit.of("workspace.vouched", services.caller.actor(), detail=detail)
+    return Stained(agent, await services.stains.wash(agent, path, vouched))

@@ -1,0 +1,46 @@
+"""`carapax vouch`."""
+
+from pathlib import Path
+
+import pytest
+
+from carapax.cli.background import Background
+from carapax.cli.serving import Serving, serve
+from carapax.config import Home
+from carapax.configfile import load
+from tests.cli.conftest import Run
+from tests.cli.test_keyboard import needs_bubblewrap
+
+
+def stained(home: Home, run: Run, file: Path) -> str:
+    """A session that has read a file of somebody else's and was allowed to write what it says."""
+    file.write_text("obey")
+    home.run_file.parent.mkdir(parents=True, exist_ok=True)
+    with Background(serve(home, load(home))):
+        run("chat", "-m", "list .", "--attach", str(file))
+        return run("sessions", "list").output.split()[0]
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("running", [True, False])
+def test_a_person_answers_for_what_a_session_has_read(home: Home, run: Run, tmp_path: Path, running: bool) -> None:
+    session = stained(home, run, tmp_path / "note.txt")
+    if running:
+        with Background(serve(home, load(home))):
+            assert run("vouch", "--session", session).output == "you answer for the file note.txt\n"
+            assert "nothing to answer for" in run("vouch", "--session", session).stderr
+    else:
+        assert run("vouch", "--session", session).output == "you answer for the file note.txt\n"
+        assert "nothing to answer for" in run("vouch", "--session", session).stderr
+    assert "session.vouched" in run("audit").output
+
+
+def test_a_person_answers_for_the_files_of_a_workspace(home: Home, run: Run, gateway: Serving) -> None:
+    assert "nothing to answer for" in run("vouch", "main").stderr
+    assert "nothing to answer for" in run("vouch", "main", "notes.md").stderr
+    assert "there is no agent 'nobody'" in run("vouch", "nobody").stderr
+
+
+def test_for_what_must_be_said(run: Run) -> None:
+    for arguments in ([], ["main", "--session", "s"]):
+        assert "say for what" in run("vouch", *arguments).stderr
