@@ -1,9 +1,12 @@
 """The audit log, from outside."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
+import carapax
+from carapax.api import OPERATIONS
 from carapax.config import AgentConfig, Config, GatewayConfig
 from carapax.testing import call
 from carapax.testing.gateway import LOCAL_SECRET, gateway_client
@@ -50,7 +53,7 @@ def test_a_change_is_recorded_with_whoever_made_it_and_never_a_secret() -> None:
                 {"kind": "auth.accepted", **phone},
                 {"kind": "auth.login", **phone},
                 {"kind": "session.fork", **phone, "session": session, "detail": {"new": fork, "at": 1}},
-                {"kind": "session.end", **phone, "session": session},
+                {"kind": "session.end", **phone, "channel": "api", "session": session},
                 {"kind": "agents.stop", **phone, "detail": {"reason": "x"}},
                 {"kind": "agents.release", **phone},
                 {"kind": "token.revoke", **phone, "detail": token},
@@ -113,3 +116,37 @@ def test_another_configuration_is_recorded_at_the_start_that_finds_it(tmp_path: 
     assert run(kinds()) == ["config.changed"]
     (tmp_path / "carapax.toml").write_text("# two")
     assert run(kinds()) == ["config.changed"] * 2
+
+
+SILENT = {
+    "session.message": "the journal keeps it with its sender",
+    "session.create": "the journal keeps it",
+    "session.rename": "the journal keeps it",
+    "file.add": "nothing is changed until a message names the file, which the journal keeps",
+    "provider.check": "it changes nothing",
+    "tools.execute": "the tool decides: tool.called, unless it only reads",
+}
+LOOKS = {"GET"}
+
+
+def test_every_operation_that_changes_something_is_recorded() -> None:
+    """Its own name, or one that its file gives, is what the log has of it."""
+    source = "\n".join(file.read_text() for file in Path(carapax.__file__).parent.rglob("*.py"))
+    noted = set(re.findall(r"(?:note|of|_audited)\(\s*\"([a-z]+\.[a-z_]+)\"", source))
+    changing = {name for name, made in OPERATIONS.items() if made.method not in LOOKS}
+    named = {"approval.answer": "approval.given", "grant.remove": "grant.removed"}
+    missing = {name for name in changing - SILENT.keys() if named.get(name, name) not in noted}
+    assert missing == set()
+
+
+def test_taking_a_session_away_is_recorded_however_it_is_done() -> None:
+    async def main() -> list[str]:
+        async with gateway_client() as gateway:
+            session = (await gateway.services.sessions.create()).id
+            await gateway.rpc("session.export", session=session)
+            headers = {"Accept": "application/x-ndjson"}
+            async with gateway.call("GET", f"/api/sessions/{session}/export", headers=headers) as response:
+                assert response.status == 200
+            return [entry["kind"] for entry in entries(await gateway.rpc("audit.list", after=0))]
+
+    assert run(main()) == ["session.export", "session.export"]

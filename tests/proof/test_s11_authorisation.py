@@ -27,6 +27,7 @@ NEEDS = {
     "agents.stop": "write",
     "agents.release": "admin",
     "approval.answer": "approve",
+    "grant.remove": "approve",
     "model.recover": "admin",
     "model.refresh": "admin",
     "provider.add": "admin",

@@ -5,7 +5,6 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from carapax.api.fields import Limit, Name, Seq
-from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
 from carapax.store import audit
@@ -25,6 +24,15 @@ class List(Struct, frozen=True, forbid_unknown_fields=True):
     before: Annotated[int, Meta(ge=1, le=2**53)] | None = None
     kind: Name = ""
     limit: Limit = 100
+
+
+class Check(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the log is compared with.
+
+    head: a hash that was the last one once, kept elsewhere; empty for none
+    """
+
+    head: Name = ""
 
 
 class Entries(Struct, frozen=True):
@@ -47,6 +55,6 @@ async def list_(services: Services, params: List) -> Entries:
 
 
 @operation("audit.verify", scope="admin", path="/api/audit/verify")
-async def verify(services: Services, params: Nothing) -> Verdict:
+async def verify(services: Services, params: Check) -> Verdict:
     """Follow the chain of the log from its first entry, and name the first that was changed or is missing."""
-    return await audit.verify(services.audit.database)
+    return await audit.verify(services.audit.database, kept=params.head)

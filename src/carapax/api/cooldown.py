@@ -58,4 +58,6 @@ async def recover(services: Services, params: Recover) -> Recovered:
         raise NotFound(f"nothing is wrong with {name!r}", "`model.health` lists the models that failed")
     for state in meant:
         await services.health.succeeded(state.provider, state.model)
+        detail = {"provider": state.provider, "model": state.model}
+        await services.audit.note("model.recover", services.caller.actor(), detail=detail)
     return Recovered(meant)

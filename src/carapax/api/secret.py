@@ -58,6 +58,7 @@ async def list_(services: Services, params: Nothing) -> Secrets:
 async def set_(services: Services, params: Keep) -> KeptSecret:
     """Keep a secret. The key of a provider is used from the next run on."""
     await services.registry.keep_secret(params.name, params.value)
+    await services.audit.note("secret.set", services.caller.actor(), detail={"secret": params.name})
     kept = await services.registry.keys.vault.kept()
     return next((each for each in kept if each.name == params.name), KeptSecret(params.name, 0, 0))
 
@@ -66,4 +67,5 @@ async def set_(services: Services, params: Keep) -> KeptSecret:
 async def remove(services: Services, params: Forget) -> Forgotten:
     """Forget a secret."""
     await services.registry.forget_secret(params.name)
+    await services.audit.note("secret.remove", services.caller.actor(), detail={"secret": params.name})
     return Forgotten(params.name)

@@ -137,7 +137,10 @@ async def fork(services: Services, params: Fork) -> SessionInfo:
 @operation("session.cancel", scope="write", method="POST", path=_SESSION + "/cancel", raises=(404,))
 async def cancel(services: Services, params: Session) -> Cancelled:
     """Stop the run of a session."""
-    return Cancelled(await services.sessions.cancel(params.session))
+    stopped = await services.sessions.cancel(params.session)
+    if stopped:
+        await services.audit.note("session.cancel", services.caller.actor(), session=params.session)
+    return Cancelled(stopped)
 
 
 @operation("session.rename", scope="write", method="PATCH", path=_SESSION, raises=(404, 409))

@@ -31,8 +31,15 @@ class Import(Struct, frozen=True, forbid_unknown_fields=True):
 @operation("session.export", scope="read", path="/api/sessions/{session}/export", raises=(404,))
 async def export(services: Services, params: Session) -> Exported:
     """Write a session as JSON lines. Asked for as `application/x-ndjson`, they come as they are read."""
+    await note_export(services, params.session)
     lines = [line async for line in services.journal.export(params.session)]
     return Exported(b"".join(lines).decode())
+
+
+async def note_export(services: Services, session: str) -> None:
+    """Record who took a whole session away, before it goes. Raises NotFound."""
+    info = await services.journal.session(session)
+    await services.audit.note("session.export", services.caller.actor(), channel=info.channel, session=session)
 
 
 @operation("session.import", scope="write", method="POST", path="/api/imports", status=201)

@@ -88,8 +88,8 @@ class Asked:
     def audit_after(self, number: int, limit: int) -> list[Recorded]:
         return self._call("audit.list", {"after": number, "limit": limit}, Entries).entries
 
-    def verify_audit(self) -> Verdict:
-        return self._call("audit.verify", {}, Verdict)
+    def verify_audit(self, head: str) -> Verdict:
+        return self._call("audit.verify", {"head": head}, Verdict)
 
     def stop_agents(self, reason: str) -> Stopped:
         return self._call("agents.stop", {"reason": reason}, Stopped)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from carapax.cli.group import home, takes_home
 from carapax.cli.record import open_record
@@ -35,12 +34,13 @@ _LOOK_EVERY_S = 1.0
     "--export", type=click.Path(dir_okay=False, path_type=Path), help="Write all as JSON lines; - to standard output."
 )
 @click.option("--verify", is_flag=True, help="Follow the chain of hashes. Exits with 1 when it is broken.")
+@click.option("--head", default="", metavar="HASH", help="With --verify: a last hash that was noted earlier.")
 @takes_home
-def command(kind: str, limit: int, follow: bool, export: Path | None, verify: bool) -> None:
+def command(kind: str, limit: int, follow: bool, export: Path | None, verify: bool, head: str) -> None:
     """Show the audit log: log-ins, tokens, changes, and the calls of tools that do more than read."""
     record = open_record(home())
     if verify:
-        verdict = record.verify_audit()
+        verdict = record.verify_audit(head)
         if verdict.broken:
             click.echo(f"broken at entry {verdict.broken}: {one_line(verdict.problem, 300)}", err=True)
             sys.exit(1)
@@ -56,10 +56,12 @@ def command(kind: str, limit: int, follow: bool, export: Path | None, verify: bo
 
 
 def _export(record: Record, file: Path) -> None:
+    from carapax.store.audit import written
+
     try:
         with click.open_file(str(file), "wb") as stream:
             for one in _after(record, 0):
-                stream.write(msgspec.json.encode(one, order="deterministic") + b"\n")
+                stream.write(written(one).encode() + b"\n")
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be written: {error.strerror}") from error
 

@@ -111,8 +111,8 @@ class Stored:
     def audit_after(self, number: int, limit: int) -> list[Recorded]:
         return self._read(lambda database: following(database, number, limit))
 
-    def verify_audit(self) -> Verdict:
-        return self._read(verify)
+    def verify_audit(self, head: str) -> Verdict:
+        return self._read(lambda database: verify(database, kept=head))
 
     def stop_agents(self, reason: str) -> Stopped:
         async def stop(database: Database) -> Stopped:

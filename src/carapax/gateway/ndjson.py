@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from carapax.api.services import Services
 from carapax.api.session import Session
-from carapax.api.transfer import import_lines
+from carapax.api.transfer import import_lines, note_export
 from carapax.errors import InvalidRequest
 from carapax.gateway.errors import TooLarge, TooSlow
 from carapax.gateway.limits import invite
@@ -29,7 +29,7 @@ def sent(request: web.BaseRequest) -> bool:
 
 async def respond_export(request: web.BaseRequest, params: Session, services: Services) -> web.StreamResponse:
     """Write a session as it is read from the journal. Raises NotFound."""
-    await services.journal.session(params.session)
+    await note_export(services, params.session)
     response = web.StreamResponse(headers={**COMMON, hdrs.CONTENT_TYPE: NDJSON, hdrs.CACHE_CONTROL: "no-store"})
     await response.prepare(request)
     async for line in services.journal.export(params.session):

@@ -215,11 +215,12 @@ class Sessions:
         """Close a session for good, its run stopped. Raises NotFound, Conflict when it has ended before."""
         check_name("reason", reason)
         live = await self._session(session)
-        if (await live.transcript()).ended:
+        transcript = await live.transcript()
+        if transcript.ended:
             raise Conflict(f"session {session} has ended")
-        await self._around.journal.append(
-            session, SessionEnded(reason), also=self._audit.of("session.end", who, session=session)
-        )
+        channel = transcript.started.channel if transcript.started else ""
+        also = self._audit.of("session.end", who, channel=channel, session=session)
+        await self._around.journal.append(session, SessionEnded(reason), also=also)
         live.cancel()
         return await self._around.journal.session(session)
 

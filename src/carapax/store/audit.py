@@ -1,11 +1,13 @@
 """Who did what to the gateway: an append-only table, each entry chained to the one before by SHA-256.
 
-The hash of an entry, in hex, is that of the hash before it (nothing for the first), a line end, and the entry as JSON.
+The hash of an entry, in hex, is that of the hash before it (nothing for the first), a line end, and the entry as JSON
+in plain ASCII, so that nothing in it commands a terminal.
 The hash and number of the last entry stand in a row of their own as well, so that missing last entries are noticed.
 Whoever can write the file can make a chain anew: keep a hash elsewhere to notice that.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -21,7 +23,6 @@ log = logging.getLogger(__name__)
 Detail = Mapping[str, str | int]
 _PAGE = 1000
 _BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Actor(Struct, frozen=True):
@@ -105,7 +106,7 @@ class Audit:
         """What records an entry, to be committed with what it tells of."""
         at = round(self._clock.now(), 3)
         entry = Entry(at, kind, who.id, who.name, who.address, channel, session, dict(detail or {}))
-        body = _encode(entry).decode()
+        body = written(entry)
         return [
             Statement("UPDATE audit_head SET number = number + 1, hash = chained(hash, $1) WHERE id = 1", (body,)),
             Statement(
@@ -114,13 +115,21 @@ class Audit:
             ),
         ]
 
-    async def note(self, kind: str, who: Actor, *, session: str = "", detail: Detail | None = None) -> None:
+    async def note(
+        self, kind: str, who: Actor, *, channel: str = "", session: str = "", detail: Detail | None = None
+    ) -> None:
         """Record what no change of the database goes with. A store that fails is logged: it must not keep anybody from
         what was done already."""
         try:
-            await self.database.transact(self.of(kind, who, session=session, detail=detail))
+            await self.database.transact(self.of(kind, who, channel=channel, session=session, detail=detail))
         except StoreError as error:
             log.error("%s by %s is missing from the audit log: %s", kind, who.id or who.address, error)
+
+
+def written(value: Struct) -> str:
+    """As JSON in ASCII: control characters and all that could turn a line are escapes in it."""
+    plain = json.dumps(msgspec.to_builtins(value, order="deterministic"), separators=(",", ":"))
+    return plain.replace("\x7f", "\\u007f")
 
 
 def chained(before: str, body: str) -> str:
@@ -145,28 +154,43 @@ async def following(database: Database, after: int, limit: int = _PAGE) -> list[
     return [_recorded(row) for row in await _rows(database, after, limit)]
 
 
-async def verify(database: Database, last: int = 0) -> Verdict:
-    """Follow the chain from its first entry, or only through its last ones."""
-    head = await database.fetch("SELECT number, hash FROM audit_head WHERE id = 1")
-    count, head_hash = (cast(int, head[0][0]), str(head[0][1])) if head else (0, "")
+async def verify(database: Database, last: int = 0, kept: str = "") -> Verdict:
+    """Follow the chain from its first entry, or only through its last ones. A `kept` hash, noted elsewhere, must be
+    that of one of them: then nothing up to there was made anew."""
+    head = await _head(database)
+    count, head_hash = head or (0, "")
     after, number, before = _BEFORE_ALL, 0, ""
     if last and count > last:
         after = number = count - last
         start = await database.fetch("SELECT hash FROM audit WHERE number = $1", number)
         before = str(start[0][0]) if start else ""
-    first, at_head = number, "" if count else before
+    first, at_head, is_kept = number, "" if count else before, not kept
     while rows := await _rows(database, after, _PAGE):
         for row in rows:
             if problem := _problem(row, number + 1, before):
                 return Verdict(number - first, before, number + 1, problem)
             number, before = number + 1, str(row[3])
             at_head = before if number == count else at_head
+            is_kept = is_kept or before == kept
         after = number
     if number < count:
         return Verdict(number - first, before, number + 1, f"entries {number + 1} to {count} are missing")
+    if number > count and ((await _head(database)) or (0, ""))[0] < number:
+        return Verdict(
+            count - first, at_head, count + 1, f"entry {count + 1} comes after the one that was written last"
+        )
     if not head or at_head != head_hash:
         return Verdict(number - first, before, max(1, count), "the last entry is not the one that was written last")
+    if not is_kept:
+        return Verdict(
+            number - first, before, max(1, number), "no entry has the hash that was kept: the log was made anew"
+        )
     return Verdict(number - first, before)
+
+
+async def _head(database: Database) -> tuple[int, str] | None:
+    rows = await database.fetch("SELECT number, hash FROM audit_head WHERE id = 1")
+    return (cast(int, rows[0][0]), str(rows[0][1])) if rows else None
 
 
 def _problem(row: Row, number: int, before: str) -> str:
