@@ -194,6 +194,20 @@ def test_keys_in_the_clear_are_named_and_not_shown(home: Home) -> None:
     assert f"carapax secrets import {work / '.env'} --apply" in repr(found)
 
 
+def test_a_secret_for_agents_that_nobody_kept_or_nobody_has_is_told(home: Home) -> None:
+    tables = '[credentials.a]\nagents = ["*"]\n[credentials.b]\nsecret = "kept/b"\nagents = ["nobody"]\n'
+    home.config_file.write_text(home.config_file.read_text() + tables)
+    found = findings(home)
+    assert of("vault", found)[1:] == [
+        ("warn", "secret:a is not in the vault"),
+        ("warn", "secret:b is not in the vault"),
+        ("warn", "no agent has secret:b"),
+    ]
+    assert "carapax secrets set kept/b" in repr(found)
+    run(open_vault(home).set("a", Secret("a value of it")))
+    assert of("vault", findings(home))[1] == ("warn", "secret:b is not in the vault")
+
+
 def test_a_vault_that_cannot_be_read_is_told(home: Home) -> None:
     run(open_vault(home).set("provider:groq", Secret("k")))
     (home.vault / "key").chmod(0o644)

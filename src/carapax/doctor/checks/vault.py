@@ -1,7 +1,8 @@
 """Whether what is kept secret can be read, by whom, and what stands in the clear beside it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from carapax.doctor.finding import Finding, Patient, failed
@@ -18,8 +19,10 @@ _MOST_TOLD = 5
 
 
 async def check(patient: Patient) -> list[Finding]:
-    kept = await _kept(patient, open_vault(patient.home, patient.environ))
-    return [kept, *_open_to_others(patient), *_in_the_clear(patient)]
+    vault = open_vault(patient.home, patient.environ)
+    kept = await _kept(patient, vault)
+    missing = [] if kept.state == "fail" else _of_agents(patient, await vault.names())
+    return [kept, *missing, *_open_to_others(patient), *_in_the_clear(patient)]
 
 
 async def _kept(patient: Patient, vault: Vault) -> Finding:
@@ -39,6 +42,18 @@ async def _kept(patient: Patient, vault: Vault) -> Finding:
         "key file": "sealed with the key file there, which only this user may read",
     }
     return Finding(NAME, "ok", f"{len(names)} in {patient.home.vault}, {how[protection]}")
+
+
+def _of_agents(patient: Patient, names: Collection[str]) -> Iterator[Finding]:
+    """Secrets for agents that nobody has kept, or that no agent has."""
+    if patient.config is None:
+        return
+    for name, section in patient.config.credentials.items():
+        secret = section.secret or name
+        if secret not in names:
+            yield Finding(NAME, "warn", f"secret:{name} is not in the vault", f"carapax secrets set {secret}")
+        if not any(fnmatchcase(agent, pattern) for agent in patient.config.agents for pattern in section.agents):
+            yield Finding(NAME, "warn", f"no agent has secret:{name}", f"name one in [credentials.{name}] agents")
 
 
 def _open_to_others(patient: Patient) -> Iterator[Finding]:
