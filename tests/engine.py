@@ -68,7 +68,7 @@ def root_files() -> Path:
 
 def configured(**changes: object) -> Config:
     """A sandbox of this engine and that file system. It has more of the processor, so that tests are quick."""
-    config = Config(engine_socket(), str(root_files()), limits=Allowance(cpus=1))
+    config = Config(engine_socket(), base=str(root_files()), limits=Allowance(cpus=1))
     return msgspec.structs.replace(config, **changes)
 
 

@@ -241,6 +241,10 @@ class Sandbox(Protocol):
     def network(self) -> bool:
         """Whether commands reach anything outside of the machine, be it through a proxy only."""
 
+    def of(self, session: str) -> "Sandbox":
+        """The sandbox of one session: this one, where all sessions of an agent share it."""
+        ...
+
     async def exec(
         self,
         command: Sequence[str],

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from carapax.containers import warm
 from carapax.containers.container import template
 from carapax.contracts import Execution, Sandbox
 from carapax.process import Limits, run_process
 from carapax.redaction import Secret
-from carapax.sandboxes import docker
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.workspace import Workspace
 from tests.engine import engine_socket, sandbox
@@ -85,6 +85,10 @@ class Careless(Workspace):
     ) -> None:
         """Nothing is kept."""
 
+    def of(self, session: str) -> "Careless":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],
@@ -147,7 +151,7 @@ def test_the_probes_find_a_container_that_was_started_carelessly(
         whole["HostConfig"]["Mounts"].append({"Type": "bind", "Source": str(tmp_path), "Target": str(tmp_path)})
         return whole
 
-    monkeypatch.setattr(docker, "template", weakened)
+    monkeypatch.setattr(warm, "template", weakened)
     found = tried(tmp_path, sandbox)
     assert {"a file of the host", "a socket of the host", "keyctl_own", "capabilities", "new rights"} <= set(
         found.escaped

@@ -12,15 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from carapax.config import AgentConfig
+from carapax.config import Config as GatewayConfiguration
 from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine, filters
 from carapax.containers.records import HOME, home_id
 from carapax.contracts import Entry, Execution, Sandbox
 from carapax.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from carapax.events import ToolReturned
 from carapax.sandboxes.docker import Config, Docker
+from carapax.testing import call
+from carapax.testing.provider import Answer
+from carapax.tools import search_files, shell, write_file
 from tests.engine import configured, engine_socket, remove_volumes, root_files, sandbox
 from tests.running import run
 from tests.sandboxes.sandbox_contract import SandboxContract, running
+from tests.sessions.opened import opened as opened_gateway
+from tests.tools.calling import called
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -373,7 +381,7 @@ def test_what_goes_wrong_in_a_build_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_engine_is_told_and_nothing_runs(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Docker(Config(str(tmp_path / "none"), str(root_files())), tmp_path / "workspace"):
+        async with Docker(Config(str(tmp_path / "none"), base=str(root_files())), tmp_path / "workspace"):
             pass
 
     with pytest.raises(Unavailable, match="no container engine") as caught:
@@ -387,3 +395,82 @@ def test_hostile_output_is_cut_and_stopped(tmp_path: Path, flood: str) -> None:
     ended = executed(tmp_path, flood, "echo again", config=config)
     assert (ended[0].killed, ended[0].truncated, len(ended[0].output.encode()) < 70_000) == ("output", True, True)
     assert ended[1] == Execution(0, "again\n")
+
+
+def test_each_session_has_a_workspace_of_its_own_where_that_is_chosen(tmp_path: Path) -> None:
+    async def scene() -> tuple[bytes, bytes, bytes]:
+        async with sandbox(tmp_path / "workspace", configured(scope="session")) as opened:
+            for session in ("one", "two"):
+                await opened.of(session).write_file("mine", session.encode())
+            await opened.write_file("mine", b"the agent's")
+            return (
+                await opened.of("one").read_file("mine", 99),
+                await opened.of("two").read_file("mine", 99),
+                await opened.read_file("mine", 99),
+            )
+
+    assert run(scene()) == (b"one", b"two", b"the agent's")
+    assert run(containers(tmp_path)) == []
+
+
+def test_all_sessions_share_a_workspace_by_default(tmp_path: Path) -> None:
+    async def scene() -> bytes:
+        async with sandbox(tmp_path / "workspace") as opened:
+            await opened.of("one").write_file("mine", b"x")
+            return await opened.of("two").read_file("mine", 99)
+
+    assert run(scene()) == b"x"
+
+
+def test_a_container_that_nothing_uses_ends(tmp_path: Path) -> None:
+    async def scene() -> Execution:
+        async with sandbox(tmp_path / "workspace", configured(idle_s=0.05)) as opened:
+            await opened.exec(["touch", "/tmp/seen", "kept"], timeout_s=9, max_output=9)
+            async with asyncio.timeout(10):
+                while await containers(tmp_path):
+                    pass
+            return await opened.exec(["ls", "/tmp", "."], timeout_s=9, max_output=99)
+
+    assert run(scene()) == Execution(0, ".:\nkept\n\n/tmp:\n")
+
+
+def test_the_tools_of_an_agent_work_in_containers(tmp_path: Path) -> None:
+    async def scene() -> list[str]:
+        async with sandbox(tmp_path / "workspace") as opened:
+            return [
+                await called(write_file.EXTENSION, write_file.Config(), opened, path="a/day.md", content="one\ntwo\n"),
+                await called(search_files.EXTENSION, search_files.Config(), opened, pattern="tw"),
+                await called(shell.EXTENSION, shell.Config(), opened, command="wc -l < a/day.md; id -un"),
+            ]
+
+    told = ["wrote 8 bytes as a/day.md", "a/day.md:2:two", "2\nagent\n[exit code 0]"]
+    assert run(scene()) == told
+
+
+def test_sessions_of_a_gateway_have_their_own_files_where_that_is_chosen(tmp_path: Path) -> None:
+    section = {"socket": engine_socket(), "base": str(root_files()), "scope": "session", "limits": {"cpus": 1}}
+    agents = {"main": AgentConfig(sandbox="docker")}
+    script: list[Answer] = [
+        call("list_files"),
+        call("write_file", path="mine", content="x"),
+        call("list_files"),
+        "done",
+    ]
+
+    async def scene() -> list[list[str]]:
+        config = GatewayConfiguration(agents=agents, sandboxes={"docker": section})
+        async with opened_gateway(tmp_path, script + script, config=config) as gateway:
+            told = []
+            for _ in range(2):
+                session = await gateway.say("go on")
+                await gateway.finished(session)
+                events = await gateway.events(session)
+                told.append([event.result.text for event in events if isinstance(event, ToolReturned)])
+            return told
+
+    try:
+        first, second = run(scene())
+    finally:
+        run(remove_volumes(home_id(tmp_path / "data" / "workspaces")))
+    assert first == second
+    assert "mine" in first[2]

@@ -28,7 +28,12 @@ class NoEgress:
         raise Forbidden(f"{url} may not be reached")
 
 
-def call(
+def call(tool: Tool, config: Struct, sandbox: Sandbox | None = None, **arguments: Any) -> str:
+    """What the tool answers, on an event loop of its own."""
+    return run(called(tool, config, sandbox, **arguments))
+
+
+async def called(
     tool: Tool,
     config: Struct,
     sandbox: Sandbox | None = None,
@@ -51,4 +56,4 @@ def call(
         search=search,
         credentials=credentials,
     )
-    return run(tool.run(context, check_arguments(tool.parameters, msgspec.json.encode(arguments).decode())))
+    return await tool.run(context, check_arguments(tool.parameters, msgspec.json.encode(arguments).decode()))

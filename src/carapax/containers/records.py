@@ -14,18 +14,20 @@ from msgspec import Struct
 from carapax.containers.engine import Engine, filters
 from carapax.errors import Conflict, NotFound, Unavailable
 
-HOME, AGENT, GATEWAY = "carapax.home", "carapax.agent", "carapax.gateway"
+HOME, AGENT, SESSION, GATEWAY = "carapax.home", "carapax.agent", "carapax.session", "carapax.gateway"
 _THIS_GATEWAY = secrets.token_hex(8)
 _COUNTING_S = 600.0
 _ID_FILE = ".containers"
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
 
 
 class Owner(Struct, frozen=True):
-    """Whose a container is: the home's identity, which is kept in a file of it, and the agent."""
+    """Whose a container is: the home's identity, which is kept in a file of it, the agent, and the session, where it is
+    that of one."""
 
     home: str
     agent: str
+    session: str = ""
 
     @classmethod
     def of(cls, workspace: Path) -> "Owner":
@@ -33,16 +35,24 @@ class Owner(Struct, frozen=True):
         return cls(home_id(workspace.parent), workspace.name)
 
     @property
+    def kept(self) -> dict[str, str]:
+        """The labels of what outlives a gateway."""
+        return {HOME: self.home, AGENT: self.agent, **({SESSION: self.session} if self.session else {})}
+
+    @property
     def labels(self) -> dict[str, str]:
-        return {HOME: self.home, AGENT: self.agent, GATEWAY: _THIS_GATEWAY}
+        """The labels of what does not."""
+        return {**self.kept, GATEWAY: _THIS_GATEWAY}
 
     @property
     def volume(self) -> str:
         """The name of its volume."""
-        plain = self.agent
-        if not _PLAIN.fullmatch(plain):
-            plain = hashlib.sha256(plain.encode()).hexdigest()[:16]
-        return f"carapax-{self.home}-{plain}"
+        agent = self.agent if _PLAIN.fullmatch(self.agent) else _short(self.agent)
+        return f"carapax-{self.home}-{agent}" + (f".{_short(self.session)}" if self.session else "")
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def home_id(folder: Path) -> str:
@@ -85,8 +95,7 @@ async def limits_hold(engine: Engine) -> None:
 
 async def keep_volume(engine: Engine, owner: Owner) -> str:
     """The name of the owner's volume, which exists afterwards."""
-    labels = {name: value for name, value in owner.labels.items() if name != GATEWAY}
-    await engine.call("POST", "/volumes/create", body={"Name": owner.volume, "Labels": labels})
+    await engine.call("POST", "/volumes/create", body={"Name": owner.volume, "Labels": owner.kept})
     return owner.volume
 
 

@@ -17,6 +17,10 @@ class Absent:
     def __init__(self, reason: Unavailable) -> None:
         self._reason = reason
 
+    def of(self, session: str) -> "Absent":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],

@@ -136,6 +136,10 @@ class Bubblewrap(Workspace):
         """Whether commands reach the web, by `egress`."""
         return self._egress is not None
 
+    def of(self, session: str) -> "Bubblewrap":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],

@@ -7,30 +7,22 @@ what they share is the volume, seen as /data, which outlives them all.
 
 import asyncio
 import contextlib
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Annotated
+from typing import Annotated, Literal
+from weakref import WeakValueDictionary
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from carapax.containers import files, image
-from carapax.containers.container import WORKSPACE, Allowance, Container, Ended, Gone, Sink, template
+from carapax.containers import image
+from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine
-from carapax.containers.records import HOME, Owner, keep_volume, leave, limits_hold, sweep
+from carapax.containers.records import HOME, Owner, leave, limits_hold, sweep
+from carapax.containers.warm import Warm
 from carapax.contracts import Entry, Execution
-from carapax.errors import InvalidRequest, Unavailable
-from carapax.process import Output, bounded, revealed
+from carapax.errors import Unavailable
 from carapax.redaction import Secret
-
-_ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": WORKSPACE,
-    "LANG": "C.UTF-8",
-    "TERM": "dumb",
-    "USER": "agent",
-}
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,18 +30,22 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     socket: the engine's socket; "" is the one DOCKER_HOST names, else the first that answers of Docker's and Podman's,
       the system's and the user's own
+    scope: "agent" gives all sessions of an agent one workspace and its containers, "session" each its own
     base: the image that sandboxes begin with, best with its digest; or a root file system as a tar archive, by its path
     packages: packages of the base's distribution to be installed on it
     commands: shell commands that change the image further, as root, after the packages
-    containers: containers of one agent at the same time; further commands wait
+    containers: containers over one workspace at the same time; further commands wait
+    idle_s: seconds after which a container that nothing uses ends; its workspace stays
     limits: what each container may use
     """
 
     socket: str = ""
+    scope: Literal["agent", "session"] = "agent"
     base: str = "debian:trixie-slim"
     packages: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     containers: Annotated[int, Meta(ge=1, le=64)] = 4
+    idle_s: Annotated[float, Meta(gt=0)] = 900
     limits: Allowance = Allowance()
 
 
@@ -69,10 +65,10 @@ class Docker:
         self._recipe = image.Recipe("", "", (), ())
         self._owner = Owner("", "")
         self._opened = contextlib.AsyncExitStack()
-        self._engine: Engine | None = None
         self._building = asyncio.Lock()
-        self._places = asyncio.Semaphore(config.containers)
-        self._free: list[Container] = []
+        self._engine: Engine | None = None
+        self._workspaces: WeakValueDictionary[str, Warm] = WeakValueDictionary()
+        self._own: Warm | None = None
 
     async def __aenter__(self) -> "Docker":
         async with self._opened as opened:
@@ -82,6 +78,7 @@ class Docker:
             self._engine = await opened.enter_async_context(await Engine.open(config.socket))
             await limits_hold(self._engine)
             await sweep(self._engine, self._owner)
+            self._own = self._workspace("")
             self._opened = opened.pop_all()
         return self
 
@@ -89,8 +86,8 @@ class Docker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         async with self._opened:
-            for container in self._free:
-                container.drop()
+            for workspace in list(self._workspaces.values()):
+                workspace.drop()
             if self._engine is not None:
                 with contextlib.suppress(Unavailable):
                     await leave(self._engine, self._owner)
@@ -99,6 +96,10 @@ class Docker:
     def image(self) -> str:
         """The tag of the image that containers begin with."""
         return self._recipe.tag
+
+    def of(self, session: str) -> "Docker | Warm":
+        """The sandbox of a session."""
+        return self._workspace(session) if self._config.scope == "session" else self
 
     async def exec(
         self,
@@ -109,92 +110,38 @@ class Docker:
         progress: Callable[[str], None] | None = None,
         environment: Mapping[str, Secret] = MappingProxyType({}),
     ) -> Execution:
-        bounded(command)
-        output = Output(max_output, self._config.limits.output_bytes, progress)
-
-        def sink(data: bytes) -> bool:
-            output.feed(data)
-            return not output.is_over
-
-        given = {**revealed(environment), **_ENVIRONMENT}
-        ended = await self._run(command, environment=given, timeout_s=timeout_s, sink=sink)
-        output.end()
-        return Execution(ended.exit_code, output.text(), output.truncated, ended.killed)
+        return await self._workspace("").exec(
+            command, timeout_s=timeout_s, max_output=max_output, progress=progress, environment=environment
+        )
 
     async def read_file(self, path: str, max_bytes: int) -> bytes:
-        said = await self._said(files.reading(path, max_bytes), path, max_bytes + 1)
-        if len(said) > max_bytes:
-            raise InvalidRequest(f"{path!r} has more than the {max_bytes} bytes that can be read at once")
-        return said
+        return await self._workspace("").read_file(path, max_bytes)
 
     async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
-        await self._said(files.writing(path, len(data), append=append), path, 0, data)
+        await self._workspace("").write_file(path, data, append=append)
 
     async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
-        said = await self._said(files.listing(path, recursive=recursive), path, files.LISTING_BYTES)
-        return files.entries(said, path, max_entries)
+        return await self._workspace("").list_files(path, recursive=recursive, max_entries=max_entries)
 
-    async def _said(self, command: Sequence[str], path: str, most: int, standard_input: bytes = b"") -> bytes:
-        said = bytearray()
-
-        def sink(data: bytes) -> bool:
-            said.extend(data)
-            return len(said) <= most
-
-        ended = await self._run(
-            command, environment=_ENVIRONMENT, timeout_s=files.TIMEOUT_S, sink=sink, standard_input=standard_input
-        )
-        if ended.killed:
-            raise Unavailable(f"{path!r}: the sandbox's limit of {ended.killed} was reached", "choose a smaller folder")
-        files.refuse(ended.exit_code, path)
-        return bytes(said)
-
-    async def _run(
-        self,
-        command: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        timeout_s: float,
-        sink: Sink,
-        standard_input: bytes = b"",
-    ) -> Ended:
-        while True:
-            async with self._container() as container:
-                with contextlib.suppress(Gone):  # nothing was run; the next one is another
-                    return await container.run(
-                        command,
-                        environment=environment,
-                        timeout_s=timeout_s,
-                        sink=sink,
-                        standard_input=standard_input,
-                    )
-
-    @contextlib.asynccontextmanager
-    async def _container(self) -> AsyncIterator[Container]:
-        """A container for one command: a warm one, else a new one."""
-        async with self._places:
-            container = self._free.pop() if self._free else await self._started()
-            try:
-                yield container
-            finally:
-                if container.usable:
-                    self._free.append(container)
-
-    async def _started(self) -> Container:
+    def _workspace(self, session: str) -> Warm:
+        """That of a session, or of the agent itself; it is kept as long as anybody, or a container of it, needs it."""
         if self._engine is None:
             raise Unavailable("the sandbox is not open")
-        await self._built(self._engine)
-        volume = await keep_volume(self._engine, self._owner)
-        name = f"{volume}-{secrets.token_hex(4)}"
-        return await Container.start(
-            self._engine, name, template(self._recipe.tag, volume, self._owner.labels, self._config.limits)
-        )
+        found = self._workspaces.get(session)
+        if found is None:
+            config, owner = self._config, structs.replace(self._owner, session=session)
+            found = Warm(self._engine, owner, self._built, config.limits, most=config.containers, idle_s=config.idle_s)
+            self._workspaces[session] = found
+        return found
 
-    async def _built(self, engine: Engine) -> None:
-        """Make the image where it is missing."""
+    async def _built(self) -> str:
+        """The tag of the image, which is made where it is missing."""
+        if self._engine is None:
+            raise Unavailable("the sandbox is not open")
         async with self._building:
-            if not await image.exists(engine, self._recipe.tag):
-                await image.build(engine, self._recipe, {HOME: self._owner.home}, lambda text: None)
+            if not await image.exists(self._engine, self._recipe.tag):
+                await image.build(self._engine, self._recipe, {HOME: self._owner.home}, lambda text: None)
+        return self._recipe.tag
 
 
 EXTENSION = Docker

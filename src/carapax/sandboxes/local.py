@@ -63,6 +63,10 @@ class Local(Workspace):
     ) -> None:
         """Nothing outlives a command."""
 
+    def of(self, session: str) -> "Local":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],

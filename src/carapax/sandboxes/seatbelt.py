@@ -105,6 +105,10 @@ class Seatbelt(Workspace):
         """Whether commands reach the web, by `egress`."""
         return self._egress is not None
 
+    def of(self, session: str) -> "Seatbelt":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],

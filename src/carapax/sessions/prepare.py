@@ -156,7 +156,7 @@ class Prepare:
             session=session,
             run=run_id,
             call_id=call.id,
-            sandbox=agent.sandbox,
+            sandbox=agent.sandbox.of(session),
             egress=agent.egress,
             clock=self.clock,
             progress=lambda text: show(ToolProgress(call.id, valid(text))),

@@ -30,6 +30,10 @@ class MemorySandbox:
         self.environments: list[dict[str, Secret]] = []
         self._script = script
 
+    def of(self, session: str) -> "MemorySandbox":
+        """All sessions share it."""
+        return self
+
     async def exec(
         self,
         command: Sequence[str],
