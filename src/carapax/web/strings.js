@@ -303,6 +303,7 @@ const en = {
   "kind-tool_returned": "Tool returned",
   "kind-approval_asked": "Approval asked",
   "kind-approval_given": "Approval given",
+  "kind-vouched": "Vouched for",
   "kind-state_changed": "State changed",
   "kind-history_compacted": "History compacted",
   "kind-message_sent": "Message sent",
