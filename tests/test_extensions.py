@@ -16,7 +16,7 @@ def test_our_own_are_found_by_name() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"there is no sandbox 'bublewrap' .*known: absent, bubblewrap, docker, local"):
+    with pytest.raises(ConfigError, match=r"no sandbox 'bublewrap' .*known: absent, bubblewrap, docker, local"):
         find("sandbox", "bublewrap")
     with pytest.raises(ConfigError, match="there is no tool 'nobody"):
         find("tool", "nobody.weather")
