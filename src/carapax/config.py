@@ -70,7 +70,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     message_bytes: Positive = 100_000
     body_bytes: Positive = 1_000_000
-    attachment_bytes: Positive = 10_000_000
+    attachment_bytes: Positive = 50_000_000
     json_depth: Positive = 32
     header_timeout_s: PositiveSeconds = 10
     body_timeout_s: PositiveSeconds = 10

@@ -1,15 +1,17 @@
 """What a file is, by its first bytes rather than by what is said of it."""
 
+import codecs
 import re
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PDF = "application/pdf"
 BINARY = "application/octet-stream"
+_AT_ONCE = 1 << 20
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
 _TYPE = re.compile(r"([a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,120}) *(;|$)")
 
 
-def media_type(data: bytes, declared: str = "") -> str:
+def media_type(data: bytes | bytearray, declared: str = "") -> str:
     """The media type: of an image or a PDF by its signature, of text what was `declared` if that is a kind of text,
     and of all else what was declared, unless that is one of the others."""
     known = _signature(data)
@@ -27,7 +29,7 @@ def is_text(kind: str) -> bool:
     return kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+json", "+xml", "+yaml"))
 
 
-def _signature(data: bytes) -> str:
+def _signature(data: bytes | bytearray) -> str:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -39,11 +41,14 @@ def _signature(data: bytes) -> str:
     return PDF if data[:1024].lstrip().startswith(b"%PDF-") else ""
 
 
-def _is_written(data: bytes) -> bool:
+def _is_written(data: bytes | bytearray) -> bool:
     if b"\0" in data:
         return False
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        data.decode()
+        for start in range(0, len(data), _AT_ONCE):
+            decoder.decode(data[start : start + _AT_ONCE])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

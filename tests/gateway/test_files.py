@@ -1,4 +1,5 @@
 import hashlib
+import io
 from typing import Any
 
 import pytest
@@ -65,3 +66,22 @@ def test_a_file_that_is_not_there_is_not_found(digest: str, status: int) -> None
             return response.status
 
     assert run(main()) == status
+
+
+def test_a_file_of_fifty_megabytes_comes_in_and_out_piece_by_piece() -> None:
+    data = bytes(range(256)) * 195_312
+
+    async def main() -> None:
+        async with gateway_client() as gateway:
+            headers = {"Content-Type": "application/x-thing"}
+            async with gateway.call("POST", "/api/files?name=big", data=io.BytesIO(data), headers=headers) as response:
+                kept = await response.json()
+            assert (kept["size"], kept["digest"]) == (len(data), hashlib.sha256(data).hexdigest())
+            async with gateway.call("GET", f"/api/files/{kept['digest']}") as response:
+                assert response.content_length == len(data)
+                got = hashlib.sha256()
+                async for piece in response.content.iter_any():
+                    got.update(piece)
+            assert got.hexdigest() == kept["digest"]
+
+    run(main())

@@ -5,7 +5,7 @@ import pytest
 from carapax.errors import NotFound
 from carapax.messages import Attachment
 from carapax.store.database import Unexpected
-from carapax.store.files import UNUSED_S, Files, attachment, use
+from carapax.store.files import PIECE_BYTES, UNUSED_S, Files, attachment, use
 from carapax.store.migrations import migrate
 from carapax.store.sqlite import open_database
 from carapax.testing import FakeClock
@@ -55,6 +55,28 @@ def test_a_file_that_no_message_names_is_forgotten_after_a_day(tmp_path: Path) -
             await files.read(forgotten.digest)
         with pytest.raises(Unexpected):
             await database.transact(use(forgotten, clock.now()))
+        await database.close()
+
+    run(main())
+
+
+def test_a_long_file_is_kept_in_pieces_and_forgotten_with_them(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        database = await open_database(tmp_path / "carapax.db")
+        await migrate(database)
+        files = Files(database, clock)
+        for size in (PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES):
+            data = bytes(number % 251 for number in range(1000)) * (size // 1000) + b"x" * (size % 1000)
+            kept = await files.add("long.bin", data)
+            assert (kept.size, await files.read(kept.digest) == data) == (size, True)
+            assert (await files.add("again.bin", data)).digest == kept.digest
+        assert await database.fetch("SELECT count(*) FROM file_pieces") == [(5,)]
+        await files.sweep()
+        assert await database.fetch("SELECT count(*) FROM file_pieces") == [(5,)]
+        clock.advance(UNUSED_S + 1)
+        await files.sweep()
+        assert await database.fetch("SELECT count(*) FROM file_pieces") == [(0,)]
         await database.close()
 
     run(main())

@@ -36,6 +36,7 @@ DATA: tuple[tuple[str, ...], ...] = (
     ("INSERT INTO stains VALUES ('main', 'notes.md')",),
     ("UPDATE tokens SET trust = 'known'",),
     ("INSERT INTO grants VALUES ('g', 'main', '{}', 'ann', 1.5)", "INSERT INTO questions VALUES ('q', 's')"),
+    ("INSERT INTO file_pieces VALUES ('d', 0, x'00')",),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -55,6 +56,7 @@ TABLES = {
     "stains": (1, 7),
     "grants": (1, 9),
     "questions": (1, 9),
+    "file_pieces": (1, 10),
 }
 
 

@@ -97,7 +97,7 @@ async def get(services: Services, params: FileWanted) -> FileContent:
     return FileContent(found.digest, found.media_type, await services.files.read(params.digest))
 
 
-async def save(services: Services, name: str, data: bytes, media_type: str) -> FileSaved:
+async def save(services: Services, name: str, data: bytes | bytearray, media_type: str) -> FileSaved:
     """Keep a file. Raises InvalidRequest for one that is empty or too long, or whose name does not show."""
     longest = services.config.limits.attachment_bytes
     if not data:

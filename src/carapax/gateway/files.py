@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from carapax.api.file import FileWanted, save
 from carapax.api.services import Services
 from carapax.gateway.limits import read_body
-from carapax.gateway.responses import respond, respond_json
+from carapax.gateway.responses import COMMON, respond_json
 from carapax.gateway.rest import query_of
 from carapax.mediatype import IMAGES
 
@@ -32,7 +32,7 @@ async def respond_added(request: web.BaseRequest, services: Services) -> web.Res
     return respond_json(await save(services, query.get("name", ""), data, request.content_type), 201)
 
 
-async def respond_file(params: FileWanted, services: Services) -> web.Response:
+async def respond_file(request: web.BaseRequest, params: FileWanted, services: Services) -> web.StreamResponse:
     """The file, which is shown in place only if it is an image; nothing in it can run. Raises NotFound."""
     found = await services.files.find(params.digest)
     shown = "inline" if found.media_type in IMAGES else "attachment"
@@ -41,4 +41,9 @@ async def respond_file(params: FileWanted, services: Services) -> web.Response:
         hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable",
         "Content-Security-Policy": _SEALED,
     }
-    return respond(await services.files.read(params.digest), 200, found.media_type, headers)
+    response = web.StreamResponse(headers={**COMMON, **headers, hdrs.CONTENT_TYPE: found.media_type})
+    response.content_length = found.size
+    await response.prepare(request)
+    async for piece in services.files.pieces(params.digest):
+        await response.write(piece)
+    return response

@@ -31,7 +31,7 @@ def check_head(request: BaseRequest) -> None:
         raise InvalidRequest("the request target is not a path", "send GET /path, with the address in Host")
 
 
-async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | None = None) -> bytes:
+async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | None = None) -> bytes | bytearray:
     """The body as a whole, up to `longest` (default `limits.body_bytes`) bytes. Raises TooLarge, TooSlow,
     InvalidRequest."""
     longest = limits.body_bytes if longest is None else longest
@@ -40,20 +40,18 @@ async def read_body(request: BaseRequest, limits: LimitsConfig, longest: int | N
         raise TooLarge(f"the body has {size} bytes, more than {longest}")
     await invite(request)
     deadline_s = limits.body_timeout_s * max(1.0, (longest if size is None else size) / _QUICK_BYTES)
-    chunks: list[bytes] = []
-    read = 0
+    body = bytearray()
     try:
         async with asyncio.timeout(deadline_s):
             async for chunk in request.content.iter_any():
-                chunks.append(chunk)
-                read += len(chunk)
-                if read > longest:
+                body += chunk
+                if len(body) > longest:
                     raise TooLarge(f"the body has more than {longest} bytes")
     except TimeoutError as error:
         raise TooSlow(f"the body did not come within {deadline_s:g} s") from error
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {error}") from error
-    return b"".join(chunks)
+    return body
 
 
 async def invite(request: BaseRequest) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from carapax.agent.attached import MOST_BYTES
 from carapax.api.reply import Answering, follow
 from carapax.api.services import Services
 from carapax.errors import CarapaxError, InvalidRequest, NotFound, Unavailable
@@ -126,7 +127,9 @@ async def respond_models(services: Services) -> web.Response:
 async def respond_completion(request: web.BaseRequest, services: Services) -> web.StreamResponse:
     """Ask an agent and answer with what it says, as it says it or as a whole. A caller that leaves stops the run."""
     limits = services.config.limits
-    asked = _read(await read_json(request, limits, limits.body_bytes + limits.attachment_bytes * 4 // 3))
+    asked = _read(
+        await read_json(request, limits, limits.body_bytes + min(limits.attachment_bytes, MOST_BYTES) * 4 // 3)
+    )
     name, model = _who(asked.model)
     agent = services.sessions.agent(name).name
     session = request.headers.get(SESSION_HEADER, "")

@@ -77,7 +77,7 @@ async def read_json(request: web.BaseRequest, limits: LimitsConfig, longest: int
     if not request.can_read_body:
         return {}
     check_json_type(request)
-    raw = await read_body(request, limits, longest)
+    raw = bytes(await read_body(request, limits, longest))
     value = parse(raw, limits.json_depth) if raw else {}
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object")

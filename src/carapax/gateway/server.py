@@ -152,7 +152,7 @@ class Gateway:
         if name == "file.add" and files.sent(request):
             return await files.respond_added(request, services)
         if name == "file.get" and files.wanted(request):
-            return await files.respond_file(self._bind(request, route, FileWanted), services)
+            return await files.respond_file(request, self._bind(request, route, FileWanted), services)
         return await respond_operation(request, route, services, self._supervise)
 
     def _bind(self, request: web.BaseRequest, route: Route, kind: type[P]) -> P:
@@ -168,7 +168,7 @@ class Gateway:
         self, request: web.BaseRequest, services: Services, credential: Credential
     ) -> web.StreamResponse:
         check_json_type(request)
-        raw = await read_body(request, services.config.limits)
+        raw = bytes(await read_body(request, services.config.limits))
         with self._hold(credential):
             answer = await self._rpc.answer(raw, services, self._admitter(credential, counted=1))
         return respond(status=204) if answer is None else respond(answer)

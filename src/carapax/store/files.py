@@ -1,6 +1,7 @@
 """Files that came with messages, kept by the SHA-256 of their bytes."""
 
 import hashlib
+from collections.abc import AsyncIterator
 
 from carapax.clock import Clock
 from carapax.errors import NotFound
@@ -9,6 +10,11 @@ from carapax.messages import Attachment
 from carapax.store.database import Database, Row, Statement
 
 UNUSED_S = 86_400.0
+PIECE_BYTES = 1_000_000
+"""A longer file is kept in pieces of this: a row is in memory several times while it is written."""
+_INSERT_PIECE = (
+    "INSERT INTO file_pieces (digest, start, data) VALUES ($1, $2, $3) ON CONFLICT (digest, start) DO NOTHING"
+)
 _INSERT = (
     "INSERT INTO files (digest, media_type, size, data, used, added_at) VALUES ($1, $2, $3, $4, $5, $6) "
     "ON CONFLICT (digest) DO UPDATE SET added_at = $6"
@@ -22,10 +28,14 @@ class Files:
         self._database = database
         self._clock = clock
 
-    async def add(self, name: str, data: bytes, declared: str = "") -> Attachment:
+    async def add(self, name: str, data: bytes | bytearray, declared: str = "") -> Attachment:
         """Keep a file, synced when this returns; the same bytes are kept only once."""
-        found = attachment(name, data, declared)
-        values = (found.digest, found.media_type, found.size, data, 0, self._clock.now())
+        found = Attachment(name, media_type(data, declared), hashlib.sha256(data).hexdigest(), len(data))
+        pieces = range(0, len(data), PIECE_BYTES) if len(data) > PIECE_BYTES else ()
+        for start in pieces:
+            piece = (found.digest, start, bytes(data[start : start + PIECE_BYTES]))
+            await self._database.transact([Statement(_INSERT_PIECE, piece)])
+        values = (found.digest, found.media_type, found.size, b"" if pieces else bytes(data), 0, self._clock.now())
         await self._database.transact([Statement(_INSERT, values)])
         return Attachment(name, found.media_type, found.digest, found.size)
 
@@ -37,13 +47,29 @@ class Files:
 
     async def read(self, digest: str) -> bytes:
         """The bytes of a file. Raises NotFound."""
-        (data,) = _one(await self._database.fetch("SELECT data FROM files WHERE digest = $1", digest), digest)
-        return data if isinstance(data, bytes) else b""
+        return b"".join([piece async for piece in self.pieces(digest)])
+
+    async def pieces(self, digest: str) -> AsyncIterator[bytes]:
+        """The bytes of a file, some after the others. Raises NotFound."""
+        sql = "SELECT data, size FROM files WHERE digest = $1"
+        data, size = _one(await self._database.fetch(sql, digest), digest)
+        if isinstance(data, bytes) and data:
+            yield data
+            return
+        sql = "SELECT data FROM file_pieces WHERE digest = $1 AND start = $2"
+        for start in range(0, int(str(size)), PIECE_BYTES):
+            (piece,) = _one(await self._database.fetch(sql, digest, start), digest)
+            yield piece if isinstance(piece, bytes) else b""
 
     async def sweep(self) -> None:
         """Forget what was sent and never named by a message."""
         before = self._clock.now() - UNUSED_S
-        await self._database.transact([Statement("DELETE FROM files WHERE used = 0 AND added_at < $1", (before,))])
+        await self._database.transact(
+            [
+                Statement("DELETE FROM files WHERE used = 0 AND added_at < $1", (before,)),
+                Statement("DELETE FROM file_pieces WHERE digest NOT IN (SELECT digest FROM files)"),
+            ]
+        )
 
 
 def attachment(name: str, data: bytes, declared: str = "") -> Attachment:

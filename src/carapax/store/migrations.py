@@ -163,7 +163,14 @@ _GRANTS: Migration = (
     "CREATE TABLE questions (id TEXT NOT NULL PRIMARY KEY, session TEXT NOT NULL)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST, _GRANTS)
+_PIECES: Migration = (
+    # The bytes of a long file from `start` on; its row in files has none.
+    """CREATE TABLE file_pieces (
+        digest TEXT NOT NULL, start BIGINT NOT NULL, data {blob} NOT NULL, PRIMARY KEY (digest, start)
+    )""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST, _GRANTS, _PIECES)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
