@@ -23,6 +23,8 @@ LONGEST = 20_000
 """Nothing names a longer value."""
 
 _TRIES = 1_000
+_SESSIONS = 32
+_BETWEEN = " \ufffc "
 _JOINERS = "./\\~-_+=%&*$:@#?,"
 _COMMON = frozenset(
     {
@@ -51,7 +53,7 @@ _NUMBER = re.compile(
     r"(?<![\w.,-])([$€£¥]?) ?(\d[\d,]*(?:\.\d+)?)(?! ?[-:/]\d)(?![\w@])( ?[$€£¥]| ?(?:usd|eur|gbp|chf|jpy)\b)?"
 )
 
-_FORM = re.compile(r"""(['"])((?=[^'"]{0,100}\{[\w .-]{1,40}\})[^'"]{1,200})\1""")
+_FORM = re.compile(r"""(['"])((?=[^'"\ufffc]{0,100}\{[\w .-]{1,40}\})[^'"\ufffc]{1,200})\1""")
 _GAP = 80
 _ONE_WORD = re.compile(r"[^\W_](?:[\w-]{0,14}[^\W_])?")
 
@@ -71,18 +73,24 @@ _FILES = frozenset(
         "tmp", "toml", "ts", "tsv", "tsx", "txt", "wav", "webp", "xls", "xlsx", "xml", "yaml", "yml",
     }
 )  # fmt: skip
+_HANDLE = re.compile(r"@\w")
+_HOST_ENDS = re.compile("[/?#]")
+_PARTS = re.compile("[/.:]")
+_POINTERS = frozenset("./@:~")
+_KEY = 16
 _DOTS = str.maketrans("。｡．", "...")
 
 
 def names(texts: Sequence[str], value: object) -> bool:
     """Whether one of the texts names the value, a scalar as JSON has them."""
+    texts = tuple(texts)
     match value:
         case bool() | None:
             return False
         case int():
-            return _number_named(texts, Decimal(value))
+            return Decimal(value) in _numbers(texts)
         case float():
-            return _number_named(texts, Decimal(repr(value)))
+            return Decimal(repr(value)) in _numbers(texts)
         case _:
             return _text_named(texts, str(value))
 
@@ -92,7 +100,7 @@ def names_host(texts: Sequence[str], url: str) -> bool:
     host = re.split(r"[/?#\\]", _bare(_normal(url.lower())), maxsplit=1)[0]
     if not _meant(host) or "@" in host or "." not in host:
         return False
-    return any(_stands(_lower(text), host, ended="/?#") for text in texts)
+    return _stands(_lower(tuple(texts)), host, ended="/?#")
 
 
 def written(value: object) -> str:
@@ -144,10 +152,13 @@ def only_names(text: str) -> bool:
 
 def _references(text: str) -> Iterator[str]:
     plain = strip(unicodedata.normalize("NFKC", text)).translate(_DOTS)
-    dateless = _DATES_AND_TIMES.sub(" · ", plain)
-    for match in _DIGITS.finditer(dateless):
-        yield _whole_word(dateless, match)
+    if _DIGITS.search(plain):
+        dateless = _DATES_AND_TIMES.sub(" · ", plain)
+        for match in _DIGITS.finditer(dateless):
+            yield _whole_word(dateless, match)
     for word in _SPLIT.split(plain):
+        if len(word) < _KEY and _POINTERS.isdisjoint(word):
+            continue
         for piece in (word,) if "://" in word or "@" in word else _PIECES.split(word):
             trimmed = piece.strip(".:?*_~") if piece[:1] not in "~." else piece.rstrip(".:?*_")
             if trimmed and _refers(trimmed):
@@ -166,40 +177,40 @@ def _whole_word(text: str, match: re.Match[str]) -> str:
 def _refers(word: str) -> bool:
     if "://" in word or word.startswith(("//", "www.")) or _PATH.match(word) or "/../" in word:
         return True
-    if re.search(r"@\w", word):
+    if _HANDLE.search(word):
         return True
-    host = re.split("[/?#]", word, maxsplit=1)[0]
+    host = _HOST_ENDS.split(word, maxsplit=1)[0]
     if _ADDRESS.fullmatch(host):
         return True
     if _HOST.fullmatch(host):
         return host.rpartition(".")[2].lower() not in _FILES
-    return any(map(_is_key, re.split("[/.:]", word)))
+    return len(word) >= _KEY and any(map(_is_key, _PARTS.split(word)))
 
 
 def _is_key(word: str) -> bool:
     """Whether it looks like what no person makes up: letters and digits mixed, and many of them."""
     bare = re.sub("[-_+=]", "", word)
-    return len(bare) >= 16 and bare.isalnum() and not bare.isalpha() and not bare.isdigit()
+    return len(bare) >= _KEY and bare.isalnum() and not bare.isalpha() and not bare.isdigit()
 
 
-def _text_named(texts: Sequence[str], value: str) -> bool:
+def _text_named(texts: tuple[str, ...], value: str) -> bool:
     needle = _bare(_normal(value))
-    if len(needle) > LONGEST:
+    if len(needle) > LONGEST or _BETWEEN in needle:
         return False
     if (number := _plain_number(needle)) is not None:
-        return _number_named(texts, number)
-    if not _meant(needle.lower()):
+        return number in _numbers(texts)
+    lower = needle.lower()
+    if not _meant(lower):
         return False
-    if (when := _WHEN.fullmatch(needle.lower())) is not None and any(_date_named(text, when) for text in texts):
+    if (when := _WHEN.fullmatch(lower)) is not None and _date_named(texts, when):
         return True
     # What changes under normalisation may reach another account than it looks like: only its own spelling names it.
     stable = unicodedata.is_normalized("NFKC", value) and strip(value) == value
-    for text in texts:
-        if not (stable or value in text):
-            continue
-        if _stands(_plain(text), needle) if "/" in needle else _stands(_lower(text), needle.lower()):
-            return True
-    return stable and any(_fits(form, needle.lower()) for text in texts for form in _forms(text))
+    if not stable and not any(value in text for text in texts):
+        return False
+    if _stands(_plain(texts), needle) if "/" in needle else _stands(_lower(texts), lower):
+        return True
+    return stable and any(_fits(form, lower) for form in _forms(texts))
 
 
 def _fits(form: tuple[str, ...], value: str) -> bool:
@@ -220,10 +231,6 @@ def _meant(value: str) -> bool:
     return value not in _COMMON and sum(map(str.isalnum, value[:100])) >= 3
 
 
-def _number_named(texts: Sequence[str], number: Decimal) -> bool:
-    return any(number in _numbers(text) for text in texts)
-
-
 def _plain_number(value: str) -> Decimal | None:
     """None also for what only looks like one: `007` names a thing, not an amount."""
     if not value[:1].isdigit() or (value[0] == "0" and not value.startswith("0.") and value != "0"):
@@ -234,11 +241,11 @@ def _plain_number(value: str) -> Decimal | None:
         return None
 
 
-def _date_named(text: str, when: re.Match[str]) -> bool:
+def _date_named(texts: tuple[str, ...], when: re.Match[str]) -> bool:
     year, month, day, hour, minute = when.groups()
-    if f"{year}-{month}-{day}" not in _dates(text) and f"{month}-{day}" not in _dates(text):
+    if f"{year}-{month}-{day}" not in _dates(texts) and f"{month}-{day}" not in _dates(texts):
         return False
-    return hour is None or f"{hour}:{minute}" in _times(text) or f"{hour}:{minute}" == "00:00"
+    return hour is None or f"{hour}:{minute}" in _times(texts) or f"{hour}:{minute}" == "00:00"
 
 
 def _stands(text: str, value: str, ended: str = "") -> bool:
@@ -287,27 +294,30 @@ def _joined_after(text: str, end: int) -> bool:
     return text[end] not in ",:" or text[at].isdigit() or at > end + 1
 
 
-@lru_cache(maxsize=256)
-def _plain(text: str) -> str:
-    return _bare(_normal(unicodedata.normalize("NFKC", strip(text))))
+@lru_cache(maxsize=_SESSIONS)
+def _plain(texts: tuple[str, ...]) -> str:
+    """The texts as one that is quickly searched, with something between them that is in no value."""
+    return _BETWEEN.join(_bare(_normal(unicodedata.normalize("NFKC", strip(text)))) for text in texts)
 
 
-@lru_cache(maxsize=256)
-def _lower(text: str) -> str:
-    return _plain(text).lower()
+@lru_cache(maxsize=_SESSIONS)
+def _lower(texts: tuple[str, ...]) -> str:
+    return _plain(texts).lower()
 
 
-@lru_cache(maxsize=256)
-def _forms(text: str) -> frozenset[tuple[str, ...]]:
-    """What a text gives in quotes with gaps to fill in, such as 'Dinner at {restaurant}': the parts around the gaps."""
-    forms = (tuple(re.split(r"\{[^{}]*\}", quoted)) for _, quoted in _FORM.findall(_lower(text)))
+@lru_cache(maxsize=_SESSIONS)
+def _forms(texts: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """What texts give in quotes with gaps to fill in, such as 'Dinner at {restaurant}': the parts around the gaps."""
+    if "{" not in _plain(texts):
+        return frozenset()
+    forms = (tuple(re.split(r"\{[^{}]*\}", quoted)) for _, quoted in _FORM.findall(_lower(texts)))
     return frozenset(form for form in forms if len(form) > 1 and _meant("".join(form)))
 
 
-@lru_cache(maxsize=256)
-def _dates(text: str) -> frozenset[str]:
-    """The dates in a text, with their year where one is written beside them."""
-    lower = _lower(text)
+@lru_cache(maxsize=_SESSIONS)
+def _dates(texts: tuple[str, ...]) -> frozenset[str]:
+    """The dates in texts, with their year where one is written beside them."""
+    lower = _lower(texts)
     found = {f"{year}-{month}-{day}" for year, month, day in _ISO_DATE.findall(lower)}
     found |= {_date(year, month, day) for month, day, year in _MONTH_DAY.findall(lower)}
     return frozenset(found | {_date(year, month, day) for day, month, year in _DAY_MONTH.findall(lower)})
@@ -318,9 +328,9 @@ def _date(year: str, month: str, day: str) -> str:
     return f"{year}-{found}" if year else found
 
 
-@lru_cache(maxsize=256)
-def _times(text: str) -> frozenset[str]:
-    found = _TIME.findall(_lower(text))
+@lru_cache(maxsize=_SESSIONS)
+def _times(texts: tuple[str, ...]) -> frozenset[str]:
+    found = _TIME.findall(_lower(texts))
     return frozenset(f"{_hour(hour, half):02}:{minute or '00'}" for hour, minute, half in found if minute or half)
 
 
@@ -328,12 +338,12 @@ def _hour(hour: str, half: str) -> int:
     return int(hour) % 12 + 12 * (half == "pm") if half else int(hour)
 
 
-@lru_cache(maxsize=256)
-def _numbers(text: str) -> frozenset[Decimal]:
-    """The numbers in a text that were meant: those with a currency, decimals, or three digits that are no year."""
+@lru_cache(maxsize=_SESSIONS)
+def _numbers(texts: tuple[str, ...]) -> frozenset[Decimal]:
+    """The numbers in texts that were meant: those with a currency, decimals, or three digits that are no year."""
     return frozenset(
         Decimal(digits.replace(",", ""))
-        for before, digits, after in _NUMBER.findall(_lower(text))
+        for before, digits, after in _NUMBER.findall(_lower(texts))
         if before or after or (sum(map(str.isdigit, digits)) >= 3 and not _YEAR.fullmatch(digits))
     )
 
