@@ -8,7 +8,7 @@ from pathlib import Path
 from carapax.api.services import Services
 from carapax.app import open_app
 from carapax.config import AgentConfig, Config, Home
-from carapax.contracts import Channel, Tool
+from carapax.contracts import Channel, Searcher, Tool
 from carapax.events import Envelope, Event, RunFinished
 from carapax.messages import Inbound, Sender
 from carapax.sessions.sessions import Sessions
@@ -61,6 +61,7 @@ async def opened(
     channels: Iterable[Channel] = (),
     tools: Iterable[Tool] = (),
     config: Config | None = None,
+    searcher: Searcher | None = None,
 ) -> AsyncGenerator[Opened, None]:
     agent = agent or AgentConfig(sandbox="bubblewrap")
     provider = ScriptedProvider(script)
@@ -68,7 +69,7 @@ async def opened(
         config or Config(agents={"main": agent}),
         Home(home, home / "data"),
         environ={},
-        models=OneProvider(provider),
+        models=OneProvider(provider, searcher),
         channels=channels,
         tools=tools,
     ) as services:

@@ -40,6 +40,10 @@ class Found(Protocol):
         """A script within the script."""
         ...
 
+    def function(self) -> None:
+        """A function is defined, which may call itself."""
+        ...
+
 
 class Grammar:
     """Reads a script to its end. Raises Unclear where it cannot be told what a shell would make of it; what was told
@@ -237,6 +241,7 @@ class Grammar:
         words = self._words
         if parentheses := _FUNCTION.match(words.text, words.at):
             words.at = parentheses.end()
+        self._found.function()
         self._lines()
         keyword = self._keyword()
         if words.peek() != "(" and keyword not in ("{", "if", "while", "until", "for", "case"):

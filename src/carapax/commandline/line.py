@@ -52,15 +52,17 @@ class CommandLine(Struct, frozen=True):
 
     commands: its simple commands, those behind wrappers and in substitutions too
     unclear: what stands against knowing all of them; empty when they are all known
+    functions: whether it defines some, which may start themselves without end
     """
 
     commands: tuple[Command, ...]
     unclear: tuple[str, ...] = ()
+    functions: bool = False
 
     @property
     def only_reads(self) -> bool:
         """Whether it is known to do nothing but read files and tell what it read."""
-        return not self.unclear and all(map(_only_reads, self.commands))
+        return not self.unclear and not self.functions and all(map(_only_reads, self.commands))
 
 
 @lru_cache(maxsize=16)
@@ -75,7 +77,7 @@ def parse(text: str) -> CommandLine:
         found.unclear["it has control characters"] = None
     else:
         found.script(text)
-    return CommandLine(tuple(found.commands), tuple(found.unclear))
+    return CommandLine(tuple(found.commands), tuple(found.unclear), found.functions)
 
 
 class _Found:
@@ -84,6 +86,7 @@ class _Found:
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.unclear: dict[str, None] = {}
+        self.functions = False
         self._depth = 0
         self._steps = 0
 
@@ -112,6 +115,9 @@ class _Found:
         if target.text.startswith("/dev/") and target.text != "/dev/fd/":
             self.unclear["it redirects to or from a device"] = None
         self.commands.append(Command((Word(">" if writes else "<"), target)))
+
+    def function(self) -> None:
+        self.functions = True
 
     def variable(self, name: str) -> None:
         self._set(name, exported=False)

@@ -4,8 +4,6 @@ The source is the "Agents Rule of Two" (Meta, 2025). What wins back the work tha
 whose every decisive value was named by those who may give orders does what they said, whoever proposed it.
 """
 
-from collections.abc import Iterator
-
 from carapax.contracts import Asking, Decision
 from carapax.policy.provenance import leaves, names, names_host, references, written
 
@@ -65,9 +63,16 @@ def _doubt(asking: Asking) -> str | None:
             named += 1
     if not named:
         return "nothing in the call says whom or what it touches"
-    for name, reference in _references(asking, decisive):
-        if not names(asking.vouching, reference):
-            return f"nobody who may give orders has named {_shown(reference)}, which stands in its {name}"
+    return _points_elsewhere(asking, decisive)
+
+
+def _points_elsewhere(asking: Asking, decisive: tuple[str, ...]) -> str | None:
+    """What the other arguments point to without having been named by a person."""
+    for name, value in asking.arguments.items():
+        if name not in decisive:
+            for reference in references(value):
+                if not names(asking.vouching, reference):
+                    return f"nobody who may give orders has named {_shown(reference)}, which stands in its {name}"
     return None
 
 
@@ -79,13 +84,6 @@ def _called(asking: Asking, leaf: object) -> bool:
 
 def _decisive(asking: Asking) -> tuple[str, ...]:
     return tuple(asking.arguments) if asking.authority is None else asking.authority
-
-
-def _references(asking: Asking, decisive: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for name, value in asking.arguments.items():
-        if name not in decisive:
-            for reference in references(value):
-                yield name, reference
 
 
 def _shown(value: object) -> str:
