@@ -26,7 +26,7 @@ from carapax.store.grants import Granted
 
 Effect = Literal["read", "write", "execute", "network", "spend", "message", "destroy"]
 Verdict = Literal["allow", "ask", "deny"]
-Source = Literal["own", "workspace", "outside", "names"]
+Source = Literal["own", "workspace", "outside", "found", "names"]
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -344,10 +344,10 @@ class Tool(Protocol):
     `effects` is what a call may do to the world ("destroy" is to remove what cannot be brought back), `rerun` what may
     be done about a call that a crash cut short.
     `authority` names the arguments that decide who or what is touched (a path, a host, a command); None means all.
-    `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, or pages and
-    messages that others have written ("outside"), or nothing but names of one word that others chose each their own
-    ("names": a result that holds more than that counts as from outside); None when nobody knows, which is trusted as
-    little.
+    `source` is whose words its results may hold: the owner's own data ("own"), the files of the workspace, pages and
+    messages that others have written ("outside"), pages that a search found ("found"), or nothing but names of one word
+    that others chose each their own ("names": a result that holds more than that counts as from outside); None when
+    nobody knows, which is trusted as little.
     """
 
     @property
@@ -387,6 +387,7 @@ class Asking(Struct, frozen=True):
     own: the owner's own data: it vouches for whom and what a call touches, not for what it says
     things: how things are called that bear one of the arguments as their id, by what listed them
     links: addresses that stand word for word in pages and messages that the session has read
+    found: addresses of what was found by searches in which nobody else had a hand
     private: whether the run can reach what is not public
     grants: what people have allowed in this session
     files: the files of the workspace that the arguments name, with the SHA-256 of what they hold, where a grant asks
@@ -404,6 +405,7 @@ class Asking(Struct, frozen=True):
     own: tuple[str, ...] = ()
     things: Mapping[str, tuple[str, ...]] = {}
     links: frozenset[str] = frozenset()
+    found: frozenset[str] = frozenset()
     private: bool = True
     grants: tuple[Granted, ...] = ()
     files: Mapping[str, str] = MappingProxyType({})

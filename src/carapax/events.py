@@ -80,11 +80,12 @@ class ToolCalled(_Event, frozen=True):
 
 class ToolReturned(_Event, frozen=True):
     """What the call gave, whole up to 1 MB; the model may see less. `elapsed_s` is 0 for a call that never ran.
-    `origins` says whose words it may hold."""
+    `origins` says whose words it may hold, `found` whether a search found it in which nobody else had a hand."""
 
     result: ToolResult
     elapsed_s: float = 0.0
     origins: tuple[Origin, ...] = ()
+    found: bool = False
 
 
 class Grant(Struct, frozen=True, omit_defaults=True):

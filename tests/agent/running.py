@@ -89,6 +89,9 @@ class OpenGate:
     def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
         return ()
 
+    def found(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        return False
+
 
 class Book:
     """A session in memory, with one message waiting and a run started for it."""

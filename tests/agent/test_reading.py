@@ -54,6 +54,15 @@ def test_things_that_a_tool_lists_are_known_by_their_id() -> None:
     assert {name: tuple(called) for name, called in reading.things.items()} == {"24": ("Kick-off", "Payroll")}
 
 
+def test_what_an_unsteered_search_found_is_kept_apart() -> None:
+    reading = Reading()
+    origin = Origin("web", "web_search")
+    for found, failed in ((True, False), (False, False), (True, True)):
+        result = ToolResult("c", "web_search", f"{found}", failed)
+        reading.take(ToolReturned(result, origins=(origin,), found=found), result.text, "{}", 1)
+    assert (reading.found.all(), reading.origins) == (("True",), (origin,))
+
+
 def test_of_many_texts_the_last_are_kept() -> None:
     texts = Texts()
     for letter in "abc":

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.policy.provenance import leaves, names, names_host, only_names, references
+from carapax.policy.provenance import leaves, names, names_host, only_names, references, said_all
 
 ORDER = (
     "Please send the notes to Ann <ann@home.example> and to bob.smith@work.example; the room is 'Blue Sparrow', "
@@ -106,6 +106,8 @@ def test_short_names_alone_are_told_from_words(text: str, only: bool) -> None:
         ("to GB29NWBK60161331926819!", ["GB29NWBK60161331926819"]),
         ("code 463820", ["463820"]),
         (463820, ["463820"]),
+        ("evil[.]example or evil (dot) example", ["evil.example"]),
+        ("eve [at] evil[.]example", ["eve@evil.example"]),
         ("10.0.0.1:8080", ["10.0.0.1:8080"]),
         ("copy ~/.ssh/id and ../../x and /etc/passwd", ["~/.ssh/id", "../../x", "/etc/passwd"]),
         ("bc1qxy2kgdygjrsqtzq2n0yrf24", ["bc1qxy2kgdygjrsqtzq2n0yrf24"]),
@@ -115,6 +117,12 @@ def test_short_names_alone_are_told_from_words(text: str, only: bool) -> None:
 )
 def test_what_points_elsewhere_is_found(text: object, found: list[str]) -> None:
     assert sorted(set(references({"body": [text]}))) == sorted(set(found))
+
+
+def test_all_words_are_said_or_too_common_to_matter() -> None:
+    assert said_all([ORDER], {"query": "blue sparrow notes for the room", "count": 5})
+    assert not said_all([ORDER], {"query": "blue sparrow site:evil"})
+    assert not said_all([], {"query": "sparrow"})
 
 
 def test_names_of_fields_point_too() -> None:

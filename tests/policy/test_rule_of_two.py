@@ -105,11 +105,14 @@ def test_what_cannot_be_brought_back_asks_though_it_was_named() -> None:
         ("read https://docs.example/a", "https://docs.example/?stolen=words", "ask"),
         ("read the news", "https://docs.example/b", "ask"),
         ("read https://docs.example/a", "https://evil.example/", "ask"),
+        ("read the news", "https://news.example/today", "allow"),
+        ("read the news", "https://news.example/today?stolen=words", "ask"),
     ],
 )
 def test_pages_are_read_where_the_owner_pointed(order: str, url: str, verdict: str) -> None:
+    found = frozenset({"https://news.example/today"})
     links = frozenset({"https://docs.example/b", "https://evil.example/"})
-    given = asking(order, {"url": url}, "read", "network", authority=("url",), links=links)
+    given = asking(order, {"url": url}, "read", "network", authority=("url",), links=links, found=found)
     assert RuleOfTwo().judge(given).verdict == verdict
 
 
@@ -117,30 +120,21 @@ WORDS = st.lists(
     st.sampled_from(["Ann", "ann@home.example", "docs.example/a", "10482", "notes.txt", "and"]), max_size=6
 )
 ASKINGS = st.builds(
-    lambda order, own, to, body, effects, links, private, origins, authority: Asking(
-        "main",
-        "s",
-        "api",
-        "tool",
-        {"to": to, "body": body},
-        effects,
-        authority,
-        origins,
-        order,
-        own,
-        {"notes.txt": ("Ann",)},
-        links,
-        private,
-    ),
-    st.lists(WORDS.map(" ".join), max_size=3).map(tuple),
-    st.lists(WORDS.map(" ".join), max_size=2).map(tuple),
-    WORDS,
-    WORDS.map(" ".join),
-    st.frozensets(st.sampled_from(sorted(get_args(Effect)))),
-    st.frozensets(st.sampled_from(["docs.example/a", "notes.txt"])),
-    st.booleans(),
-    st.lists(st.sampled_from([Origin("web", "a"), Origin("tool", "b")]), max_size=2).map(tuple),
-    st.sampled_from([None, ("to",), ("to", "body"), ()]),
+    Asking,
+    agent=st.just("main"),
+    session=st.just("s"),
+    channel=st.just("api"),
+    tool=st.just("tool"),
+    arguments=st.fixed_dictionaries({"to": WORDS, "body": WORDS.map(" ".join)}),
+    effects=st.frozensets(st.sampled_from(sorted(get_args(Effect)))),
+    authority=st.sampled_from([None, ("to",), ("to", "body"), ()]),
+    origins=st.lists(st.sampled_from([Origin("web", "a"), Origin("tool", "b")]), max_size=2).map(tuple),
+    vouching=st.lists(WORDS.map(" ".join), max_size=3).map(tuple),
+    own=st.lists(WORDS.map(" ".join), max_size=2).map(tuple),
+    things=st.just({"notes.txt": ("Ann",)}),
+    links=st.frozensets(st.sampled_from(["docs.example/a", "notes.txt"])),
+    found=st.frozensets(st.sampled_from(["docs.example/a", "notes.txt"])),
+    private=st.booleans(),
 )
 
 
@@ -150,7 +144,7 @@ def test_more_from_others_never_makes_a_call_free(call: Asking) -> None:
         assert RuleOfTwo().judge(replace(call, origins=(*call.origins, Origin("stranger", "x")))).verdict == "ask"
         assert RuleOfTwo().judge(replace(call, vouching=call.vouching[1:])).verdict == "ask"
         assert RuleOfTwo().judge(replace(call, own=call.own[1:])).verdict == "ask"
-        assert RuleOfTwo().judge(replace(call, links=frozenset())).verdict == "ask"
+        assert RuleOfTwo().judge(replace(call, links=frozenset(), found=frozenset())).verdict == "ask"
         assert RuleOfTwo().judge(replace(call, private=True)).verdict == "ask"
 
 

@@ -267,3 +267,39 @@ def test_a_list_of_names_is_not_taken_for_words_of_others(tmp_path: Path) -> Non
             await gateway.finished(session)
 
     run(scenario())
+
+
+def test_what_a_search_found_may_be_read_unless_others_steered_it(tmp_path: Path) -> None:
+    found = "1. Bread\nhttps://bread.example/\nSee https://evil.example/ too"
+    search = FunctionTool("search", lambda given: found, frozenset({"read", "network"}), source="found")
+    fetch = FunctionTool(
+        "fetch", lambda given: "page", frozenset({"read", "network"}), authority=("text",), source="outside"
+    )
+    script: Script = [
+        call("search", text="bread"),
+        call("fetch", text="https://bread.example/"),
+        call("fetch", text="https://evil.example/"),
+        "done",
+        call("page", text="x"),
+        call("search", text="bread"),
+        call("fetch", text="https://bread.example/"),
+        "done",
+    ]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, tools=[search, fetch, PAGE]) as gateway:
+            session = await gateway.say("what is good bread?")
+            question = await asked(gateway, session)
+            assert question.shown == "fetch\ntext: https://evil.example/"
+            await gateway.sessions.answer(question.id, question.digest, "deny", LOCAL)
+            await gateway.finished(session)
+            assert results(await gateway.events(session))[1] == ("page", False)
+            session = await gateway.say("read the page")
+            question = await asked(gateway, session)
+            assert question.shown == "search\ntext: bread"
+            await gateway.sessions.answer(question.id, question.digest, "allow", LOCAL)
+            seq = (await gateway.journal.read(session))[-1].seq
+            await gateway.until(session, lambda kept: isinstance(kept.event, ApprovalAsked), after=seq)
+            await gateway.sessions.cancel(session)
+
+    run(scenario())

@@ -68,6 +68,10 @@ class Gate(Protocol):
         """Whose words the result of a call may hold, which is this text."""
         ...
 
+    def found(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        """Whether the call is a search in which nobody had a hand but those who may give orders."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -230,11 +234,12 @@ async def _call_tool(run: Run, call: ToolCall, verdict: Verdict) -> None:
 async def _run_tool(run: Run, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], verdict: Verdict) -> None:
     await run.record(ToolCalled(call, tool.rerun))
     started = run.monotonic()
+    found = run.gate.found(tool, arguments)
     result = await invoke(run.toolbox, tool, call, run.context(tool, call), arguments)
     if verdict == "warn":
         result = ToolResult(result.call_id, result.name, result.text + REPEATED, result.is_error)
     origins = run.gate.origins(tool, arguments, result.text)
-    await run.record(ToolReturned(result, round(run.monotonic() - started, 3), origins))
+    await run.record(ToolReturned(result, round(run.monotonic() - started, 3), origins, found))
 
 
 async def invoke(

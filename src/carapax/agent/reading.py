@@ -49,6 +49,8 @@ class Reading:
         self.vouching = Texts()
         self.own = Texts()
         self.outside = Texts()
+        self.found = Texts()
+        """What searches found in which nobody else had a hand."""
         self.things: dict[str, dict[str, None]] = {}
         """How things are called, by their id, in lists that tools gave as JSON."""
 
@@ -72,6 +74,8 @@ class Reading:
     def take(self, returned: ToolReturned, shown: str, arguments: str, seq: int) -> None:
         """Take the result of a call with these arguments, in JSON, of which the model is `shown` so much. Of the
         owner's data does not count what only repeats the arguments: those may be anybody's words."""
+        if returned.found and not returned.result.is_error:
+            self.found.add(shown)
         for origin in returned.origins:
             if origin.trusted:
                 if not returned.result.is_error:

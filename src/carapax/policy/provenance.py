@@ -58,6 +58,7 @@ _GAP = 80
 _ONE_WORD = re.compile(r"[^\W_](?:[\w-]{0,14}[^\W_])?")
 
 _SPLIT = re.compile(r"[\s()<>\[\]{}\"'`“”‘’«»,;|!\\]+")
+_HELD_APART = re.compile(r" ?[\[({] ?(\.|dot|at|@) ?[\])}] ?", re.IGNORECASE)
 _PIECES = re.compile(r"[^\w./:?#~-]+")
 _HOST = re.compile(r"(?:[\w-]{1,63}\.)+(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{1,60})\.?(?::\d{1,5})?")
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?")
@@ -101,6 +102,12 @@ def names_host(texts: Sequence[str], url: str) -> bool:
     if not _meant(host) or "@" in host or "." not in host:
         return False
     return _stands(_lower(tuple(texts)), host, ended="/?#")
+
+
+def said_all(texts: Sequence[str], value: Any) -> bool:
+    """Whether each word of a value stands in one of the texts, but for those too short or common to matter."""
+    words = {word for leaf in leaves(value) for word in re.findall(r"[\w-]+", written(leaf))}
+    return all(names(texts, word) or len(word) < 3 or word.lower() in _COMMON for word in words)
 
 
 def written(value: object) -> str:
@@ -152,6 +159,8 @@ def only_names(text: str) -> bool:
 
 def _references(text: str) -> Iterator[str]:
     plain = strip(unicodedata.normalize("NFKC", text)).translate(_DOTS)
+    if _HELD_APART.search(plain):
+        plain = _HELD_APART.sub(lambda found: "@" if found[1].lower() in ("at", "@") else ".", plain)
     if _DIGITS.search(plain):
         dateless = _DATES_AND_TIMES.sub(" · ", plain)
         for match in _DIGITS.finditer(dateless):

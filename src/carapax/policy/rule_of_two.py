@@ -22,7 +22,9 @@ class RuleOfTwo:
         if not asking.private:
             return _allowed("the run can reach nothing private")
         if _follows(asking):
-            return _allowed("the address stands in what was read, and its host was named by who may give orders")
+            return _allowed(
+                "the address was found by a search, or at a host that was named, and nothing was added to it"
+            )
         doubt = _doubt(asking)
         if doubt is None:
             return _allowed("who may give orders has named all that it touches")
@@ -35,18 +37,19 @@ def _allowed(reason: str) -> Decision:
 
 
 def _follows(asking: Asking) -> bool:
-    """Whether the call only fetches an address that was found as it is, at a host that was named."""
+    """Whether the call only fetches an address that was found as it is, by a search or at a host that was named."""
     if not asking.effects <= {"read", "network"}:
         return False
     decisive = _decisive(asking)
     values = [leaf for name in decisive for leaf in leaves(asking.arguments.get(name))]
     others = {name: value for name, value in asking.arguments.items() if name not in decisive}
-    return (
-        bool(values)
-        and all(isinstance(value, str) and value in asking.links for value in values)
-        and all(names_host(asking.vouching, str(value)) for value in values)
-        and not any(references(others))
-    )
+    return bool(values) and all(_leads_on(asking, value) for value in values) and not any(references(others))
+
+
+def _leads_on(asking: Asking, value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value in asking.found or (value in asking.links and names_host(asking.vouching, value))
 
 
 def _doubt(asking: Asking) -> str | None:

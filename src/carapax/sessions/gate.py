@@ -17,7 +17,7 @@ from carapax.policy.binding import Binding, named_files
 from carapax.policy.grants import offers
 from carapax.policy.legible import shown
 from carapax.policy.policy import Policy
-from carapax.policy.provenance import leaves, only_names, written
+from carapax.policy.provenance import leaves, only_names, said_all, written
 from carapax.sessions.prepare import Agent
 from carapax.sessions.workspaces import Workspaces
 from carapax.store.stains import Stains, place
@@ -135,10 +135,16 @@ class Gate:
             case "workspace":
                 path = "" if "execute" in tool.effects else place(arguments)
                 return self.stains.on(self.agent.name, path)
-            case "outside" | "names":
+            case "outside" | "found" | "names":
                 return (Origin("web", _url(arguments) or tool.name),)
             case None:
                 return (Origin("tool", tool.name),)
+
+    def found(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        """Whether it is a search in which nobody had a hand but those who may give orders: nothing of others was read
+        before it, or each of its words was said by them."""
+        reading = self.transcript.reading
+        return tool.source == "found" and (not reading.origins or said_all(reading.vouching.all(), arguments))
 
     def effects(self, tool: Tool, arguments: Mapping[str, Any]) -> frozenset[Effect]:
         """What a call may do here: commands reach what their sandbox reaches, and what is read where strangers listen
@@ -146,7 +152,7 @@ class Gate:
         effects = set(tool.effects_of(arguments))
         if self._fetches(tool, arguments):
             effects.add("network")
-        if tool.source != "outside" and self.transcript.reading.overheard:
+        if tool.source not in ("outside", "found") and self.transcript.reading.overheard:
             effects.add("message")
         return frozenset(effects)
 
@@ -171,6 +177,7 @@ class Gate:
             own=own,
             things=_things(arguments, reading.things),
             links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
+            found=_found(arguments, reading.found.all()) if _goes_out(effects) and reading.origins else frozenset(),
             private=bool(vouching or own) or self.agent.private,
             grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
         )
@@ -204,6 +211,12 @@ def _things(arguments: Mapping[str, Any], things: Mapping[str, Mapping[str, None
     """Those of all things whose id stands among the arguments."""
     ids = {written(leaf) for leaf in leaves(arguments)}
     return {name: tuple(things[name]) for name in ids & things.keys()}
+
+
+def _found(arguments: Mapping[str, Any], texts: tuple[str, ...]) -> frozenset[str]:
+    """The arguments that stand alone on a line of what was found."""
+    words = {leaf for leaf in leaves(arguments) if isinstance(leaf, str)}
+    return frozenset(word for word in words if any(f"\n{word}\n" in f"\n{text}\n" for text in texts))
 
 
 def _stands_in(leaf: str, text: str) -> bool:

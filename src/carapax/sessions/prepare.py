@@ -83,7 +83,7 @@ class Agent:
     def private(self) -> bool:
         """Whether its tools reach more than what anybody could."""
         tools = (self.toolbox.find(spec.name) for spec in self.toolbox.specs())
-        return any(tool is not None and tool.source != "outside" for tool in tools)
+        return any(tool is not None and tool.source not in ("outside", "found") for tool in tools)
 
 
 def removed(name: str, other: Agent) -> Agent:

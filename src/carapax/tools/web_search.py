@@ -25,7 +25,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_chars: Annotated[int, Meta(gt=0)] = 1_000
 
 
-@tool(effects=("read", "network"), rerun="pure", authority=("query",), source="outside")
+@tool(effects=("read", "network"), rerun="pure", authority=("query",), source="found")
 async def web_search(
     context: ToolContext,
     query: Annotated[str, Meta(min_length=1, max_length=400)],
