@@ -13,7 +13,7 @@ from carapax.policy.rule_of_two import RuleOfTwo
 
 _ROUNDS = 2_000
 _WORDS = ("please", "the", "notes", "of", "meeting", "with", "send", "report", "Monday", "Ann's", "plan", "budget")
-_BODY = "The meeting moved to room 12 on 2026-05-20 at 10:00; see notes.txt. " * 8
+_BODY = "The meeting moved to room 12 on 2026-05-20 at 10:00; see notes.txt. " + "All of us should come prepared. " * 14
 
 
 def rows() -> Iterator[Row]:

@@ -168,9 +168,9 @@ def _references(text: str) -> Iterator[str]:
     for word in _SPLIT.split(plain):
         if len(word) < _KEY and _POINTERS.isdisjoint(word):
             continue
-        for piece in (word,) if "://" in word or "@" in word else _PIECES.split(word):
+        for piece in _PIECES.split(word) if "://" not in word and "@" not in word else (word,):
             trimmed = piece.strip(".:?*_~") if piece[:1] not in "~." else piece.rstrip(".:?*_")
-            if trimmed and _refers(trimmed):
+            if (len(trimmed) >= _KEY or not _POINTERS.isdisjoint(trimmed)) and _refers(trimmed):
                 yield trimmed
 
 
