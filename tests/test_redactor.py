@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.redaction import MASK, Secret
-from carapax.redactor import SHORTEST, Redactor, Stream
+from carapax.redactor import Redactor, Stream, can_be_told
 from tests.disguises import DISGUISES
 
 VALUES = (
@@ -21,7 +21,7 @@ VALUES = (
     "correct horse battery",
     'p"a\\s/s+w%o&r<d>1',
     "s€cr€t-ключ-9",
-    "12345678",
+    "12345-78",
     "eyJ.a.b.c.d=" * 20,
     "-----BEGIN X KEY-----\nMIIB1234\nabcd5678\n-----END X KEY-----\n",
 )
@@ -114,8 +114,15 @@ def test_honest_text_stays_as_it_is() -> None:
     assert Redactor()(text) == text
 
 
-def test_a_secret_too_short_to_tell_from_words_is_not_looked_for() -> None:
-    assert Redactor([Secret("x" * (SHORTEST - 1)), Secret("")])("x" * 100) == "x" * 100
+@pytest.mark.parametrize("value", ["", "short-1", "localhost", "Production", "DEVELOPMENT", "20261121", " " * 20])
+def test_a_secret_that_cannot_be_told_from_honest_text_is_not_looked_for(value: str) -> None:
+    text = f"{value} {value.encode().hex()} {value}"
+    assert (can_be_told(Secret(value)), Redactor([Secret(value)])(text)) == (False, text)
+
+
+@pytest.mark.parametrize("value", ["short-12", "correcthorsebattery", "4711081542230123", "passWord"])
+def test_a_secret_that_can_be_told_is_taken_out(value: str) -> None:
+    assert Redactor([Secret(value)])(f"it is {value}!") == f"it is {MASK}!"
 
 
 def test_several_secrets_beside_each_other_are_each_taken_out() -> None:

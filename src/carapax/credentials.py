@@ -13,7 +13,7 @@ from carapax.models.keys import provider_of
 from carapax.places import Places, literal
 from carapax.process import is_variable
 from carapax.redaction import Secret
-from carapax.redactor import SHORTEST
+from carapax.redactor import can_be_told
 from carapax.vault import is_name
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class AgentCredentials:
             if credential.env:
                 value = await self._vault.get(credential.secret)
                 if value is not None:
-                    given[credential.env] = _long_enough(credential, value)
+                    given[credential.env] = _distinct(credential, value)
                 elif credential.name not in self._missed:
                     self._missed.add(credential.name)
                     log.warning(
@@ -160,7 +160,7 @@ class AgentCredentials:
             raise Unavailable(f"{credential.handle} is not in the vault", _remedy(credential))
         if not _VALUE.fullmatch(found.reveal()):
             raise Unavailable(f"{credential.handle} has characters that no header has", _remedy(credential))
-        return credential.written(_long_enough(credential, found))
+        return credential.written(_distinct(credential, found))
 
     def _find(self, name: str) -> Credential:
         if name not in self._mine:
@@ -189,11 +189,11 @@ def _uses(credential: Credential) -> Iterator[str]:
         yield f"{'; ' if credential.hosts else ': '}in commands as ${credential.env}"
 
 
-def _long_enough(credential: Credential, value: Secret) -> Secret:
-    if len(value.reveal()) < SHORTEST:
+def _distinct(credential: Credential, value: Secret) -> Secret:
+    if not can_be_told(value):
         raise Unavailable(
-            f"{credential.handle} has fewer than {SHORTEST} characters, and could not be kept out of what comes back",
-            "use a longer one",
+            f"{credential.handle} is too short, and could not be kept out of what comes back",
+            "use one of 8 characters, or of 16 when it is one word or number",
         )
     return value
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from carapax.keyfamilies import Span, families_in
 from carapax.redaction import MASK, Secret
 
-SHORTEST = 8
+_SHORTEST, _SHORTEST_WORD = 8, 16
 _LONGEST_LINE = 4096
 _MOST_HELD = 65_536
 _MOST_UNPACKED = 1 << 20
@@ -34,6 +34,7 @@ _ESCAPE = re.compile(
 )
 _ESCAPE_BEGUN = re.compile(r"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&#?\w{0,7})\Z", re.IGNORECASE)
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "n": "\n", "r": "\r", "t": "\t", "b": "", "f": ""}
+_ONE_WORD = re.compile(r"[A-Z]?[a-z]*|[A-Z]*|[0-9]*")
 _BYTE_MARK = re.compile(r"0x|\\x", re.IGNORECASE)
 # What gzip and the usual levels of zlib begin with, in Base64.
 _PACKED = re.compile(
@@ -105,19 +106,25 @@ _READINGS = (
 
 def _folded(reading: _Reading, secrets: Iterable[str]) -> tuple[str, ...]:
     forms = {form.translate(reading.table) for secret in secrets for form in reading.written(secret)}
-    return tuple(sorted(form for form in forms if len(form) >= SHORTEST))
+    return tuple(sorted(form for form in forms if len(form) >= _SHORTEST))
+
+
+def can_be_told(secret: Secret) -> bool:
+    """Whether a secret can be told from honest text: it has 8 characters, and 16 when it is one word or number."""
+    value = secret.reveal().strip()
+    return len(value) >= (_SHORTEST_WORD if _ONE_WORD.fullmatch(value) else _SHORTEST)
 
 
 class Redactor:
     """Call it with a text to have the text without secrets, each of which becomes `********`.
 
-    A secret of fewer than 8 characters is not looked for: it would take words out of honest text. White space within a
-    secret, and upper and lower case, do not count. The time for a call grows with the length of the text, and with the
+    A secret that cannot be told from honest text is not looked for. White space within a secret, and upper and lower
+    case, do not count. The time for a call grows with the length of the text, and with the
     number of secrets little.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        values = {secret.reveal() for secret in secrets}
+        values = {secret.reveal() for secret in secrets if can_be_told(secret)}
         self._forms = [_folded(reading, values) for reading in _READINGS]
 
     def __call__(self, text: str) -> str:
