@@ -22,3 +22,10 @@ def test_everything_shows_as_what_it_is(value: object, seen: str) -> None:
 
 def test_a_value_of_several_lines_cannot_look_like_another_argument() -> None:
     assert shown("post", {"text": "hi\nto: bob", "to": "eve"}) == "post\ntext: hi\n  to: bob\nto: eve"
+
+
+def test_letters_that_imitate_others_are_named() -> None:
+    assert shown("post", {"to": "pаypal"}).splitlines()[1:] == [
+        "to: pаypal",
+        "[look-alike letters: 'pаypal' imitates 'paypal' with Cyrillic Small Letter A]",
+    ]

@@ -7,16 +7,18 @@ from typing import Any
 import msgspec
 
 from carapax.invisible import strip
+from carapax.lookalikes import told
 
 _MOST_SPACES = 12
 _GAP = re.compile(f" {{{_MOST_SPACES},}}|\n{{3,}}")
 
 
 def shown(tool: str, arguments: Mapping[str, Any]) -> str:
-    """The whole call: the tool, then a line for each argument; further lines of one are indented, so that no value can
-    look like another argument."""
+    """The whole call: the tool, then a line for each argument, and what in them imitates other letters; further lines
+    of an argument are indented, so that no value can look like another one."""
     lines = [f"{legible(name)}: {legible(value)}" for name, value in arguments.items()]
-    return "\n".join([legible(tool), *(line.replace("\n", "\n  ") for line in lines)])
+    note = told("\n".join(lines))
+    return "\n".join([legible(tool), *(line.replace("\n", "\n  ") for line in lines), *([note] if note else [])])
 
 
 def legible(value: Any) -> str:
