@@ -5,6 +5,7 @@ yes to what is shown. What ran is compared with what was approved by an account 
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -354,7 +355,7 @@ def played(home: Path, kinds: tuple[str, ...] = ()) -> World:
     return here
 
 
-def test_what_runs_is_what_a_person_said_yes_to(tmp_path: Path) -> None:
+def test_what_runs_is_what_a_person_said_yes_to(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     here = played(tmp_path)
     number, excess = sum(here.cases.values()), here.excess()
     figure = shown(
@@ -362,6 +363,7 @@ def test_what_runs_is_what_a_person_said_yes_to(tmp_path: Path) -> None:
     )
     assert figure.met and number >= 300, excess
     assert here.wrong == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert len(here.ran) >= 100, "hardly anything ran: this shows nothing"
 
 

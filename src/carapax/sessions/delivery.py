@@ -96,8 +96,9 @@ class Delivery:
     async def _due(self, name: str, sending: set[str]) -> dict[str, list[Queued]]:
         """What may be sent now, by conversation, except to those that are being sent to."""
         conversations: dict[str, list[Queued]] = {}
+        busy = frozenset(sending)  # whose rows may still be read though their messages are sent by then
         for queued in await self._outbox.due(name, self._clock.now(), AT_ONCE):
-            if queued.message.conversation not in sending:
+            if queued.message.conversation not in busy:
                 conversations.setdefault(queued.message.conversation, []).append(queued)
         return conversations
 
