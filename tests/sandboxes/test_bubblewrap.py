@@ -251,15 +251,15 @@ def test_a_command_cancelled_at_any_moment_of_its_start_leaves_nothing(tmp_path:
 
 
 def planted(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bwrap of another kind comes first on the path."""
+    """A bwrap of another kind is the system's."""
     folder.chmod(0o755)
     (folder / "bwrap").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "bwrap").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("carapax.sandboxes.bubblewrap._PATH", str(folder))
 
 
 def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("carapax.sandboxes.bubblewrap._PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="not installed") as caught:
         executed(tmp_path, "true")
     assert "apt install bubblewrap" in caught.value.hint

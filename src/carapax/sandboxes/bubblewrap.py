@@ -222,6 +222,7 @@ class Bubblewrap(Workspace):
         try:
             with subprocess.Popen(
                 [*private, *stepped([shlex.join(mounting), "echo"], ["cat"])],
+                env={"PATH": _PATH},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -264,7 +265,7 @@ EXTENSION = Bubblewrap
 def _find_bwrap() -> str:
     if sys.platform != "linux":
         raise Unavailable("bubblewrap exists only on Linux", 'choose another sandbox, such as sandbox = "local"')
-    found = shutil.which("bwrap")
+    found = shutil.which("bwrap", path=_PATH)
     if found is None:
         raise Unavailable("bubblewrap is not installed", "apt install bubblewrap, or your system's like")
     return found

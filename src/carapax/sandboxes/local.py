@@ -96,5 +96,5 @@ EXTENSION = Local
 
 
 def _dying_with_gateway() -> list[str]:
-    found = shutil.which("setpriv") if sys.platform == "linux" else None
+    found = shutil.which("setpriv", path=_PATH) if sys.platform == "linux" else None
     return [found, "--pdeathsig", "KILL", "--"] if found else []
