@@ -115,7 +115,15 @@ def _started() -> str:
     options = [f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"]
     options += [f"--host=unix://{place}", "--iptables=false", "--ip6tables=false", "--bridge=none"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["dockerd", *options], stdout=log, stderr=log, start_new_session=True)
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "--",
+            "dockerd",
+            *options,
+        ]
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     atexit.register(_stop, process, folder)
     give_up = time.monotonic() + _START_S
     while time.monotonic() < give_up and process.poll() is None:

@@ -217,6 +217,28 @@ def test_a_fork_bomb_ends_at_the_time_limit(tmp_path: Path) -> None:
     assert not running("sleep 6262")
 
 
+def test_a_workspace_that_grows_too_large_ends_its_command_and_grows_no_more(tmp_path: Path) -> None:
+    config = configured(limits=Allowance(workspace_bytes=20 << 20, cpus=1))
+    fill = "i=0; while :; do head -c 4000000 /dev/zero > hidden/$i; i=$((i + 1)); sleep 0.02; done"
+    hide = "mkdir hidden; chmod 300 hidden"
+
+    async def scene() -> tuple[str, Execution, Execution, bytes]:
+        async with sandbox(tmp_path / "workspace", config) as opened:
+            filled = await opened.exec(["sh", "-c", f"{hide}; {fill}"], timeout_s=20, max_output=99)
+            more = await opened.exec(
+                ["sh", "-c", "echo x > more; [ -s more ] || echo none"], timeout_s=9, max_output=99
+            )
+            with pytest.raises(Unavailable, match="holds as much as it may"):
+                await opened.write_file("more", b"x")
+            freed = await opened.exec(["sh", "-c", "chmod 700 hidden; rm -r hidden"], timeout_s=9, max_output=99)
+            await opened.write_file("more", b"fits")
+            return filled.killed, more, freed, await opened.read_file("more", 99)
+
+    killed, more, freed, written = run(scene())
+    assert (killed, "none" in more.output or more.exit_code < 0) == ("disk", True)
+    assert (freed, written) == (Execution(0, ""), b"fits")
+
+
 def test_what_the_workspace_holds_outlives_the_gateway(tmp_path: Path) -> None:
     async def scene() -> bytes:
         async with Docker(configured(), tmp_path / "workspace") as first:
@@ -231,11 +253,10 @@ def test_what_the_workspace_holds_outlives_the_gateway(tmp_path: Path) -> None:
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from tests.engine import configured
-from carapax.sandboxes.docker import Docker
+from carapax.sandboxes.docker import Config, Docker
 
 async def main():
-    async with Docker(configured(), Path(sys.argv[1])) as sandbox:
+    async with Docker(Config(socket=sys.argv[1], base=sys.argv[2]), Path(sys.argv[3])) as sandbox:
         await sandbox.exec(["sh", "-c", "echo kept > kept; echo; sleep 6363"], timeout_s=60, max_output=9,
                            progress=lambda text: print("started", flush=True))
 
@@ -245,7 +266,8 @@ asyncio.run(main())
 
 def test_a_gateway_that_is_killed_leaves_no_container_and_its_volume(tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE) as gateway:
+    command = [sys.executable, "-c", PROGRAM, engine_socket(), str(root_files()), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == b"started\n"
         gateway.kill()

@@ -56,6 +56,7 @@ class Allowance(Struct, frozen=True, forbid_unknown_fields=True):
     processes: processes and threads at the same time
     file_bytes: longest file that may be written
     open_files: files open at the same time in each process
+    workspace_bytes: size of the workspace after which a command is killed, and no file grows any more
     output_bytes: output after which a command is killed; what exceeds the caller's own limit is dropped long before
     cpus: share of the machine's processors; 0.15 is 15 ms in every 100
     tmp_bytes: size of /tmp, kept in memory
@@ -66,6 +67,7 @@ class Allowance(Struct, frozen=True, forbid_unknown_fields=True):
     processes: Positive = 64
     file_bytes: Positive = 1 << 30
     open_files: Positive = 512
+    workspace_bytes: Positive = 4 << 30
     output_bytes: Positive = 64 << 20
     cpus: Annotated[float, Meta(ge=0.01)] = 0.15
     tmp_bytes: Positive = 64 << 20

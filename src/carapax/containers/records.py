@@ -99,6 +99,13 @@ async def keep_volume(engine: Engine, owner: Owner) -> str:
     return owner.volume
 
 
+async def volume_size(engine: Engine, name: str) -> int:
+    """The bytes a volume holds; 0 where the engine does not know."""
+    usage = await engine.ask("GET", "/system/df", query={"type": "volume"}, kind=_Usage, timeout_s=_COUNTING_S)
+    sizes = (volume.UsageData.Size for volume in usage.Volumes or [] if volume.Name == name and volume.UsageData)
+    return max(0, *sizes, 0)
+
+
 async def sweep(engine: Engine, owner: Owner) -> None:
     """Remove the containers that earlier gateways of this home left behind."""
     for container in await _containers(engine, {HOME: owner.home}):

@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 
 from carapax.containers import files
 from carapax.containers.container import WORKSPACE, Allowance, Container, Ended, Gone, Sink, template
 from carapax.containers.engine import Engine
 from carapax.containers.records import Owner, keep_volume
+from carapax.containers.room import Room
 from carapax.contracts import Entry, Execution
-from carapax.errors import InvalidRequest, Unavailable
-from carapax.process import Output, bounded, revealed
+from carapax.errors import CarapaxError, InvalidRequest, Unavailable
+from carapax.process import Output, bounded, revealed, stepped
 from carapax.redaction import Secret
 
 _ENVIRONMENT = {
@@ -46,6 +47,7 @@ class Warm:
         self._allowance = allowance
         self._idle_s = idle_s
         self._places = asyncio.Semaphore(most)
+        self._room = Room(engine, owner.volume, allowance.workspace_bytes)
         self._free: dict[Container, asyncio.TimerHandle] = {}
 
     def drop(self) -> None:
@@ -73,8 +75,11 @@ class Warm:
             output.feed(data)
             return not output.is_over
 
+        if await self._room.is_full():
+            command = stepped(["ulimit -f 0"], command)
         given = {**revealed(environment), **_ENVIRONMENT}
-        ended = await self._run(command, environment=given, timeout_s=timeout_s, sink=sink)
+        ended = await self._watched(self._run(command, environment=given, timeout_s=timeout_s, sink=sink))
+        await self._room.glance()
         output.end()
         return Execution(ended.exit_code, output.text(), output.truncated, ended.killed)
 
@@ -85,11 +90,41 @@ class Warm:
         return said
 
     async def write_file(self, path: str, data: bytes, *, append: bool = False) -> None:
+        if await self._room.is_full():
+            raise Unavailable("the workspace holds as much as it may", "remove files from it")
         await self._said(files.writing(path, len(data), append=append), path, 0, data)
 
     async def list_files(self, path: str, *, recursive: bool, max_entries: int) -> list[Entry]:
         said = await self._said(files.listing(path, recursive=recursive), path, files.LISTING_BYTES)
         return files.entries(said, path, max_entries)
+
+    async def _watched(self, running: Coroutine[None, None, Ended]) -> Ended:
+        """How it ended; it is cancelled, which ends its container, when the workspace has become too large."""
+
+        async def outcome() -> Ended | CarapaxError:
+            try:
+                return await running
+            except CarapaxError as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            ending, exceeding = group.create_task(outcome()), group.create_task(self._exceeded())
+            await asyncio.wait((ending, exceeding), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            exceeding.cancel()
+        if ending.cancelled():
+            return Ended(-9, "disk")
+        ended = ending.result()
+        if isinstance(ended, CarapaxError):
+            raise ended
+        return ended
+
+    async def _exceeded(self) -> None:
+        """Return when the workspace is too large; an engine that cannot say so does not end commands."""
+        try:
+            await self._room.exceeded()
+        except CarapaxError:
+            await asyncio.Event().wait()
 
     async def _said(self, command: Sequence[str], path: str, most: int, standard_input: bytes = b"") -> bytes:
         said = bytearray()
