@@ -16,7 +16,7 @@ from carapax.invisible import strip
 Kind = Literal["plain", "wrapper", "opaque"]
 
 LONGEST = 100_000
-_DEEPEST = 16
+_DEEPEST = 10
 _MOST = 2_000
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NO_FILES = frozenset(("/dev/null", "/dev/stdout", "/dev/stderr"))
