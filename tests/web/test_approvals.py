@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from selenium.webdriver.common.keys import Keys
 
 from carapax.config import PolicyConfig
-from carapax.events import Event
+from carapax.events import ApprovalAsked, Event
 from tests.web.browser import MISSING, Browser
 from tests.web.poisoned import CONFIG, obeys, page_with
 from tests.web.served import Served, served
@@ -52,6 +52,11 @@ class Asked:
             == "again"
         ):
             self.press(name)
+
+    @property
+    def question(self) -> ApprovalAsked:
+        ((_, waiting),) = self.gateway.services.sessions.approvals()
+        return waiting
 
     def events(self, kind: str) -> list[Event]:
         journal = self.gateway.run(self.gateway.services.journal.read(self.session))
@@ -124,6 +129,33 @@ def test_a_command_runs_without_a_question_where_nothing_of_others_was_read(brow
         browser.forget(gateway.url)
 
 
+def test_a_yes_may_cover_the_session_or_be_given_for_good_until_it_is_taken_back(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with asked(browser, tmp_path, command="cp notes.txt sent.txt") as person:
+        offered = [offer.text for offer in person.question.offers]
+        assert [text in person.text(".answers") for text in offered] == [True] * len(offered)
+        person.press("always")
+        browser.find(".answered summary", "local allowed shell to run, and the like always")
+        browser.find(".answer .markdown", "We open at nine.")
+        browser.find(".composer textarea").click()
+        browser.type("Once more", Keys.ENTER)
+        browser.until("document.querySelectorAll('.answer .markdown').length === 2")
+        assert len(person.events("approval_asked")) == 1
+        browser.find(".screens [data-name=approvals]").click()
+        assert "command: cp notes.txt sent.txt" in browser.find(".grants .call").text
+        assert "main · allowed by local" in browser.find(".grants small").text
+        browser.find(".grants button", "Take back").click()
+        browser.until("document.querySelector('.granted').hidden")
+        browser.run("location.hash = given[0]", f"#/s/{person.session}")
+        browser.find(".composer textarea").click()
+        browser.type("Once more", Keys.ENTER)
+        browser.find(OPEN)
+        browser.find(".screens a", "Activity").click()
+        browser.find(".activity select option[value=approval]").click()
+        browser.find(".activity tbody tr", "approval.given")
+
+
 def test_what_is_asked_is_counted_everywhere_and_answered_from_its_list(browser: Browser, tmp_path: Path) -> None:
     with asked(browser, tmp_path) as person:
         browser.find(".screens [data-name=approvals] .count", "1")
@@ -153,7 +185,7 @@ def test_a_second_tab_shows_the_same_and_the_slower_one_is_told_who_was_first(br
             const path = `api/approvals/${approval}`;
             return (await fetch(path, { method: "POST", headers, body: JSON.stringify(body) })).status;
         """
-        (question,) = person.gateway.run(_pending(person.gateway))
+        question = person.question
         assert browser.run(late, {"id": question.id, "digest": question.digest}) == 200
         browser.find(".answered summary", "local allowed shell to run")
         assert browser.run(late, {"id": question.id, "digest": question.digest}) in (404, 409)
@@ -162,10 +194,6 @@ def test_a_second_tab_shows_the_same_and_the_slower_one_is_told_who_was_first(br
         browser.driver.switch_to.window(first)
         browser.find(".answered summary", "local allowed shell to run")
         assert browser.all(".toast") == []
-
-
-async def _pending(gateway: Served) -> list[Any]:
-    return [waiting for _, waiting in gateway.services.sessions.approvals()]
 
 
 def test_a_reload_keeps_the_question_and_a_stopped_run_makes_it_void(browser: Browser, tmp_path: Path) -> None:
@@ -192,11 +220,11 @@ def test_a_click_that_was_meant_for_something_else_answers_nothing(browser: Brow
             return document.querySelector(".approval").dataset.state;
         """
         assert browser.run(moved) == "open"
-        assert person.gateway.run(_pending(person.gateway)) != []
+        assert person.question
         browser.find(".composer textarea").click()
         browser.type("one more thing", Keys.ENTER)
         browser.find(".user.waiting")
-        assert person.gateway.run(_pending(person.gateway)) != []
+        assert person.question
         person.press("deny")
         browser.find(".answered summary", "local did not allow")
 

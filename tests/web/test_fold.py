@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     BudgetReached,
     Envelope,
     Event,
@@ -27,7 +29,7 @@ from carapax.events import (
     ToolProgress,
     ToolReturned,
 )
-from carapax.messages import AssistantMessage, Sender, Text, Thinking, ToolCall, ToolResult, Usage
+from carapax.messages import AssistantMessage, Origin, Sender, Text, Thinking, ToolCall, ToolResult, Usage
 from tests.web.browser import MISSING, Browser
 
 pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
@@ -219,3 +221,79 @@ def test_a_budget_that_is_reached_is_a_notice_with_its_numbers(modules: Browser)
         events,
     )
     assert drawn == ["50 % of the daily budget: $2.50 of $5.00", "100 % of the monthly of main budget: $9.00 of $9.00"]
+
+
+_ASKED = """
+const { fold } = await import("/fold.js");
+const view = fold(given[0]);
+const tools = view.items.flatMap((item) => item.parts ?? []).filter((part) => part.type === "tool");
+return {
+  open: [...view.approvals.keys()], run: view.run?.id ?? "", origins: view.origins,
+  tools: tools.map(({ state, approval }) => [state, approval?.given?.verdict ?? "", approval?.given?.by ?? ""]),
+  rests: view.items.filter((item) => item.type === "answer").map((item) => item.origins.map((each) => each.name)),
+};
+"""
+PAGE = Origin("web", "https://example.com/")
+QUESTION = ApprovalAsked("a1", "c1", "shell", "shell\ncommand: ls", "d", "N", "rule of two", "why", 1300.0, (PAGE,))
+RAN = (ToolCalled(CALL), ToolReturned(ToolResult("c1", "shell", "x"), 0.5))
+REFUSED = ToolReturned(ToolResult("c1", "shell", "not run", is_error=True))
+CALLING_ALONE = (STARTED, received("m1", "list"), RunStarted("main", "demo/demo", ("m1",)), CALLING)
+
+
+@pytest.mark.parametrize(
+    ("events", "tool", "is_open"),
+    [
+        ((), ["asking", "", ""], True),
+        ((ApprovalGiven("a1", "allow", "ann"),), ["waiting", "allow", "ann"], False),
+        ((ApprovalGiven("a1", "allow", "ann"), *RAN), ["done", "allow", "ann"], False),
+        ((ApprovalGiven("a1", "deny", "ann"), REFUSED), ["refused", "deny", "ann"], False),
+        ((ApprovalGiven("a1", "deny"), REFUSED), ["refused", "deny", ""], False),
+        ((ApprovalGiven("a1", "deny", "ann"), ApprovalGiven("a1", "allow", "bob")), ["waiting", "deny", "ann"], False),
+        ((RunFinished("cancelled"),), ["stopped", "void", ""], False),
+        ((SessionEnded(),), ["stopped", "void", ""], False),
+    ],
+)
+def test_a_question_stands_at_its_call_until_it_is_answered_or_void(
+    modules: Browser, events: tuple[Event, ...], tool: list[str], is_open: bool
+) -> None:
+    seen = modules.run(_ASKED, journal(*CALLING_ALONE, QUESTION, *events))
+    assert isinstance(seen, dict)
+    assert (seen["open"], seen["tools"]) == (["a1"] if is_open else [], [tool])
+
+
+def test_a_call_that_is_asked_about_again_after_a_crash_is_shown_and_runs(modules: Browser) -> None:
+    resumed = RunStarted("main", "demo/demo", (), resumes="r1", attempt=2)
+    again = ApprovalAsked("a2", "c1", "shell", "shell", "d", "N", "rule of two", "why", 1300.0)
+    given = (ApprovalGiven("a1", "allow", "late"), ApprovalGiven("a2", "allow", "ann"))
+    went_on = modules.run(_ASKED, journal(*CALLING_ALONE, QUESTION, resumed, again, *given, *RAN))
+    assert isinstance(went_on, dict)
+    assert went_on["tools"] == [["done", "allow", "ann"]]
+    interrupted = (RunFinished("interrupted"), resumed, again, *given, *RAN)
+    cut = modules.run(_ASKED, journal(*CALLING_ALONE, QUESTION, *interrupted))
+    assert isinstance(cut, dict)
+    assert cut["tools"] == [["stopped", "void", ""], ["done", "allow", "ann"]]
+
+
+def test_what_was_read_stays_and_each_answer_rests_on_what_was_read_before_it(modules: Browser) -> None:
+    stranger = MessageReceived("m2", Sender("eve", trust="stranger"), "hi", "chat", "c")
+    own = Origin("owner", "notes")
+    returned = ToolReturned(ToolResult("c1", "shell", "x"), 0.5, (PAGE, own, PAGE))
+    events = (
+        *CALLING_ALONE,
+        ToolCalled(CALL),
+        returned,
+        ANSWER,
+        stranger,
+        Steered(("m2",)),
+        ANSWER,
+        RunFinished("done"),
+    )
+    later = (received("m3", "and?"), RunStarted("main", "demo/demo", ("m3",)), ANSWER)
+    seen = modules.run(_ASKED, journal(*events, *later))
+    assert isinstance(seen, dict)
+    both = [PAGE.name, "eve"]
+    assert seen["rests"] == [[], [PAGE.name], both, both]
+    assert seen["origins"] == [
+        {"kind": "web", "name": PAGE.name, "source": "c1"},
+        {"kind": "stranger", "name": "eve", "source": "m2"},
+    ]

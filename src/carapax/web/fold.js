@@ -106,7 +106,7 @@ function newTool(call, state) {
 /** A call that the model's answer does not show, because a person made it or a restart came between, gets its own. */
 function pushCall(view, call, { at, seq }) {
   const tool = newTool(call, "waiting");
-  const found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run }) };
+  const found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run, origins: view.origins }) };
   view.calls.set(call.id, found);
   return found;
 }

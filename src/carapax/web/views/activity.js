@@ -5,7 +5,7 @@ import { formatExact } from "../format.js";
 import { t } from "../strings.js";
 
 const PAGE = 100;
-const KINDS = ["", "auth", "token", "provider", "config", "session", "agents", "tool"];
+const KINDS = ["", "auth", "token", "provider", "config", "session", "agents", "approval", "grant", "tool"];
 
 export class Activity {
   kind = "";

@@ -1,6 +1,7 @@
-// What waits for a person's yes, in all sessions.
+// What waits for a person's yes, in all sessions, and what was allowed for good.
 
 import { h } from "../dom.js";
+import { formatMoment, legible } from "../format.js";
 import { t } from "../strings.js";
 import { ApprovalCard } from "./approval.js";
 
@@ -14,11 +15,13 @@ export class ApprovalList {
     this.title = h("h1", { tabindex: -1 }, t("screen-approvals"));
     this.list = h("div", { class: "asked-list" });
     this.none = h("p", { class: "none" }, t("approvals-none"));
+    this.grants = h("ul", { class: "grants" });
+    this.granted = h("section", { class: "granted", hidden: true }, h("h2", null, t("grants")), h("p", { class: "remarks" }, t("grants-text")), this.grants);
     this.element = h(
       "div",
       { class: "screen approvals" },
       h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title)),
-      h("div", { class: "scroller" }, h("div", { class: "sheet" }, this.list, this.none)),
+      h("div", { class: "scroller" }, h("div", { class: "sheet" }, this.list, this.none, this.granted)),
     );
     this.timer = setInterval(() => this.#cards.forEach((card) => card.tick()), TICK_MS);
     this.update();
@@ -33,6 +36,31 @@ export class ApprovalList {
       card.draw(asPart(approval));
     }
     this.none.hidden = waiting.size > 0;
+    const known = `${approvals.mayAnswer} ${[...waiting.keys()]} ${this.app.rpc.state}`;
+    if (this.known === known || this.app.rpc.state !== "open") return;
+    this.known = known;
+    this.#load();
+  }
+
+  /** What is allowed may have changed whenever a question is gone. */
+  async #load() {
+    const found = await this.app.attempt("grant.list");
+    if (!found) return;
+    this.granted.hidden = !found.grants.length;
+    this.grants.replaceChildren(...found.grants.map((granted) => this.#grant(granted)));
+  }
+
+  #grant({ id, agent, grant, by, at }) {
+    const forget = () => this.#forget(id);
+    const button = this.app.approvals.mayAnswer && h("button", { type: "button", class: "button", onclick: forget }, t("grant-forget"));
+    const given = t("grant-given", { agent, by: legible(by), when: formatMoment(at) });
+    return h("li", null, h("div", null, h("pre", { class: "call", dir: "ltr" }, grantText(grant)), h("small", null, given)), button);
+  }
+
+  async #forget(grant) {
+    await this.app.attempt("grant.remove", { grant });
+    await this.#load();
+    this.focus();
   }
 
   #add(session, id) {
@@ -57,6 +85,14 @@ export class ApprovalList {
   close() {
     clearInterval(this.timer);
   }
+}
+
+function grantText({ tool, arguments: given = {}, whole = false, site = "", files = null }) {
+  const lines = Object.entries(given).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  if (site) lines.push(t("grant-site", { site }));
+  if (!whole) lines.push(t("grant-else"));
+  if (files && Object.keys(files).length) lines.push(t("grant-files", { files: Object.keys(files).join(", ") }));
+  return legible([tool, ...lines].join("\n"));
 }
 
 const asPart = ({ expires_at: expiresAt, origins = [], ...asked }) => ({ ...asked, origins, expiresAt, given: null });
