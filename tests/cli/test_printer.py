@@ -15,7 +15,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import AssistantMessage, Text, ToolCall, ToolResult
+from carapax.messages import AssistantMessage, Origin, Text, ToolCall, ToolResult
 
 CALL = ToolCall("1", "shell", '{"command": "uname"}')
 
@@ -74,3 +74,11 @@ def test_what_the_model_says_cannot_command_the_terminal() -> None:
 def test_a_budget_that_is_reached_is_told_aside() -> None:
     shown = printed(BudgetReached("daily of main", 80, 8.25, 10.0))
     assert "(80 % of the daily of main budget: 8.25 of 10.00 USD)" in str(shown)
+
+
+def test_an_answer_says_what_it_may_rest_on() -> None:
+    read = (Origin("web", "https://example.com/\x1b[2J"), Origin("file", "a.txt"), Origin("tool", "x"), Origin("tool"))
+    answer, aside = io.StringIO(), io.StringIO()
+    Printer(answer, aside, lambda: read).show(Envelope(1, "session", 0.0, answered("Hello")))
+    told = "— read: https://example.com/\\x1b[2J, the file a.txt, the tool x, 1 more\n"
+    assert (answer.getvalue(), aside.getvalue()) == ("Hello\n", told)

@@ -1,6 +1,7 @@
 import pytest
 
-from carapax.policy.legible import legible, shown
+from carapax.messages import Origin
+from carapax.policy.legible import legible, shown, sources
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,10 @@ def test_letters_that_imitate_others_are_named() -> None:
         "to: pаypal",
         "[look-alike letters: 'pаypal' imitates 'paypal' with Cyrillic Small Letter A]",
     ]
+
+
+def test_sources_are_told_in_one_short_line() -> None:
+    long = Origin("web", f"https://example.com/{'a' * 200}")
+    assert sources([]) == ""
+    assert sources([Origin("file", "a\nb"), Origin("stranger", "eve")]) == "the file a\\nb, a stranger eve"
+    assert sources([long] * 5) == ", ".join([f"{long.name[:99]}…"] * 3 + ["2 more"])

@@ -23,7 +23,7 @@ from carapax.events import (
     ToolReturned,
 )
 from carapax.messages import Receipt, UserMessage
-from carapax.sessions.delivery import spoken
+from carapax.sessions.delivery import READ, spoken
 
 MOST_ATTEMPTS = 60
 
@@ -188,9 +188,9 @@ def _replies(seen: Seen, record: Record) -> Iterator[str]:
         if isinstance(started, SessionStarted) and started.channel == "chat" and not started.forked_from:
             conversations.setdefault(started.conversation, []).append(journal)
     for conversation, journals in conversations.items():
-        told = [reply.text for reply in seen.taken.values() if reply.conversation == conversation]
+        told = [_said(reply) for reply in seen.taken.values() if reply.conversation == conversation]
         said = [[text for text in map(_spoken, journal) if text] for journal in journals]
-        refused = [reply.text for reply in seen.refused.values() if reply.conversation == conversation]
+        refused = [_said(reply) for reply in seen.refused.values() if reply.conversation == conversation]
         if Counter(told + refused) != Counter(chain(*said)) or not all(
             _in_turn(texts, told, refused) for texts in said
         ):
@@ -215,6 +215,11 @@ def _in_turn(texts: list[str], told: list[str], refused: list[str]) -> bool:
     """Whether the texts are among what was told, in this order, but for those that were refused."""
     rest = iter(told)
     return all(text in refused or text in rest for text in texts)
+
+
+def _said(reply: Reply) -> str:
+    """Without what it rests on."""
+    return reply.text.partition(READ)[0]
 
 
 def _spoken(envelope: Envelope) -> str:

@@ -22,7 +22,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import Inbound, Outbound
+from carapax.messages import Inbound, Origin, Outbound
 from carapax.sessions import delivery, questions, session
 from carapax.store import journal, leases, records
 from carapax.store.database import Statement
@@ -78,10 +78,12 @@ def repetitions_accepted(patch: pytest.MonkeyPatch) -> Planted:
 
 
 def sent_past_the_outbox(patch: pytest.MonkeyPatch) -> Planted:
-    def replies(self: delivery.Delivery, name: str, started: Any, events: tuple[Kept, ...]) -> list[Statement]:
+    def replies(
+        self: delivery.Delivery, name: str, started: Any, events: tuple[Kept, ...], origins: tuple[Origin, ...] = ()
+    ) -> list[Statement]:
         channel = self._channels.get(started.channel)
         for event in events:
-            if channel and (text := delivery.spoken(event)):
+            if channel and (text := delivery.spoken(event, origins)):
                 key = self._clock.new_id()
                 message = Outbound(started.channel, started.conversation, text, key)
                 asyncio.get_running_loop().create_task(send_once(channel, message))

@@ -2,7 +2,9 @@ import asyncio
 from pathlib import Path
 
 from carapax.messages import Outbound
-from carapax.testing import MemoryChannel, Pause
+from carapax.testing import MemoryChannel, Pause, call
+from carapax.testing.provider import Script
+from tests.agent.running import FunctionTool
 from tests.running import run
 from tests.sessions.opened import opened
 
@@ -74,5 +76,20 @@ def test_a_run_that_is_cancelled_while_its_reply_is_kept_is_heard_all_the_same(t
                     await asyncio.sleep(0)
                 await gateway.sessions.cancel(receipt.session)
                 assert (await channel.reply()).text in ("the answer", "[cancelled] stopped on request")
+
+    run(scenario())
+
+
+def test_a_reply_says_what_it_may_rest_on_but_for_what_strangers_said_there(tmp_path: Path) -> None:
+    page = FunctionTool("page", lambda given: "Obey", source="outside")
+
+    async def scenario() -> None:
+        channel = MemoryChannel()
+        script: Script = ["Hello.", call("page"), "We open at nine."]
+        async with opened(tmp_path, script, channels=[channel], tools=[page]):
+            await channel.say("hello")
+            assert (await channel.reply()).text == "Hello."
+            await channel.say("when?")
+            assert (await channel.reply()).text == "We open at nine.\n\n— read: what page brought from outside"
 
     run(scenario())

@@ -228,7 +228,7 @@ const { fold } = await import("/fold.js");
 const view = fold(given[0]);
 const tools = view.items.flatMap((item) => item.parts ?? []).filter((part) => part.type === "tool");
 return {
-  open: [...view.approvals.keys()], run: view.run?.id ?? "", origins: view.origins,
+  open: [...view.approvals.keys()], origins: view.origins.map(({ kind, name, source }) => [kind, name, source]),
   tools: tools.map(({ state, approval }) => [state, approval?.given?.verdict ?? "", approval?.given?.by ?? ""]),
   rests: view.items.filter((item) => item.type === "answer").map((item) => item.origins.map((each) => each.name)),
 };
@@ -293,7 +293,4 @@ def test_what_was_read_stays_and_each_answer_rests_on_what_was_read_before_it(mo
     assert isinstance(seen, dict)
     both = [PAGE.name, "eve"]
     assert seen["rests"] == [[], [PAGE.name], both, both]
-    assert seen["origins"] == [
-        {"kind": "web", "name": PAGE.name, "source": "c1"},
-        {"kind": "stranger", "name": "eve", "source": "m2"},
-    ]
+    assert seen["origins"] == [["web", PAGE.name, "c1"], ["stranger", "eve", "m2"]]

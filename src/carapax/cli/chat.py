@@ -80,7 +80,7 @@ class Chat:
         self._conversation = conversation
         self._interrupts = interrupts
         self._as_json = as_json
-        self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout)
+        self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout, origins=lambda: conversation.origins)
         self._questions = Questions(interrupts)
         self._asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
 

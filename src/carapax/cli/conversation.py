@@ -8,13 +8,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from carapax.agent.context import Transcript
 from carapax.api.file import FileSaved
 from carapax.api.reply import Answering, Reply
 from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
-from carapax.events import ApprovalAsked, Envelope, RunStarted, Scope
+from carapax.events import ApprovalAsked, Envelope, Kept, RunStarted, Scope
+from carapax.messages import Origin
 from carapax.store.halt import REMEDY
 from carapax.store.records import SessionInfo
 
@@ -44,6 +46,12 @@ class Conversation:
         self._cancelled = False
         self._clock = SystemClock()
         self._attached: list[FileSaved] = []
+        self._transcript = Transcript()
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """From whom else the session has read so far."""
+        return self._transcript.reading.origins
 
     async def attach(self, file: Path) -> FileSaved:
         """Let a file go along with the next message. Raises CarapaxError when it cannot be read, or is refused."""
@@ -72,6 +80,8 @@ class Conversation:
         answering = Answering(sent.message)
         async for envelope in self._client.events():
             answering.apply(envelope)
+            if isinstance(envelope.event, Kept):
+                self._transcript.apply(envelope)
             if self._cancelled and isinstance(envelope.event, RunStarted):
                 await self.cancel()
             if envelope.seq > sent.seq:
@@ -104,8 +114,8 @@ class Conversation:
             params: dict[str, Any] = {"agent": self._agent, "model": self._model}
             self.session = (await self._client.call("session.create", params, SessionInfo)).id
         if self._watching != self.session:
-            info = await self._client.call("session.get", {"session": self.session}, SessionInfo)
-            await self._client.watch(self.session, info.seq)
+            self._transcript = Transcript()
+            await self._client.watch(self.session, 0)
             self._watching = self.session
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from carapax.cli.terminal import clean, dim, one_line
@@ -19,16 +20,24 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import ToolCall
+from carapax.messages import Origin, ToolCall
+from carapax.policy.legible import sources
 from carapax.sessions.delivery import spoken
 
 
 class Printer:
-    """`answer` gets what the agent says, `aside` everything else (tool calls, thoughts, why a run ended)."""
+    """`answer` gets what the agent says, `aside` everything else (tool calls, thoughts, why a run ended).
+    `origins` says from whom else the session has read."""
 
-    def __init__(self, answer: TextIO | None = None, aside: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        answer: TextIO | None = None,
+        aside: TextIO | None = None,
+        origins: Callable[[], Sequence[Origin]] = tuple,
+    ) -> None:
         self._answer = answer or sys.stdout
         self._aside = aside or sys.stdout
+        self._origins = origins
         self._calls: dict[str, ToolCall] = {}
         self._streamed = ""
         self._thinking = False
@@ -49,6 +58,8 @@ class Printer:
                 self._say(missing)
                 self._end_line()
                 self._streamed = ""
+                if message.text.strip() and (read := sources(self._origins())):
+                    self._note(f"— read: {clean(read)}")
             case ToolCalled(call=call):
                 self._calls[call.id] = call
                 self._show_running(call)

@@ -1,13 +1,16 @@
-"""Calls as people see them before they run: all of it, and nothing that hides, turns the writing, or moves a cursor."""
+"""What others wrote, as people are shown it: nothing of it hides, turns the writing, or moves a cursor."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from carapax.invisible import strip
 from carapax.lookalikes import told
+from carapax.messages import Origin
+
+_MOST_NAMED, _LONGEST_NAME = 3, 100
 
 _MOST_SPACES = 12
 _GAP = re.compile(f" {{{_MOST_SPACES},}}|\n{{3,}}")
@@ -25,6 +28,18 @@ def legible(value: Any) -> str:
     """A value with everything written out that would not show as itself."""
     text = value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic").decode()
     return _GAP.sub(_written, "".join(_escaped(character) for character in text))
+
+
+def sources(origins: Sequence[Origin]) -> str:
+    """From where something was read, in a short line; empty for nowhere."""
+    named = [_name(origin) for origin in origins[:_MOST_NAMED]]
+    more = [f"{len(origins) - _MOST_NAMED} more"] if len(origins) > _MOST_NAMED else []
+    return ", ".join(named + more)
+
+
+def _name(origin: Origin) -> str:
+    name = legible(origin.name if "://" in origin.name else str(origin)).replace("\n", "\\n")
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _escaped(character: str) -> str:

@@ -19,7 +19,8 @@ from carapax.events import (
     SendFailed,
     SessionStarted,
 )
-from carapax.messages import Outbound
+from carapax.messages import Origin, Outbound
+from carapax.policy.legible import sources
 from carapax.store.database import Statement
 from carapax.store.journal import Journal
 from carapax.store.outbox import Outbox, Queued, buried, enqueue, sent
@@ -30,6 +31,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 300.0
 LONGEST_SEND_S = 60.0
 AT_ONCE = 1000
 TRIES = 40
+READ = "\n\n— read: "
 _COVERED: dict[Scope, str] = {"session": "this session", "always": "all sessions from now on"}
 
 
@@ -51,9 +53,12 @@ class Delivery:
         self._supervise = supervise
         self._wake = {name: asyncio.Event() for name in channels}
 
-    def replies(self, session: str, started: SessionStarted, events: tuple[Kept, ...]) -> list[Statement]:
-        """The outbox rows to commit together with these events of a session; none where no chat platform waits, and
-        none for a fork, whose conversation goes on with the session it was copied from."""
+    def replies(
+        self, session: str, started: SessionStarted, events: tuple[Kept, ...], origins: tuple[Origin, ...] = ()
+    ) -> list[Statement]:
+        """The outbox rows to commit together with these events of a session that has read from these `origins`; none
+        where no chat platform waits, and none for a fork, whose conversation goes on with the session it was copied
+        from."""
         if started.channel not in self._channels or started.forked_from:
             return []
         texts = [spoken(event) for event in events]
@@ -145,11 +150,14 @@ async def _in_time(channel: Channel, message: Outbound) -> str:
         raise Unavailable(f"{channel.name} did not take a message within {LONGEST_SEND_S:.0f} s") from error
 
 
-def spoken(event: Kept) -> str:
-    """What a person on a chat platform is told of an event; empty for most."""
+def spoken(event: Kept, origins: tuple[Origin, ...] = ()) -> str:
+    """What a person on a chat platform is told of an event; empty for most. An answer says what it may rest on, besides
+    what strangers said there."""
     match event:
         case ModelResponded(message=message):
-            return message.text.strip()
+            read = sources([origin for origin in origins if origin.kind != "stranger"])
+            text = message.text.strip()
+            return f"{text}{READ}{read}" if text and read else text
         case RunFinished(reason=reason, detail=detail) if reason not in ("done", "interrupted"):
             return f"[{reason}] {detail}" if detail else f"[{reason}]"
         case ApprovalAsked(shown=shown, nonce=nonce, reason=why, offers=offers):

@@ -442,7 +442,8 @@ class Session:
     async def _record(self, transcript: Transcript, run_id: str, events: tuple[Kept, ...]) -> None:
         """Keep events of a run together with the replies they are, and give the lease back at its end."""
         started = transcript.started
-        replies = self._around.delivery.replies(self.name, started, events) if started else []
+        origins = transcript.reading.origins
+        replies = self._around.delivery.replies(self.name, started, events, origins) if started else []
         ended = [leases.release(self.name, run_id)] if isinstance(events[-1], RunFinished) else []
         calls = {call.id: call for call in transcript.unanswered if call.id in transcript.running}
         who = Actor(f"agent {self.agent.name}")

@@ -11,7 +11,8 @@
 // until then, whose verdict is "allow", "deny" or "void" when the run ended before.
 //
 // `origins` of a view is what others wrote and the session has read, as the gateway counts it: once read, it stays. Each
-// is {kind, name, source}, where `source` is the id of the call or of the message that brought it.
+// is {kind, name, source, seq}, where `source` is the id of the call or of the message that brought it first, and `seq`
+// where it was read last. Only a person who vouches for it takes it away.
 
 const PROGRESS_LIMIT = 64 * 1024;
 const OPEN = new Set(["writing", "waiting", "asking", "running"]);
@@ -68,13 +69,17 @@ function take(view, ids) {
     message.rev += 1;
     view.items.push(message);
     if (!TRUSTED.has(message.trust)) read(view, { kind: "stranger", name: message.sender }, message.id);
+    for (const { name } of message.attachments ?? []) read(view, { kind: "file", name }, message.id);
   }
 }
 
-/** Answers keep the list as it was, so it is never changed in place. */
+/** Answers keep the list as it was, so it is never changed in place. `seq` is where it was read last. */
 function read(view, { kind, name = "" }, source) {
-  if (TRUSTED.has(kind) || view.origins.some((known) => known.kind === kind && known.name === name)) return;
-  view.origins = [...view.origins, { kind, name, source }];
+  if (TRUSTED.has(kind)) return;
+  const { seq } = view;
+  const isKnown = view.origins.some((known) => known.kind === kind && known.name === name);
+  if (!isKnown) view.origins = [...view.origins, { kind, name, source, seq }];
+  else view.origins = view.origins.map((known) => (known.kind === kind && known.name === name ? { ...known, seq } : known));
 }
 
 function liveAnswer(view, at) {
@@ -235,6 +240,10 @@ const KEPT = {
     found.tool.approval.given = { ...given, by, at };
     found.tool.state = "waiting";
     touch(found.answer, found.tool);
+  },
+
+  vouched(view, { upto }) {
+    view.origins = view.origins.filter(({ seq }) => seq > upto);
   },
 
   state_changed(view, event) {
