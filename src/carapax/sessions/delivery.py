@@ -61,7 +61,7 @@ class Delivery:
         from."""
         if started.channel not in self._channels or started.forked_from:
             return []
-        texts = [spoken(event) for event in events]
+        texts = [spoken(event, origins) for event in events]
         return [one for text in texts for one in self.say(started.channel, started.conversation, text, session)]
 
     def say(self, channel: str, conversation: str, text: str, session: str) -> list[Statement]:
