@@ -65,6 +65,9 @@ default_model = "fake-model"
 url = "{platform}"
 hasty = {hasty}
 
+[door.chat]
+owners = ["eve"]
+
 [tools."tests.fakes.effects"]
 file = "{effects}"
 """

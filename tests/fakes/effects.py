@@ -19,7 +19,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     file: str
 
 
-@tool(effects=("write",), rerun="at_most_once")
+@tool(effects=("write",), rerun="at_most_once", source="workspace")
 async def effect(context: ToolContext, what: str) -> str:  # noqa: D417 - the context is not for the model
     """Do something to the world that must not be done twice.
 
