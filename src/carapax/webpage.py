@@ -11,14 +11,15 @@ from urllib.parse import urljoin
 
 from carapax.invisible import strip
 
+# Possessive where what was read is never read again: what could be needs a hundred bytes of memory for each letter.
 _TOKEN = re.compile(
-    r"""<!--.*?(?:-->|\Z)
+    r"""<!--[^-]*+(?:-(?!->)[^-]*+)*+(?:-->|\Z)
       | <[!?][^>]*(?:>|\Z)
-      | <(?P<end>/?)(?P<tag>[a-zA-Z][^\s/>]*)(?P<attributes>(?:[^"'>]|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))*)(?:>|\Z)
+      | <(?P<end>/?)(?P<tag>[a-zA-Z][^\s/>]*)(?P<attributes>(?:[^"'>]++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+)(?:>|\Z)
       | (?P<text>[^<]+|<)""",
     re.VERBOSE | re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"""([^\s=>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_ATTRIBUTE = re.compile(r"""(?<![^\s=>"'/])([^\s=>"'/]++)\s*+=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LONG_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([a-zA-Z0-9_-]{1,40})""", re.IGNORECASE)
 _KNOWN_CHARSET = re.compile(

@@ -167,6 +167,24 @@ def test_processor_time_is_bounded(tmp_path: Path) -> None:
     assert ended.killed == ""
 
 
+def test_a_full_workspace_grows_no_more_until_files_are_removed(tmp_path: Path) -> None:
+    async def scene() -> list[tuple[str, bool]]:
+        config = Config(limits=Limits(workspace_bytes=4 << 20))
+        found = []
+        async with Bubblewrap(config, tmp_path / "workspace") as sandbox:
+            for script in (
+                "while :; do cat /usr/bin/env >> big; done",
+                "echo more > more; test -s more",
+                "rm big; echo more > more; test -s more",
+                "echo more > more; test -s more",
+            ):
+                ended = await sandbox.exec(["sh", "-c", script], timeout_s=20, max_output=1000)
+                found.append((ended.killed, ended.exit_code == 0))
+        return found
+
+    assert run(scene()) == [("disk", False), ("", False), ("", False), ("", True)]
+
+
 def test_the_number_of_open_files_is_bounded(tmp_path: Path) -> None:
     assert said(tmp_path, "ulimit -n") == [str(Limits().open_files)]
 

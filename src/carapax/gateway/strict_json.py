@@ -12,13 +12,13 @@ from carapax.gateway.errors import MalformedJson
 
 # Possessive, and with an optional end, so that no input makes it go back over what it has read.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+_BRACKETS = re.compile(_STRINGS.pattern + rb"|[\[\]{}]", re.DOTALL)
 _decoder = msgspec.json.Decoder()
 
 
 def parse(raw: bytes, depth: int) -> object:
     """Raises MalformedJson saying what is wrong and, where it is known, at which byte."""
-    if raw.count(b"[") + raw.count(b"{") > depth and _depth(raw) > depth:
+    if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(raw, depth):
         raise MalformedJson(f"JSON is nested deeper than {depth} levels", "send flatter data")
     try:
         value: object = _decoder.decode(raw)
@@ -30,15 +30,13 @@ def parse(raw: bytes, depth: int) -> object:
     return value
 
 
-def _depth(raw: bytes) -> int:
-    deepest = level = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
-        if bracket in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        else:
-            level -= 1
-    return deepest
+def _is_deeper(raw: bytes, depth: int) -> bool:
+    level = 0
+    for found in _BRACKETS.finditer(raw):
+        level += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        if level > depth:
+            return True
+    return False
 
 
 def _members(value: object) -> int:
