@@ -18,7 +18,7 @@ run: .venv/.run ## install what is needed into .venv, and start the gateway (ARG
 test: .venv/.dev parts ## install what the suite needs, and run it (TESTS=tests/store for a part)
 	@$(PY) -m pytest $(TESTS)
 
-prove: .venv/.dev parts ## run the programmes that prove the guard, and print their figures
+prove: .venv/.dev parts .venv-agentdojo/.ready ## run the programmes that prove the guard, and print their figures
 	@$(PY) -m pytest tests/proof
 
 check: .venv/.dev ## style, types, layers, architecture and claims
@@ -42,9 +42,7 @@ litellm: ## install litellm, 390 MB, into .venv-litellm, where its tests find it
 	@[ -x .venv-litellm/bin/python ] || python3 -m venv .venv-litellm
 	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[litellm]'
 
-agentdojo: ## install agentdojo, 290 MB, into .venv-agentdojo, where its programme finds it
-	@[ -x .venv-agentdojo/bin/python ] || python3 -m venv .venv-agentdojo
-	@.venv-agentdojo/bin/python -m pip install --quiet --disable-pip-version-check --editable . agentdojo==0.1.35 pytest
+agentdojo: .venv-agentdojo/.ready ## install agentdojo, 290 MB, into .venv-agentdojo, where its programme finds it
 
 crash: .venv/.dev ## kill the gateway at random under load and count what is lost or done twice (ROUNDS=200)
 	@$(PY) -m bench.crash --rounds $(ROUNDS)
@@ -56,7 +54,7 @@ shape: .venv/.dev ## sizes of files and functions, import times, layers
 	@$(PY) -m bench.shape
 
 clean: ## remove everything that can be made again
-	rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.run: pyproject.toml
@@ -66,6 +64,11 @@ clean: ## remove everything that can be made again
 .venv/.dev: pyproject.toml
 	@.ci/install '.[dev]'
 	@touch $@ .venv/.run
+
+.venv-agentdojo/.ready: pyproject.toml
+	@[ -x .venv-agentdojo/bin/python ] || python3 -m venv .venv-agentdojo
+	@.venv-agentdojo/bin/python -m pip install --quiet --disable-pip-version-check --editable . agentdojo==0.1.35 pytest
+	@touch $@
 
 parts:
 	@.ci/parts
