@@ -26,7 +26,7 @@ def rows() -> Iterator[Row]:
         name = f"a decision about a call, the owner having said {size} KB"
         yield at_most(f"{name}: named, median", _median(said, {"to": "ann@home.example", "body": _BODY}), "µs", 100)
         yield at_most(f"{name}: named by nobody, median", _median(said, {"to": "eve@evil.example"}), "µs", 100)
-    yield at_most(f"reading `{_LINE}` and deciding by rules, median", _commands(), "µs", 50)
+    yield at_most("reading a line of three commands and deciding by rules, median", _commands(), "µs", 50)
 
 
 def _commands() -> float:
