@@ -57,11 +57,11 @@ def _engine() -> None:
     engine_socket()
 
 
-def small(**changes: float) -> docker.Config:
-    """Containers with the same limits, and the processor's share that they have by default."""
+def small() -> docker.Config:
+    """Containers with the same limits."""
     given = structs.asdict(LIMITS)
     known = {name: given[name] for name in Allowance.__struct_fields__ if name in given}
-    return configured(limits=msgspec.convert({**known, "tmp_bytes": TMP_BYTES, **changes}, Allowance))
+    return configured(limits=msgspec.convert({**known, "tmp_bytes": TMP_BYTES, "cpus": 1}, Allowance))
 
 
 @pytest.mark.usefixtures("_engine")
