@@ -187,7 +187,7 @@ async def open_app(
             owner=clock.new_id(),
         )
         limits = config.limits
-        door = Door(limits.message_bytes, config.door, injections.find)
+        door = Door(limits, config.door, injections.find, clock.now)
         sessions = Sessions(agents, around, door=door, max_waiting=limits.queued_messages)
         answers = Answers(sessions, journal, audit, delivery, clock)
         stack.push_async_callback(tasks.close)

@@ -66,6 +66,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     socket_queue: events that wait for a slow WebSocket before it is dropped; it resumes where it was
     sockets: WebSockets, streams and calls open at the same time, before another WebSocket is refused
     queued_messages: messages that may wait in one session before another is refused
+    person_messages_per_minute: messages a minute of one person of a channel, or one token, that is no owner's
     """
 
     message_bytes: Positive = 100_000
@@ -85,6 +86,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     socket_queue: Positive = 1024
     sockets: Positive = 10_000
     queued_messages: Positive = 256
+    person_messages_per_minute: Positive = 30
 
 
 class ReachConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 import pytest
 from msgspec import Struct
+from msgspec.structs import fields
 
 from carapax.api import OPERATIONS, Services
 from carapax.api.operation import Operation, Scope, covers, operation
@@ -120,3 +121,20 @@ def test_the_operations_are_these() -> None:
 def test_a_name_is_declared_once() -> None:
     with pytest.raises(ValueError, match="health is declared twice"):
         operation("health", scope="read")(work)
+
+
+CHECKED_LATER = {"provider.add", "secret.set", "session.import"}
+"""By the registry, which names what may stand in each; by the vault, which keeps any bytes; line by line."""
+
+
+def test_no_text_that_an_operation_takes_may_have_a_null_byte() -> None:
+    taken = []
+    for name, made in OPERATIONS.items():
+        for field in fields(made.params):
+            try:
+                made.bind({field.name: "a\0b"})
+            except InvalidRequest as refused:
+                if f"$.{field.name}" in str(refused):
+                    continue
+            taken.append(name)
+    assert set(taken) == CHECKED_LATER

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.config import DoorConfig
-from carapax.errors import Forbidden, InvalidRequest
+from carapax.config import DoorConfig, LimitsConfig
+from carapax.errors import Forbidden, InvalidRequest, RateLimited
 from carapax.injection import Injections
 from carapax.messages import Inbound, Receipt, Sender, Trust
 from carapax.sessions.intake import Door, check_inbound
+from carapax.testing import FakeClock
 from tests.running import run
 
 
@@ -57,8 +58,19 @@ RULES = {
 }
 
 
-def door(max_bytes: int = 100_000) -> Door:
-    return Door(max_bytes, RULES, Injections().find)
+def door() -> Door:
+    return Door(LimitsConfig(person_messages_per_minute=3), RULES, Injections().find, FakeClock().now)
+
+
+def test_people_who_are_no_owners_may_say_so_much_a_minute() -> None:
+    entrance = door()
+    for sender in (Sender("eve", trust="stranger"), Sender("bob", trust="known")):
+        for _ in range(3):
+            entrance.check(Inbound("chat", "", sender, "hello"))
+        with pytest.raises(RateLimited, match="too many messages of this person"):
+            entrance.check(Inbound("chat", "", sender, "hello"))
+    for _ in range(10):
+        entrance.check(Inbound("chat", "", Sender("ann"), "hello"))
 
 
 def test_a_channel_cannot_say_whom_to_trust_nor_where_something_was_said() -> None:

@@ -558,3 +558,17 @@ def test_what_is_nested_so_deep_that_it_could_not_be_read_again_is_refused(tmp_p
             assert (await journal.read("s"))[-1].event == nested(500)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0"])
+def test_an_import_with_a_null_byte_is_refused_and_its_escape_is_not(tmp_path: Path, text: str) -> None:
+    async def scenario() -> None:
+        async with opened_journal(tmp_path / "a.db") as journal:
+            started = msgspec.json.encode(Envelope(1, "s", 1.0, SessionStarted("main", "api", "")))
+            titled = msgspec.json.encode(Envelope(2, "s", 1.0, StateChanged("title", text)))
+            with pytest.raises(InvalidRequest, match="line 2: it has a null byte"):
+                await journal.import_(lines_of(started + b"\n" + titled), "t")
+            fine = msgspec.json.encode(Envelope(2, "s", 1.0, StateChanged("title", "\\u0000")))
+            assert (await journal.import_(lines_of(started + b"\n" + fine), "t")).title == "\\u0000"
+
+    run(scenario())

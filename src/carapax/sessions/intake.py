@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from carapax.config import DoorConfig
+from carapax.config import DoorConfig, LimitsConfig
 from carapax.contracts import Submit
 from carapax.errors import Forbidden, InvalidRequest
 from carapax.messages import Attachment, Inbound, Receipt, Trust
+from carapax.throttle import Rate
 
 LONGEST_NAME = 256
 MOST_ATTACHMENTS = 10
@@ -17,13 +18,19 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Door:
-    """What may enter, as whose. `rules` are those of each channel; `find` names the patterns of orders to agents that a
-    text has."""
+    """What may enter, as whose, and how often. `rules` are those of each channel; `find` names the patterns of orders
+    to agents that a text has; `now` gives seconds."""
 
     def __init__(
-        self, max_bytes: int, rules: Mapping[str, DoorConfig], find: Callable[[str], tuple[str, ...]] = lambda _: ()
+        self,
+        limits: LimitsConfig,
+        rules: Mapping[str, DoorConfig],
+        find: Callable[[str], tuple[str, ...]],
+        now: Callable[[], float],
     ) -> None:
-        self._max_bytes = max_bytes
+        self._limits = limits
+        self._people = Rate(limits.person_messages_per_minute)
+        self._now = now
         self._rules = rules
         self._find = find
 
@@ -42,9 +49,12 @@ class Door:
         """The patterns of orders to agents that a message is to be flagged with.
 
         Raises InvalidRequest, naming the field and what is wrong, for a message that cannot be taken as it is, and
-        Forbidden for one that is rejected for what it looks like. Owners give orders: theirs are not looked at.
+        Forbidden for one that is rejected for what it looks like, RateLimited for one too many of its sender. Owners
+        give orders: theirs are neither looked at nor counted.
         """
-        check_inbound(inbound, self._max_bytes)
+        check_inbound(inbound, self._limits.message_bytes)
+        if inbound.sender.trust != "owner":
+            self._people.take(f"{inbound.channel}\n{inbound.sender.id}", self._now(), "messages of this person")
         rules = self._rules.get(inbound.channel, DoorConfig())
         if rules.injection == "off" or inbound.sender.trust == "owner":
             return ()

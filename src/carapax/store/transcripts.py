@@ -1,5 +1,6 @@
 """A session's events as a whole: read from a file, and closed where they stop in the middle of a run."""
 
+import re
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
@@ -35,6 +36,7 @@ class _Line(Struct, frozen=True):
     run: str = ""
 
 
+_NULL = re.compile(rb"\0|(?<!\\)(?:\\\\)*\\u0000")
 _decode = msgspec.json.Decoder(_Line).decode
 
 
@@ -55,6 +57,8 @@ async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
         number += 1
         if not text.strip():
             continue
+        if _NULL.search(text):
+            raise _wrong(number, "it has a null byte")
         try:
             line = _decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
