@@ -229,13 +229,11 @@ class EgressConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DoorConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who speaks through a channel. Everybody is a stranger there who is not named; callers with a token are who their
-    token says, and this machine is an owner.
+    """Who speaks through a channel; others are strangers. Callers with a token are who it says, this machine an owner.
 
     owners: ids of people, as the channel has them, who give orders and say yes
     known: ids of people who give orders
-    injection: what is done about a message of anybody but an owner that looks like orders to an agent: "flag" it for
-        the agent and for people, "reject" it, or "off"
+    injection: what is done about messages of others than owners that look like orders: "flag", "reject" or "off"
     """
 
     owners: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ NEEDS = {
     "agents.release": "admin",
     "approval.answer": "approve",
     "grant.remove": "approve",
+    "session.vouch": "approve",
+    "workspace.vouch": "approve",
     "model.recover": "admin",
     "model.refresh": "admin",
     "provider.add": "admin",
