@@ -34,8 +34,6 @@ NEEDS = {
     "model.refresh": "admin",
     "provider.add": "admin",
     "provider.remove": "admin",
-    "session.vouch": "approve",
-    "workspace.vouch": "approve",
 }
 READS = {"session.subscribe", "session.unsubscribe"}
 """Without a path, and so without a method that says so."""
