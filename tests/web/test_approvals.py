@@ -303,3 +303,32 @@ def test_the_keyboard_answers_and_the_focus_stays_where_a_person_writes(browser:
         browser.find(".answered summary", "local did not allow")
         assert browser.run("return document.activeElement.tagName") == "SUMMARY"
         assert person.sent == ""
+
+
+def test_who_vouches_for_what_was_read_is_not_asked_about_it_again(browser: Browser, tmp_path: Path) -> None:
+    with asked(browser, tmp_path) as person:
+        person.press("deny")
+        browser.find(".answer .rests .link", "Vouch for it").click()
+        assert person.page in browser.find("dialog .origins").text
+        browser.find("dialog .primary").click()
+        browser.until("!document.querySelector('dialog')")
+        browser.find(".composer textarea").click()
+        browser.type("Send it then", Keys.ENTER)
+        browser.until("document.querySelectorAll('.answer .markdown').length === 2")
+        assert (person.sent, len(person.events("approval_asked"))) == ("sent\n", 1)
+        assert len(browser.all(".rests:not([hidden])")) == 1
+
+
+def test_every_control_of_a_question_has_a_name_for_screen_readers(browser: Browser, tmp_path: Path) -> None:
+    with asked(browser, tmp_path):
+        browser.until("document.querySelector('[aria-live=polite]').textContent.startsWith('The agent waits')")
+        for place in ("", "#/approvals"):
+            browser.run("if (given[0]) location.hash = given[0]", place)
+            browser.find(f"{OPEN}[role=group] [role=timer]")
+            unnamed = browser.run("""
+                const title = (each) => document.getElementById(each.getAttribute("aria-labelledby"))?.textContent;
+                const named = (each) => title(each) || each.textContent.trim() || each.ariaLabel;
+                const parts = "[role=group], .approval :is(button, a, pre, [role=timer])";
+                return [...document.querySelectorAll(parts)].filter((each) => !named(each)).map((each) => each.outerHTML);
+            """)
+            assert unnamed == []

@@ -29,6 +29,7 @@ PAIRS = [
     ("bad", "raised"),
     ("warn", "warn-soft"),
     ("warn", "paper"),
+    ("warn", "side"),
 ]
 
 

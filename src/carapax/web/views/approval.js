@@ -23,9 +23,9 @@ export function originChips(origins, onpick = null) {
 function originChip(origin, onpick) {
   const { kind, name = "" } = origin;
   const isPage = kind === "web" && name.includes("://");
-  const label = t(`origin-${kind === "web" && !isPage ? "outside" : kind}`);
+  const label = t(`origin-${kind === "web" && !isPage ? "outside" : kind === "file" && !name ? "files" : kind}`);
   const attributes = { class: "origin", title: legible(`${label} ${name}`.trim()) };
-  const content = [icon(SIGNS[kind] ?? "info", 13), h("span", { class: "unseen" }, label), h("bdi", null, legible(name) || label)];
+  const content = [icon(SIGNS[kind] ?? "info", 13), name && h("span", { class: "unseen" }, label), h("bdi", null, legible(name) || label)];
   return onpick ? h("button", { ...attributes, type: "button", onclick: () => onpick(origin) }, content) : h("span", attributes, content);
 }
 
@@ -100,7 +100,7 @@ export class ApprovalCard {
   /** The safe one first; then what would be covered besides this call, in the gateway's words. */
   #answers() {
     const offers = (this.approval.offers ?? []).map((offer) =>
-      h("p", { class: "offer" }, this.#button(offer.scope, { ...ONCE, scope: offer.scope }), h("span", null, legible(offer.text))),
+      h("p", { class: "offer" }, h("span", null, legible(offer.text)), this.#button(offer.scope, { ...ONCE, scope: offer.scope })),
     );
     return [this.#button("deny", DENY, "primary"), this.#button("once", ONCE), ...offers];
   }

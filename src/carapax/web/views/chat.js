@@ -3,6 +3,7 @@
 import { h, iconButton, onFrame } from "../dom.js";
 import { oneLine } from "../format.js";
 import { t } from "../strings.js";
+import { originChips } from "./approval.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 
@@ -19,6 +20,7 @@ export class Chat {
       discard: (key) => app.outbox.remove(key),
       again: () => this.#again(),
       approvals: app.approvals,
+      vouch: () => this.#vouch(),
     });
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => this.escape() });
     this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
@@ -72,6 +74,15 @@ export class Chat {
   #again() {
     const last = this.feed.view.items.findLast((item) => item.type === "user");
     if (last) this.#send(last.text, last.attachments);
+  }
+
+  /** A person answers for what the session has read, as far as it is shown here. */
+  async #vouch() {
+    const { seq, origins } = this.feed.view;
+    if (!origins.length) return;
+    const content = h("div", { class: "vouching" }, h("p", null, t("vouch-sure")), originChips(origins));
+    if (!(await this.app.ask(t("vouch-title"), content, t("vouch")))) return;
+    await this.app.attempt("session.vouch", { session: this.feed.session, upto: seq });
   }
 
   #scrolled() {

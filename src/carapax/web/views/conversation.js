@@ -18,8 +18,8 @@ export class Conversation {
   #timer = 0;
 
   /**
-   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, and `approvals` to answer with.
-   * Without any, it is the past.
+   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, `vouch()`, and `approvals` to
+   * answer with. Without any, it is the past.
    */
   constructor(actions = null, window = WINDOW) {
     this.#window = window;
@@ -180,7 +180,9 @@ class AnswerItem {
     this.rests.hidden = !speaks || !origins.length;
     if (this.rests.hidden || this.origins === origins) return;
     this.origins = origins;
-    this.rests.replaceChildren(h("span", null, t("rests-on")), originChips(origins, this.actions.reveal));
+    const { approvals, reveal, vouch } = this.actions;
+    const button = approvals?.mayAnswer && h("button", { type: "button", class: "link", onclick: vouch }, t("vouch"));
+    this.rests.replaceChildren(h("span", null, t("rests-on")), originChips(origins, reveal), button || "");
   }
 
   tick() {
