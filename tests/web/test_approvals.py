@@ -329,6 +329,7 @@ def test_every_control_of_a_question_has_a_name_for_screen_readers(browser: Brow
                 const title = (each) => document.getElementById(each.getAttribute("aria-labelledby"))?.textContent;
                 const named = (each) => title(each) || each.textContent.trim() || each.ariaLabel;
                 const parts = "[role=group], .approval :is(button, a, pre, [role=timer])";
-                return [...document.querySelectorAll(parts)].filter((each) => !named(each)).map((each) => each.outerHTML);
+                const nameless = [...document.querySelectorAll(parts)].filter((each) => !named(each));
+                return nameless.map((each) => each.outerHTML);
             """)
             assert unnamed == []
