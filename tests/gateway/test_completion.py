@@ -4,6 +4,8 @@ import pytest
 
 from carapax.errors import ModelUnavailable
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     Event,
     Finish,
@@ -123,3 +125,16 @@ def test_usage_adds_up() -> None:
     usage = answer_of().whole(Usage(10, 5, cache_read=4, reasoning=2)).usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (10, 5, 15)
     assert (usage.prompt_tokens_details.cached_tokens, usage.completion_tokens_details.reasoning_tokens) == (4, 2)
+
+
+def test_a_client_sees_that_a_question_waits_and_how_it_was_answered() -> None:
+    asked = ApprovalAsked("q", "c", "post", "post", "0", "ABC", "rule of two", "it has read a page", 300.0)
+    events: list[Event] = [asked, ApprovalGiven("q", "deny", "ann"), asked, ApprovalGiven("q", "deny"), said("done")]
+    chunks = feed(answer_of(), events)
+    assert [chunk.choices[0].delta.reasoning_content for chunk in chunks[:4]] == [
+        "post waits for a person's yes, because it has read a page\n",
+        "ann said no\n",
+        "post waits for a person's yes, because it has read a page\n",
+        "nobody answered in time\n",
+    ]
+    assert [chunk.carapax.event for chunk in chunks[:4] if chunk.carapax] == events[:4]

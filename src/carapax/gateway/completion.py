@@ -1,8 +1,8 @@
 """From a run's events to Chat Completions objects (https://platform.openai.com/docs/api-reference/chat). Pure.
 
 What an agent does with its tools is shown, not asked for: a client never sees `tool_calls`, which it would have to
-answer. Each tool event stands whole in the vendor field `carapax.event` of a chunk, and as a line of
-`reasoning_content` for clients that show that.
+answer. Each event of a tool, and of a question about one, stands whole in the vendor field `carapax.event` of a chunk,
+and as a line of `reasoning_content` for clients that show that.
 """
 
 from typing import Literal
@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from carapax.errors import ModelUnavailable
 from carapax.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     Envelope,
     Event,
     Finish,
@@ -141,6 +143,11 @@ class Answer:
             case ToolReturned(result=result) as event:
                 outcome = "failed" if result.is_error else "done"
                 return [self._tool(envelope.seq, event, f"{result.name} {outcome}\n")]
+            case ApprovalAsked(tool=tool, reason=why) as event:
+                return [self._tool(envelope.seq, event, f"{tool} waits for a person's yes, because {why}\n")]
+            case ApprovalGiven(verdict=verdict, by=by) as event:
+                answered = f"{by} said {'yes' if verdict == 'allow' else 'no'}" if by else "nobody answered in time"
+                return [self._tool(envelope.seq, event, f"{answered}\n")]
             case RunFinished(reason=reason, detail=detail):
                 self._finished(reason, detail)
         return []
@@ -194,7 +201,7 @@ class Answer:
         self._sure = len(self._text), len(self._thoughts)
         return chunks
 
-    def _tool(self, seq: int, event: ToolCalled | ToolReturned, line: str) -> Chunk:
+    def _tool(self, seq: int, event: ToolCalled | ToolReturned | ApprovalAsked | ApprovalGiven, line: str) -> Chunk:
         self._events.append(event)
         chunk = self._chunk(Delta(reasoning_content=self._think(line)), vendor=Vendor(seq=seq, event=event))
         self._sure = len(self._text), len(self._thoughts)

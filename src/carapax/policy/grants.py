@@ -113,4 +113,8 @@ def _is_steady(command: str) -> bool:
 
 
 def _is(value: Any, arguments: Mapping[str, Any], name: str) -> bool:
-    return name in arguments and _encode(arguments[name]) == _encode(value)
+    """Whether an argument is just this; to JSON true is no number."""
+    given = arguments.get(name)
+    if isinstance(value, str):
+        return isinstance(given, str) and given == value
+    return name in arguments and _encode(given) == _encode(value)

@@ -33,18 +33,21 @@ class Grants:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: dict[str, Granted] = {}
+        self._by_tool: dict[tuple[str, str], list[Granted]] = {}
 
     async def load(self) -> None:
         """Take up what was kept. Raises a StoreError."""
-        self._kept = {granted.id: granted for granted in await read_grants(self._database)}
+        for granted in await read_grants(self._database):
+            self.take(granted)
 
     def take(self, granted: Granted) -> None:
         """It counts from now on; `keep` was committed."""
         self._kept[granted.id] = granted
+        self._sort()
 
     def of(self, agent: str, tool: str) -> Iterable[Granted]:
         """What covers calls of this tool, perhaps."""
-        return [one for one in self._kept.values() if one.agent == agent and one.grant.tool == tool]
+        return self._by_tool.get((agent, tool), ())
 
     def all(self) -> list[Granted]:
         """The oldest first."""
@@ -53,10 +56,16 @@ class Grants:
     async def remove(self, name: str, also: list[Statement]) -> Granted:
         """Take one back. Raises NotFound, or a StoreError; it covers nothing any more in either case."""
         granted = self._kept.pop(name, None)
+        self._sort()
         await forget(self._database, name, also)
         if granted is None:
             raise NotFound(f"there is no grant {name!r}")
         return granted
+
+    def _sort(self) -> None:
+        self._by_tool.clear()
+        for one in self._kept.values():
+            self._by_tool.setdefault((one.agent, one.grant.tool), []).append(one)
 
 
 def keep(granted: Granted) -> Statement:
