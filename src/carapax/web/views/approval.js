@@ -138,8 +138,12 @@ export class ApprovalCard {
     if (this.left.textContent !== text) this.left.textContent = text;
     this.hand.setAttribute("stroke-dashoffset", String(100 - 100 * Math.min(1, left / Math.max(1, expiresAt - at))));
     this.element.classList.toggle("soon", left < SOON_S);
-    const works = left > 0 && this.#isStill() && !this.waiting;
+    const works = this.#works();
     for (const button of this.buttons) button.setAttribute("aria-disabled", String(!works));
+  }
+
+  #works() {
+    return this.#isStill() && !this.waiting && this.approval.expiresAt > this.approvals.now;
   }
 
   #isStill() {
@@ -151,7 +155,7 @@ export class ApprovalCard {
   }
 
   async #answer(answer) {
-    const counts = this.#isStill() && !this.waiting;
+    const counts = this.#works();
     this.waiting ||= counts;
     this.tick();
     if (!counts) return;
