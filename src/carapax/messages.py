@@ -9,6 +9,8 @@ OriginKind = Literal["owner", "known", "stranger", "web", "file", "tool", "agent
 StopReason = Literal["end", "tool_calls", "length", "filtered", "paused"]
 Effort = Literal["off", "low", "medium", "high"]
 
+IMPORTED = "import"
+"""The channel of sessions that were brought in from a file: nobody listens there."""
 _CALLED: dict[OriginKind, str] = {
     "owner": "the owner",
     "known": "a known person",

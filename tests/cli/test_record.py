@@ -20,7 +20,9 @@ def without_place(events: list[Envelope]) -> list[object]:
 
 
 def without_trust(event: object) -> object:
-    return replace(event, sender=Sender(event.sender.id)) if isinstance(event, MessageReceived) else event
+    if not isinstance(event, MessageReceived):
+        return event
+    return replace(event, sender=Sender(event.sender.id), channel="", conversation="")
 
 
 def check(record: Record, session: str) -> None:

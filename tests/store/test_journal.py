@@ -20,7 +20,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import Receipt, ToolCall, ToolResult
+from carapax.messages import Origin, Receipt, ToolCall, ToolResult
 from carapax.store.database import Statement, Unexpected
 from carapax.store.journal import Beginning, Duplicate, Journal
 from carapax.store.leases import LeaseLost, acquire, release
@@ -425,8 +425,15 @@ async def exported(journal: Journal, session: str) -> bytes:
 
 
 def of_a_stranger(event: Event) -> Event:
-    if isinstance(event, MessageReceived):
-        event = msgspec.structs.replace(event, sender=msgspec.structs.replace(event.sender, trust="stranger"))
+    """What a file may say of it: nothing that has authority."""
+    nowhere = {"channel": "import", "conversation": ""}
+    match event:
+        case SessionStarted():
+            return msgspec.structs.replace(event, **nowhere)
+        case MessageReceived(sender=sender):
+            return msgspec.structs.replace(event, sender=msgspec.structs.replace(sender, trust="stranger"), **nowhere)
+        case ToolReturned(result=result):
+            return msgspec.structs.replace(event, origins=(Origin("tool", result.name),))
     return event
 
 
@@ -438,7 +445,8 @@ def test_an_exported_session_is_the_same_when_it_is_imported_but_of_a_stranger(t
             assert data.count(b"\n") == len(LIFE)
         async with opened_journal(tmp_path / "b.db", clock=FakeClock(START + 5)) as journal:
             info = await journal.import_(lines_of(data), "t")
-            assert info == msgspec.structs.replace(INFO, id="t", seq=11, title="T", state="ended")
+            told = {"channel": "import", "conversation": ""}
+            assert info == msgspec.structs.replace(INFO, id="t", seq=11, title="T", state="ended", **told)
             assert await journal.read("t") == [
                 msgspec.structs.replace(envelope, session="t", event=of_a_stranger(envelope.event)) for envelope in past
             ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from carapax.events import MessageReceived, ToolReturned
-from carapax.messages import Origin
+from carapax.messages import IMPORTED, Origin
 
 MOST_CHARACTERS = 400_000
 MOST_THINGS = 10_000
@@ -65,7 +65,7 @@ class Reading:
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
         else:
-            self.overheard = True
+            self.overheard = self.overheard or message.channel != IMPORTED
             self._origins[Origin("stranger", message.sender.id)] = seq
             self.outside.add(message.text)
         for file in message.attachments:

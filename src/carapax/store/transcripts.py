@@ -20,7 +20,7 @@ from carapax.events import (
     ToolReturned,
     Vouched,
 )
-from carapax.messages import ToolCall, ToolResult
+from carapax.messages import IMPORTED, Origin, ToolCall, ToolResult
 from carapax.store.records import Stored
 
 UNKNOWN_OUTCOME = (
@@ -48,7 +48,7 @@ def cut_short(call: ToolCall) -> ToolResult:
 async def parsed(lines: AsyncIterator[bytes]) -> list[Stored]:
     """The events of a file of JSON lines, as `export` writes them. Raises InvalidRequest that names the line.
 
-    Anybody may have written the file: its messages are those of strangers.
+    Anybody may have written the file: nothing in it has authority.
     """
     events: list[Stored] = []
     session = ""
@@ -83,11 +83,16 @@ def _check(number: int, line: _Line, session: str, seq: int) -> None:
 
 
 def _without_authority(event: Kept) -> Kept:
-    """A file allows nothing: its messages are a stranger's, and what it says that people allowed or answered for does
-    not count."""
+    """A file allows nothing: its messages are a stranger's and its results not the owner's data, what it says that
+    people allowed or answered for does not count, and it takes over no conversation."""
     match event:
+        case SessionStarted():
+            return replace(event, channel=IMPORTED, conversation="")
         case MessageReceived(sender=sender):
-            return replace(event, sender=replace(sender, trust="stranger"))
+            return replace(event, sender=replace(sender, trust="stranger"), channel=IMPORTED, conversation="")
+        case ToolReturned(result=result, origins=origins):
+            others = tuple(origin for origin in origins if not origin.trusted) or (Origin("tool", result.name),)
+            return replace(event, origins=others, found=False)
         case ApprovalGiven():
             return replace(event, scope="once")
         case Vouched():
