@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from carapax.config import AgentConfig, Config
+from carapax.config import AgentConfig, Config, PolicyConfig, RuleConfig
 from carapax.errors import Conflict, InvalidRequest, NotFound
 from carapax.events import ApprovalAsked, ApprovalGiven, RunFinished, Scope, ToolCalled, ToolReturned
 from carapax.messages import AssistantMessage, ToolCall
@@ -308,5 +308,58 @@ def test_what_was_approved_runs(tmp_path: Path) -> None:
             await gateway.sessions.answer(question.id, question.digest, "allow", ANN)
             await gateway.finished(session)
             assert (workspace / "out").read_text() == "first\n"
+
+    run(scenario())
+
+
+def test_what_a_rule_asks_about_each_time_is_offered_for_one_call_only(tmp_path: Path) -> None:
+    script: Script = [call("post", text="a"), "."]
+
+    async def scenario() -> None:
+        rules = (RuleConfig("ask", tool="post"),)
+        config = Config(agents={"main": AgentConfig()}, policy=PolicyConfig(rules=rules))
+        async with opened(tmp_path, script, tools=TOOLS, config=config) as gateway:
+            session = await gateway.say("post a")
+            question = await asked(gateway, session)
+            assert question.offers == ()
+            await gateway.sessions.cancel(session)
+            await gateway.finished(session)
+
+    run(scenario())
+
+
+def test_a_file_that_a_grant_is_bound_to_is_not_changed_by_others_while_it_runs(tmp_path: Path) -> None:
+    """Another session of the agent waits until the call has ended."""
+    workspace = local(tmp_path)
+    running, go_on, seen = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work(given: Any) -> str:
+        if seen:
+            running.set()
+            await go_on.wait()
+        seen.append((workspace / "run.sh").read_text())
+        return "worked"
+
+    tool = FunctionTool("work", work, frozenset({"execute"}), "at_most_once", authority=("command",))
+    tool.parameters = {"type": "object", "properties": {"command": {"type": "string"}}}
+    again, write = call("work", command="sh run.sh"), call("write_file", path="run.sh", content="evil")
+    script: Script = [call("page"), again, again, write, ".", "."]
+
+    async def scenario() -> None:
+        config = Config(agents={"main": AgentConfig(sandbox="local")})
+        async with opened(tmp_path, script, tools=[*TOOLS, tool], config=config) as gateway:
+            first = await gateway.say("read the page")
+            question = await asked(gateway, first)
+            await gateway.sessions.answer(question.id, question.digest, "allow", ANN, "session")
+            await asyncio.wait_for(running.wait(), 5)
+            second = await gateway.say("write it")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await gateway.until(second, lambda one: isinstance(one.event, ToolCalled))
+            go_on.set()
+            await gateway.finished(first)
+            await gateway.finished(second)
+        assert seen == ["echo first > out"] * 2
+        assert (workspace / "run.sh").read_text() == "evil"
 
     run(scenario())

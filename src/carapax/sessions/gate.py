@@ -11,7 +11,7 @@ from carapax.agent.context import Transcript
 from carapax.clock import Clock
 from carapax.contracts import Asking, Decision, Effect, Tool
 from carapax.errors import InvalidRequest, Unavailable
-from carapax.events import ApprovalAsked, ApprovalGiven
+from carapax.events import ApprovalAsked, ApprovalGiven, Offer
 from carapax.messages import Origin, ToolCall
 from carapax.policy.binding import Binding, named_files
 from carapax.policy.grants import offers
@@ -20,6 +20,7 @@ from carapax.policy.policy import Policy
 from carapax.policy.provenance import leaves, only_names, said_all, written
 from carapax.sessions.prepare import Agent
 from carapax.sessions.workspaces import Workspaces
+from carapax.store.grants import Granted
 from carapax.store.stains import Stains, place
 
 LONGEST_SHOWN = 4096
@@ -51,40 +52,48 @@ class Gate:
         """Why the call may not run; empty when it may, which is so in this block only: while one that was approved
         runs, nothing else changes the files that it names."""
         try:
-            decision, files = await self._decide(tool, arguments)
-            bound = self._bound(tool, call, arguments, files) if decision.verdict == "ask" else None
+            decision, asking = await self._decide(tool, arguments)
         except (InvalidRequest, Unavailable) as error:  # what cannot be looked at cannot be approved
             yield f"nobody can say yes to it: {error}"
             return
-        refused = await self._refusal(tool, call, decision, bound, waiting)
+        bound = self._bound(tool, call, arguments, asking.files)
+        refused = await self._refusal(tool, call, decision, asking, bound, waiting)
         if refused:
             yield refused
             return
-        async with self._held(tool, arguments, alone=bool(bound and bound.files)):
-            yield "" if bound is None else await self._changed(tool, call, arguments, bound)
+        async with self._held(tool, arguments, alone=bool(bound.files)):
+            by_person = decision.verdict == "ask" or bool(bound.files)
+            yield await self._changed(tool, call, arguments, bound) if by_person else ""
 
-    async def _decide(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Decision, Mapping[str, str]]:
-        """What policy says, and the files that the call names where that matters."""
+    async def _decide(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Decision, Asking]:
+        """What policy says; where a person has said yes, or will be asked, the files count that the call names."""
         asking = self._asking(tool, arguments)
-        files: Mapping[str, str] = {}
         if any(granted.grant.files is not None for granted in asking.grants):
-            files = await named_files(self.agent.sandbox, arguments)
-            asking = replace(asking, files=files)
+            asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
         decision = self.policy.decide(asking)
-        if decision.verdict == "ask" and not files:
-            files = await named_files(self.agent.sandbox, arguments)
-        return decision, files
+        if decision.verdict == "ask" and not asking.files:
+            asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
+        return decision, asking
+
+    def _offered(self, tool: Tool, asking: Asking) -> tuple[Offer, ...]:
+        """What a yes may be given for besides the call: only what would then let it run without a question."""
+        kept = []
+        for offer in offers(tool, asking.arguments, asking.files):
+            given = Granted("", asking.agent, offer.grant, "", 0.0)
+            if self.policy.decide(replace(asking, grants=(given,))).verdict == "allow":
+                kept.append(offer)
+        return tuple(kept)
 
     async def _refusal(
-        self, tool: Tool, call: ToolCall, decision: Decision, bound: Binding | None, waiting: Waiting
+        self, tool: Tool, call: ToolCall, decision: Decision, asking: Asking, bound: Binding, waiting: Waiting
     ) -> str:
         """Why it may not run; a person is asked where policy does not know."""
-        if bound is None:
-            if decision.verdict == "allow":
-                return ""
+        if decision.verdict == "allow":
+            return ""
+        if decision.verdict == "deny":
             await self.note(call, decision)
             return f"{decision.reason} ({decision.rule})"
-        text = shown(tool.name, bound.arguments)
+        text = shown(tool.name, asking.arguments)
         if len(text.encode()) > LONGEST_SHOWN:
             return f"{decision.reason} ({decision.rule}), and it is too long for a person to judge: make it shorter"
         asked = ApprovalAsked(
@@ -97,8 +106,8 @@ class Gate:
             decision.rule,
             decision.reason,
             self.clock.now() + self.policy.expires_s,
-            self.transcript.reading.origins,
-            offers(tool, bound.arguments, bound.files),
+            asking.origins,
+            self._offered(tool, asking),
         )
         with waiting():
             given = await self.ask(asked)
