@@ -71,7 +71,7 @@ def test_an_owner_answers_where_the_question_was_asked(tmp_path: Path, answer: s
     async def scenario() -> None:
         async with chat(tmp_path) as here:
             assert await here.say(answer.format(here.question.nonce.lower())) == told
-            assert (await here.channel.reply()).text == "done"
+            assert (await here.channel.reply()).text.startswith("done")
             assert (await here.results())[0].startswith(result)
             received = [one for one in await here.gateway.events(here.session) if isinstance(one, MessageReceived)]
             assert [one.text for one in received] == ["read the page"]
@@ -126,7 +126,8 @@ def test_an_answer_that_is_delivered_again_counts_once(tmp_path: Path) -> None:
             first = await here.channel.say(text, dedupe_key="k")
             again = await here.channel.say(text, dedupe_key="k")
             assert (again.message, again.duplicate, first.duplicate) == (first.message, True, False)
-            assert [(await here.channel.reply()).text for _ in range(2)] == ["ann said yes.", "done"]
+            assert (await here.channel.reply()).text == "ann said yes."
+            assert (await here.channel.reply()).text.startswith("done")
             assert len(await here.answers()) == 1
             assert await here.say(text) == "Nothing waits for an answer here."
 
