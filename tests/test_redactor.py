@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carapax.invisible import hidden, strip
 from carapax.redaction import MASK, Secret
 from carapax.redactor import Redactor, Stream, can_be_told
 from tests.disguises import DISGUISES
@@ -197,3 +198,9 @@ def test_a_random_secret_is_not_found_where_it_is_not() -> None:
     text = "".join(chance.choices(letters + " \n", k=50_000))
     redactor = Redactor(Secret("".join(chance.choices(letters, k=12))) for _ in range(50))
     assert [MASK in line for line in redactor(text).split("\n")].count(True) == 0
+
+
+def test_nothing_that_is_taken_out_of_texts_hides_a_secret() -> None:
+    secret = "hunter2-Correct9Horse"
+    redact = Redactor([Secret(secret)])
+    assert [code for code in hidden() if secret in strip(redact(chr(code).join(secret)))] == []

@@ -7,7 +7,7 @@ mark of the byte order at the very beginning.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from carapax.lookalikes import imitations, told
@@ -42,6 +42,12 @@ _KEPT = "|".join(
 _RUNS = re.compile(f"({_KEPT})|[{_HIDDEN}]+")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
 _ANY = re.compile(f"[{_HIDDEN}]")
+
+
+def hidden() -> Iterator[int]:
+    """The code points of all that is hidden, also where a script or an emoji needs it."""
+    for first, last in re.findall("(.)(?:-(.))?", _HIDDEN):
+        yield from range(ord(first), ord(last or first) + 1)
 
 
 def strip(text: str) -> str:

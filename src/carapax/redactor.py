@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from carapax.invisible import hidden
 from carapax.keyfamilies import Span, families_in
 from carapax.redaction import MASK, Secret
 
@@ -20,8 +21,9 @@ _MOST_UNPACKED = 1 << 20
 _WIDEST = 12  # characters of a text to one of its reading, as far as what begins at its end is looked for
 
 # White space and what nobody sees is left out, upper case is lower, and Base64 has one alphabet.
+_SPACES = [code for code in range(0x3001) if chr(code).isspace()]
 _FOLDED: Mapping[int, int | None] = {
-    **dict.fromkeys([0, *range(9, 14), 32, 0x85, 0xA0, 0xAD, 0x2028, 0x2029, 0x2060, 0xFEFF, *range(0x200B, 0x2010)]),
+    **dict.fromkeys([0, *_SPACES, *hidden()]),
     **{upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)},
     ord("-"): ord("+"),
     ord("_"): ord("/"),
