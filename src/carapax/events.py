@@ -25,7 +25,8 @@ class _Event(Struct, frozen=True, tag_field="kind", tag=_kind, omit_defaults=Tru
 
 
 class SessionStarted(_Event, frozen=True):
-    """`channel` and `conversation` say where replies go. A fork names the session and `seq` it was copied from."""
+    """`channel` and `conversation` say where replies go. A fork names the session and `seq` it was copied from.
+    `origins` says whose words the session holds from the beginning on: those of the file that it was imported from."""
 
     agent: str
     channel: str
@@ -33,6 +34,7 @@ class SessionStarted(_Event, frozen=True):
     model: str = ""
     forked_from: str = ""
     forked_at: int = 0
+    origins: tuple[Origin, ...] = ()
 
 
 class MessageReceived(_Event, frozen=True):

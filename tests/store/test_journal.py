@@ -25,7 +25,7 @@ from carapax.store.database import Statement, Unexpected
 from carapax.store.journal import Beginning, Duplicate, Journal
 from carapax.store.leases import LeaseLost, acquire, release
 from carapax.store.records import SessionInfo
-from carapax.store.transcripts import UNKNOWN_OUTCOME
+from carapax.store.transcripts import FILE, UNKNOWN_OUTCOME
 from carapax.testing.clock import START, FakeClock
 from tests.running import run
 from tests.store.opened import ANSWERED, CALLED, STARTED, STARTED_RUN, opened_database, opened_journal, said, value
@@ -429,7 +429,7 @@ def of_a_stranger(event: Event) -> Event:
     nowhere = {"channel": "import", "conversation": ""}
     match event:
         case SessionStarted():
-            return msgspec.structs.replace(event, **nowhere)
+            return msgspec.structs.replace(event, origins=(FILE,), **nowhere)
         case MessageReceived(sender=sender):
             return msgspec.structs.replace(event, sender=msgspec.structs.replace(sender, trust="stranger"), **nowhere)
         case ToolReturned(result=result):

@@ -125,6 +125,7 @@ class Transcript:
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
         self.started = event
+        self.reading.begin(event, envelope.seq)
         if event.model:
             self.state["model"] = event.model
 

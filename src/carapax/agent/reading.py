@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from carapax.events import MessageReceived, ToolReturned
+from carapax.events import MessageReceived, SessionStarted, ToolReturned
 from carapax.messages import IMPORTED, Origin
 
 MOST_CHARACTERS = 400_000
@@ -58,6 +58,10 @@ class Reading:
     def origins(self) -> tuple[Origin, ...]:
         """From whom else something was read, the first first."""
         return tuple(self._origins)
+
+    def begin(self, started: SessionStarted, seq: int) -> None:
+        """Take what a session began with."""
+        self._origins |= dict.fromkeys(started.origins, seq)
 
     def hear(self, message: MessageReceived, seq: int) -> None:
         """Take a message that a run has taken, in the event `seq`. Who sends a file has seldom written it."""

@@ -27,6 +27,8 @@ UNKNOWN_OUTCOME = (
     "The call was cut short, so its outcome is unknown: it may have taken effect. Check before you do it again."
 )
 
+FILE = Origin("file", "an imported session")
+
 
 class _Line(Struct, frozen=True):
     seq: int
@@ -83,11 +85,12 @@ def _check(number: int, line: _Line, session: str, seq: int) -> None:
 
 
 def _without_authority(event: Kept) -> Kept:
-    """A file allows nothing: its messages are a stranger's and its results not the owner's data, what it says that
-    people allowed or answered for does not count, and it takes over no conversation."""
+    """A file allows nothing: all of it is words of others, also what it says that an agent said; its messages are a
+    stranger's and its results not the owner's data, what it says that people allowed or answered for does not count,
+    and it takes over no conversation."""
     match event:
         case SessionStarted():
-            return replace(event, channel=IMPORTED, conversation="")
+            return replace(event, channel=IMPORTED, conversation="", origins=(FILE,))
         case MessageReceived(sender=sender):
             return replace(event, sender=replace(sender, trust="stranger"), channel=IMPORTED, conversation="")
         case ToolReturned(result=result, origins=origins):
