@@ -5,8 +5,10 @@ import gzip
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import pytest
 from aiohttp import web
@@ -404,3 +406,27 @@ def test_an_encrypted_connection_asks_for_the_name() -> None:
     with pytest.raises(Unavailable):
         run(scene())
     assert asked == ["site.example"]
+
+
+def test_names_that_are_slow_to_resolve_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def slow(*given: object, **named: object) -> NoReturn:
+        answered.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def main() -> None:
+        egress = PublicEgress(EgressConfig())
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            asking = [group.create_task(egress.connect(f"https://slow{number}.example/")) for number in range(64)]
+            try:
+                await asyncio.sleep(0)  # all of them ask now
+                await asyncio.to_thread(str)
+            finally:
+                for each in asking:
+                    each.cancel()
+                answered.set()
+
+    run(main())

@@ -6,7 +6,9 @@ import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -24,6 +26,8 @@ from carapax.version import __version__
 EVERYWHERE = ReachConfig()
 MAX_REDIRECTS = 5
 MAX_URL = 8192
+LOOKUPS = 4
+"""How many names are asked for at the same time for one agent."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -65,10 +69,19 @@ class Target:
         return "/".join(self.url.split("/")[:3])
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name, as the system knows them. OSError when there are none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+class SystemNames:
+    """Asks the system for all addresses of a name. OSError when there are none.
+
+    It waits in threads of its own: an answer may take long, and whoever chooses the names must not hold up others.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [str(address[0]) for *_, address in found]
 
 
 def is_public(address: Address) -> bool:
@@ -100,13 +113,13 @@ class PublicEgress:
     def __init__(
         self,
         config: EgressConfig,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         *,
         reach: ReachConfig = EVERYWHERE,
         whose: str = "the agent",
         filling: Filling | None = None,
     ) -> None:
-        self._resolve = resolve
+        self._resolve = resolve or SystemNames()
         if "*" in config.allow:
             raise ConfigError('egress: "*" would open every place', "name the places, or networks such as 10.0.0.0/8")
         self._allowed = Places(config.allow, "egress")
