@@ -10,7 +10,7 @@ from carapax.api.fields import Identifier, Name
 from carapax.api.operation import operation
 from carapax.api.services import Services
 from carapax.api.session import Session
-from carapax.errors import InvalidRequest
+from carapax.errors import NotFound
 from carapax.events import Vouched
 from carapax.messages import Origin
 
@@ -71,7 +71,7 @@ async def vouch(services: Services, params: Vouch) -> Read:
     """Answer for what a session has read so far, so that it may act on that without a question."""
     transcript = await services.sessions.transcript(params.session)
     if params.upto > transcript.seq:
-        raise InvalidRequest(f"session {params.session} has events 1 to {transcript.seq}, no {params.upto}")
+        raise NotFound(f"session {params.session} has no event {params.upto}", f"its events are 1 to {transcript.seq}")
     who = services.caller.actor()
     vouched = services.audit.of("session.vouched", who, session=params.session, detail={"upto": params.upto})
     await services.journal.append(params.session, Vouched(params.upto, who.name or who.id), also=vouched)
