@@ -31,7 +31,7 @@ def test_what_a_session_has_read_may_be_vouched_for_and_what_comes_later_may_not
             await said(socket, session, "read the page")
             read = await gateway.rpc("session.reading", session=session)
             assert read["origins"] == [{"kind": "web", "name": "page"}]
-            with pytest.raises(RuntimeError, match="no 100"):
+            with pytest.raises(RuntimeError, match="no event 100"):
                 await gateway.rpc("session.vouch", session=session, upto=100)
             vouched = await gateway.rpc("session.vouch", session=session, upto=read["seq"])
             assert vouched["origins"] == []
