@@ -1,11 +1,16 @@
 import asyncio
+import io
+import logging
 from pathlib import Path
 
 import pytest
 
+from carapax import confidential
 from carapax.app import Tasks, open_app, supervise
 from carapax.config import AgentConfig, Config, Home
 from carapax.errors import Broken, ConfigError, NotFound, StoreLocked
+from carapax.redaction import MASK, Secret
+from carapax.vault import open_vault
 from tests.running import run
 
 
@@ -69,3 +74,27 @@ def test_an_unknown_sandbox_or_tool_is_a_wrong_configuration(tmp_path: Path) -> 
         run(scenario(Config(agents={"main": AgentConfig(sandbox="nowhere")})))
     with pytest.raises(ConfigError, match="there is no tool"):
         run(scenario(Config(extra_tools=("no.such.tool",))))
+
+
+def test_nothing_in_the_vault_is_logged_from_the_start_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confidential, "FOLLOW_S", 0.0)
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+
+    async def main() -> None:
+        vault = open_vault(Home(tmp_path, tmp_path))
+        await vault.set("first", Secret("first-Value-4711"))
+        async with open_app(Config(), Home(tmp_path, tmp_path), environ={}):
+            logging.getLogger("test").warning("first-Value-4711")
+            assert written.getvalue() == f"{MASK}\n"
+            await vault.set("second", Secret("second-Value-4711"))
+            async with asyncio.timeout(10):
+                while written.getvalue().count(MASK) < 2:
+                    await asyncio.sleep(0)
+                    logging.getLogger("test").warning("second-Value-4711")
+
+    logging.getLogger().addHandler(handler)
+    try:
+        run(main())
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -204,3 +204,18 @@ def test_nothing_that_is_taken_out_of_texts_hides_a_secret() -> None:
     secret = "hunter2-Correct9Horse"
     redact = Redactor([Secret(secret)])
     assert [code for code in hidden() if secret in strip(redact(chr(code).join(secret)))] == []
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_each_of_many_secrets_is_found_in_texts_of_any_length(count: int) -> None:
+    secrets = [f"Zx{number:03}-kept-{number * 7919:07}" for number in range(count)]
+    redact = Redactor(map(Secret, secrets))
+    for secret in secrets:
+        for text in (secret, f"a {secret}", f"{'honest words ' * 2000}{secret} and more"):
+            assert redact(text) == text.replace(secret, MASK)
+        pieces: list[str] = []
+        stream = redact.stream(pieces.append)
+        for letter in f"it is {secret}\nhere":
+            stream.feed(letter)
+        stream.end()
+        assert "".join(pieces) == f"it is {MASK}\nhere"

@@ -157,6 +157,7 @@ async def open_app(
         http = await stack.enter_async_context(Http())
         keys = Keys(open_vault(home, environ, clock, passphrase), environ)
         confidential = Confidential(keys.vault, of_providers(config, environ))
+        await confidential.redactor()
         stack.enter_context(_discreet(confidential))
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
@@ -193,6 +194,7 @@ async def open_app(
         stack.push_async_callback(tasks.close)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
+        tasks.keep("secrets", confidential.follow)
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, door.of(name, answers.submit)))

@@ -1,5 +1,6 @@
 """What must not be told: the values that this gateway keeps secret, and how they are kept out of what is told."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -14,6 +15,7 @@ from carapax.redactor import Redactor
 
 log = logging.getLogger(__name__)
 
+FOLLOW_S = 1.0
 _LEAST_IN_DOCUMENT = 20
 
 
@@ -28,6 +30,12 @@ class Confidential:
         self._given = tuple(given)
         self._seen: tuple[tuple[str, int, float], ...] = ()
         self.known = Redactor(self._given)
+
+    async def follow(self) -> None:
+        """Know what changes in the vault, until cancelled, also while nobody asks for the redactor."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            await self.redactor()
 
     async def redactor(self) -> Redactor:
         """What takes out all secrets that there are now."""

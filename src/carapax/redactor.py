@@ -106,9 +106,38 @@ _READINGS = (
 )
 
 
-def _folded(reading: _Reading, secrets: Iterable[str]) -> tuple[str, ...]:
-    forms = {form.translate(reading.table) for secret in secrets for form in reading.written(secret)}
-    return tuple(sorted(form for form in forms if len(form) >= _SHORTEST))
+class _Forms:
+    """How secrets may stand in a reading of a text."""
+
+    def __init__(self, reading: _Reading, secrets: Iterable[str]) -> None:
+        forms = {form.translate(reading.table) for secret in secrets for form in reading.written(secret)}
+        self.all = tuple(sorted(form for form in forms if len(form) >= _SHORTEST))
+        self.longest = max(map(len, self.all), default=0)
+        self._firsts = {form[0] for form in self.all}
+        self._pairs = _by_head(self.all, 2)
+        self._heads = _by_head(self.all, _SHORTEST)
+
+    def within(self, read: str) -> list[str]:
+        """Those that stand in a reading. Of a short one each place is looked up, of a long one each form."""
+        if len(read) >= len(self.all):
+            return [form for form in self.all if form in read]
+        heads = {read[at : at + _SHORTEST] for at in range(len(read) - _SHORTEST + 1)} & self._heads.keys()
+        return [form for head in heads for form in self._heads[head] if form in read]
+
+    def overlap(self, read: str) -> int:
+        """How many letters at the end of a reading are the first ones of a form, without being all of it."""
+        for at in range(max(0, len(read) - self.longest + 1), len(read) - 1):
+            rest = read[at:]
+            if any(len(form) > len(rest) and form.startswith(rest) for form in self._pairs.get(rest[:2], ())):
+                return len(rest)
+        return int(read[-1:] in self._firsts)
+
+
+def _by_head(forms: Iterable[str], size: int) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for form in forms:
+        found.setdefault(form[:size], []).append(form)
+    return found
 
 
 def can_be_told(secret: Secret) -> bool:
@@ -127,7 +156,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         values = {secret.reveal() for secret in secrets if can_be_told(secret)}
-        self._forms = [_folded(reading, values) for reading in _READINGS]
+        self._forms = [_Forms(reading, values) for reading in _READINGS]
 
     def __call__(self, text: str) -> str:
         return _without(text, self._spans(text))
@@ -140,13 +169,12 @@ class Redactor:
         """Where, at the end of a text, something begins that may become a secret with what follows; else its length."""
         starts = [len(text)]
         for reading, forms in zip(_READINGS, self._forms, strict=True):
-            longest = max(map(len, forms), default=0)
-            read = reading.of(text[-_WIDEST * longest :])[-longest:] if longest else ""
-            if overlap := max((_overlap(read, form) for form in forms), default=0):
+            read = reading.of(text[-_WIDEST * forms.longest :])[-forms.longest :] if forms.longest else ""
+            if overlap := forms.overlap(read):
                 from_here = max(0, len(text) - _WIDEST * overlap - _WIDEST)
                 places = reading.placed(text[from_here:])[1]
                 starts.append(from_here + (places[-overlap][0] if overlap <= len(places) else 0))
-        if self._forms[0] and (cut := _ESCAPE_BEGUN.search(text, max(0, len(text) - _WIDEST))):
+        if self._forms[0].all and (cut := _ESCAPE_BEGUN.search(text, max(0, len(text) - _WIDEST))):
             starts.append(cut.start())
         starts += [packed.start() for packed in _PACKED.finditer(text) if packed.end() >= len(text.rstrip())]
         if block := _KEY_BLOCK.search(text, text.rfind("-----END") + 1):
@@ -162,12 +190,12 @@ class Redactor:
 
     def _known_in(self, text: str) -> Iterator[Span]:
         """Where secrets known by value are."""
-        if not self._forms[0]:
+        if not self._forms[0].all:
             return
         last = ""
         for reading, forms in zip(_READINGS, self._forms, strict=True):
             read = reading.of(text)
-            if read != last and (shown := [form for form in forms if form in read]):
+            if read != last and (shown := forms.within(read)):
                 yield from _located(*reading.placed(text), shown)
             last = read
         left = _MOST_UNPACKED
@@ -177,7 +205,7 @@ class Redactor:
                 unpacked, _ = _unpacked(packed[0], left + 1)
             left -= len(unpacked)
             read = unpacked.translate(_FOLDED)
-            if left < 0 or any(form in read for form in self._forms[0]):
+            if left < 0 or self._forms[0].within(read):
                 yield packed.span(1 if is_whole else 0)
 
 
@@ -246,16 +274,6 @@ def _located(read: str, places: list[Span], forms: Iterable[str]) -> Iterator[Sp
         while at >= 0:
             yield places[at][0], places[at + len(form) - 1][1]
             at = read.find(form, at + 1)
-
-
-def _overlap(read: str, form: str) -> int:
-    """How many letters at the end of a reading are the first ones of a form, without being all of it."""
-    at = max(0, len(read) - len(form) + 1)
-    while (at := read.find(form[0], at)) >= 0:
-        if form.startswith(read[at:]):
-            return len(read) - at
-        at += 1
-    return 0
 
 
 def _unpacked(text: str, most: int) -> tuple[str, bool]:
