@@ -159,3 +159,14 @@ def test_commands_that_only_read_are_known(text: str) -> None:
 )
 def test_everything_else_is_not_taken_for_it(text: str) -> None:
     assert not parse(text).only_reads
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("x=' -o b'; sort a$x", 'set -- "" -o b; sort a"$@"', 'x=("" -o b); sort a"${x[@]}"', "x=' -w'; rg a b$x"),
+        *("x=' -delete'; find .$x", "x=' -ewb'; sed -n p a$x", "x=' -s 0'; date +%F$x", "x='0 -s 0'; date -d $x"),
+    ],
+)
+def test_what_may_become_an_option_when_it_runs_is_not_taken_for_reading(text: str) -> None:
+    assert not parse(text).only_reads

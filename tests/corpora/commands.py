@@ -364,6 +364,25 @@ FORMS = (
         "true <<E \\\n; CMD\nE",
         "echo $((1)); CMD",
     ),
+    # A word that becomes several, and what is expanded once more.
+    *("x=' CMD'; timeout 9$x", "x='1 CMD'; nice -n $x true", "x='A CMD'; env -u $x", "x='. CMD'; env -C $x true"),
+    *("x='b CMD'; exec -a $x true", "x='0 CMD'; stdbuf -o $x true", "x='1 CMD'; echo b | xargs -n $x echo"),
+    *("x=' -exec CMD ;'; find .$x", "set -- '' -exec CMD ';'; find .\"$@\"", "timeout 9{,x} CMD"),
+    *("echo a > a; x=' -es/.*/NAME/e'; sed -n p a$x", "x='9 1 CMD'; timeout -s $x true"),
+    *(
+        "printf '-va[$(CMD)]' x",
+        "printf -vPS4 %s '$(CMD)'; set -x; true",
+        "x=vPS4; printf -\"$x\" '$(CMD)'; set -x; true",
+    ),
+    *(
+        "declare -a 'x=($(CMD))'",
+        "readonly -a 'x=($(CMD))'",
+        "a=(); declare 'a=($(CMD))'",
+        "y='($(CMD))'; declare -a x=$y",
+    ),
+    *("y='($(CMD))'; x=(); declare x=\"$y\"", "y='($(CMD))'; declare PIPESTATUS=\"$y\""),
+    *("y='($(CMD))'; f() { local -a z; local z=$y; }; f", "declare -A a; declare a='([$(CMD)]=1)'"),
+    *("x='1 PS4=$(NAME)'; \\declare a=$x; set -x; true", "x='1 PS4=$(NAME)'; command declare a=$x; set -x; true"),
 )
 
 HONEST = (

@@ -18,6 +18,7 @@ _TIME_OPTION = re.compile(r"-[p-](?=[ \t\n|&;()<>]|\Z)")
 _FUNCTION = re.compile(r"\([ \t]*\)")
 _DUPLICATE = re.compile(r"[0-9]+-?|-")
 _CASE_END = frozenset((";;", ";&", ";;&", "esac"))
+DECLARING = frozenset(("declare", "typeset", "local", "readonly", "export"))
 _ARITHMETIC_TESTS = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"))
 
 
@@ -34,6 +35,10 @@ class Found(Protocol):
 
     def variable(self, name: str) -> None:
         """A variable that a loop sets."""
+        ...
+
+    def array(self) -> None:
+        """An array is made."""
         ...
 
     def script(self, text: str) -> None:
@@ -253,7 +258,7 @@ class Grammar:
         text = words.text
         assigned: list[Word] = []
         said: list[Word] = []
-        ambiguous = False
+        ambiguous = declares = False
         while True:
             words.blank()
             if redirection := _REDIRECTION.match(text, words.at):
@@ -264,14 +269,19 @@ class Grammar:
                 break
             if ambiguous:
                 raise Unclear("shells read what follows &> in different ways")
-            if said:
+            assignment = _ASSIGNMENT.match(text, words.at) if declares or not said else None
+            if assignment and said:
+                said.append(self._assignment(assignment))
+            elif said:
                 said.append(words.word())
-            elif assignment := _ASSIGNMENT.match(text, words.at):
+            elif assignment:
                 assigned.append(self._assignment(assignment))
             elif _ELEMENT.match(text, words.at):
                 raise Unclear("arithmetic with names can run commands")
             else:
+                start = words.at
                 said.append(words.word())
+                declares = text[start : words.at] in DECLARING
         if words.peek() == "(":
             if len(said) != 1 or assigned or not _FUNCTION.match(text, words.at):
                 raise Unclear("it has ( where none can stand")
@@ -290,6 +300,7 @@ class Grammar:
                 self._operand()
                 self._lines()
             words.at += 1
+            self._found.array()
             return Word(found[1] + "=", "one")
         value = Word("") if _WORD_END.match(words.text, words.at) and not self._substitutes() else words.word()
         return Word(f"{found[1]}={value.text}", "one" if value.open else "")

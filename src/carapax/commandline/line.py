@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from carapax.commandline.grammar import Grammar
+from carapax.commandline.grammar import DECLARING, Grammar
 from carapax.commandline.programs import only_reads, program, starts_no_other
 from carapax.commandline.words import Unclear, Word
 from carapax.commandline.wrappers import started
@@ -22,9 +22,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NO_FILES = frozenset(("/dev/null", "/dev/stdout", "/dev/stderr"))
 # Variables that a shell, or what it starts, goes by. A name with small letters is nobody's, but for proxies.
 _SPECIAL = re.compile(
-    r"(?i:.*_proxy)|BASH.*|CDPATH|CHILD_MAX|COLUMNS|COMP.*|DIRSTACK|EMACS|ENV|EXECIGNORE|FCEDIT|FIGNORE|FUNC.*|GLOB.*"
+    r"(?i:.*_proxy)|BASH.*|CDPATH|CHILD_MAX|COLUMNS|COMP.*|DIRSTACK|EMACS|ENV|EXECIGNORE|FCEDIT|FIGNORE|FUNC.*|GLOB.*|GROUPS"
     r"|HIST.*|histchars|HOME|HOST.*|IFS|IGNOREEOF|INPUTRC|INSIDE_EMACS|LANG.*|LC_.*|LD_.*|DYLD_.*|LINES|MAIL.*|MAPFILE"
-    r"|OLDPWD|OPT.*|PATH|POSIXLY_CORRECT|PPID|PROMPT.*|PS[0-4]|PWD|RANDOM|READLINE.*|REPLY|SECONDS|SHELL.*|SHLVL|TERM.*"
+    r"|OLDPWD|OPT.*|PATH|PIPESTATUS|POSIXLY_CORRECT|PPID|PROMPT.*|PS[0-4]|PWD|RANDOM|READLINE.*|REPLY|SECONDS|SHELL.*|SHLVL|TERM.*"
     r"|TIMEFORMAT|TMOUT|TMPDIR|USER|auto_resume|_"
 )
 _HARMLESS = re.compile(r"(LC_[A-Z]+|LANG|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBIAN_FRONTEND)=[\w.@:+-]*", re.A)
@@ -77,6 +77,8 @@ def parse(text: str) -> CommandLine:
         found.unclear["it has control characters"] = None
     else:
         found.script(text)
+    if found.arrays and any(map(_may_expand, found.commands)):
+        found.unclear["what an array is set to can run commands"] = None
     return CommandLine(tuple(found.commands), tuple(found.unclear), found.functions)
 
 
@@ -87,6 +89,7 @@ class _Found:
         self.commands: list[Command] = []
         self.unclear: dict[str, None] = {}
         self.functions = False
+        self.arrays = False
         self._depth = 0
         self._steps = 0
 
@@ -118,6 +121,9 @@ class _Found:
 
     def function(self) -> None:
         self.functions = True
+
+    def array(self) -> None:
+        self.arrays = True
 
     def variable(self, name: str) -> None:
         self._set(name, exported=False)
@@ -161,6 +167,7 @@ class _Found:
                 Command(words) if known else Command(words, "opaque", f"{name} may start other programs")
             )
             return
+        self.arrays = self.arrays or found.arrays
         for assigned in found.sets:
             self._set(assigned, exported="=" in assigned)
         kind: Kind = "opaque" if found.hidden else "wrapper" if found.sees_through else "plain"
@@ -169,6 +176,12 @@ class _Found:
             self._command(command)
         for script in found.scripts:
             self.script(script)
+
+
+def _may_expand(command: Command) -> bool:
+    """Whether it sets a variable to what, if that is an array, is expanded once more."""
+    values = (Word(word.text.partition("=")[2], word.open) for word in command.words if "=" in word.text)
+    return program(command.words[0]) in DECLARING and any(value.may_begin("(") for value in values)
 
 
 def _only_reads(command: Command) -> bool:

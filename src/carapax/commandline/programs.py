@@ -86,7 +86,7 @@ def starts_no_other(name: str, told: Told) -> bool:
 def only_reads(name: str, told: Told) -> bool:
     """Whether a program, told so, is known to do nothing but read, and to write to its output."""
     if name in _READING:
-        return name != "printf" or not told or told[0].text != "-v"
+        return True
     look = _LOOKS.get(name)
     return look is not None and look(told)
 
@@ -96,7 +96,7 @@ def _operands(told: Told, option: re.Pattern[str], valued: frozenset[str] = froz
     found: list[Word] = []
     rest = iter(told)
     for word in rest:
-        if word.open and (not word.text or word.text[0] == "-"):
+        if word.open and word.may_begin("-"):
             return None
         if word.text == "--" and not word.open:
             found += rest
@@ -104,7 +104,7 @@ def _operands(told: Told, option: re.Pattern[str], valued: frozenset[str] = froz
             found.append(word)
         elif word.text in valued:
             value = next(rest, None)
-            if value is None or value.open == "any":
+            if value is None or not value.is_one:
                 return None
         elif not option.fullmatch(word.text):
             return None
@@ -118,7 +118,7 @@ def _takes(option: re.Pattern[str], valued: str = "", most: int = 1_000_000) -> 
     def look(told: Told) -> bool:
         operands = _operands(told, option, known)
         few = operands is not None and len(operands) <= most
-        return few and (most >= 1_000_000 or not any(word.open in ("some", "any") for word in operands or ()))
+        return few and (most >= 1_000_000 or all(word.is_one for word in operands or ()))
 
     return look
 
@@ -127,8 +127,10 @@ def _dates(told: Told) -> bool:
     rest = iter(told)
     for word in rest:
         if word.text == "-d" and not word.open:
-            next(rest, None)
-        elif not _DATE.fullmatch(word.text):
+            value = next(rest, None)
+            if value is not None and not value.is_one:
+                return False
+        elif word.open == "any" or not _DATE.fullmatch(word.text):
             return False
     return not any(word.open and word.text[:1] not in ("+", "") for word in told) and _opens_only_after_d(told)
 
@@ -140,11 +142,11 @@ def _opens_only_after_d(told: Told) -> bool:
 def _finds(told: Told) -> bool:
     rest = iter(told)
     for word in rest:
-        if word.open and (not word.text or word.text[0] in "-(!,"):
+        if word.open and word.may_begin("-(!,"):
             return False
         if word.text in _FIND_VALUED:
             value = next(rest, None)
-            if value is None or value.open in ("some", "any"):
+            if value is None or not value.is_one:
                 return False
         elif word.text[:1] == "-" and word.text not in _FIND:
             return False
@@ -163,7 +165,7 @@ def _is_plain_sed(told: Told, *, in_place: bool = False) -> bool:
         rest = rest[2:]
     if not scripts and rest:
         scripts.append(rest.pop(0))
-    files = all(word.text and word.text[0] != "-" for word in rest)
+    files = not any(word.may_begin("-") for word in rest)
     return bool(scripts) and files and all(not word.open and _SED.fullmatch(word.text) for word in scripts)
 
 

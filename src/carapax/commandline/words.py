@@ -49,6 +49,15 @@ class Word(Struct, frozen=True):
     text: str
     open: Open = ""
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single word when it runs."""
+        return self.open in ("", "one")
+
+    def may_begin(self, signs: str) -> bool:
+        """Whether it, or a further word that it becomes, may begin with one of these signs when it runs."""
+        return self.open == "any" or (self.text[0] in signs if self.text else self.open != "")
+
     def __str__(self) -> str:
         return self.text + "…" if self.open else self.text
 

@@ -17,6 +17,7 @@ class Started(Struct, frozen=True):
     sees_through: whether it does nothing of its own
     hidden: what else it starts that nobody can see in it; empty when nothing
     sets: variables that it sets
+    arrays: whether it makes them arrays
     """
 
     commands: tuple[tuple[Word, ...], ...] = ()
@@ -24,6 +25,7 @@ class Started(Struct, frozen=True):
     sees_through: bool = True
     hidden: str = ""
     sets: tuple[str, ...] = ()
+    arrays: bool = False
 
 
 class _Options(NamedTuple):
@@ -81,14 +83,22 @@ def _operand(words: Told, options: _Options, start: int = 1) -> tuple[int, set[s
     while at < len(words):
         word = words[at]
         text = word.text
-        if word.open and text[:1] in ("", "-"):
+        if word.open and word.may_begin("-"):
             raise Unclear(f"an option of {words[0]} is only known when it runs")
         if text == "--":
             return at + 1, seen
         if not text.startswith("-") or text == "-":
             return at, seen
-        at += 1 + _option(words[0], text, options, seen)
+        valued = _option(words[0], text, options, seen)
+        _check_value(words, at + valued)
+        at += 1 + valued
     return at, seen
+
+
+def _check_value(words: Told, at: int) -> None:
+    """Raises Unclear for a value that may be more than one word: what it holds besides would be started."""
+    if at < len(words) and not words[at].is_one:
+        raise Unclear(f"what {words[0]} starts is only known when it runs")
 
 
 def _option(program: Word, text: str, options: _Options, seen: set[str]) -> int:
@@ -114,7 +124,7 @@ def _plain(name: str, words: Told, options: _Options) -> Started:
     if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V") and not words[1].open:
         return Started(sees_through=False)
     at, _ = _operand(words, options)
-    if any(word.open and word.text[:1] in ("", "-") for word in words[at : at + options.operands]):
+    if any(word.open and (not word.is_one or word.may_begin("-")) for word in words[at : at + options.operands]):
         raise Unclear(f"an option of {words[0]} is only known when it runs")
     rest = tuple(words[at + options.operands :])
     return Started((rest,)) if rest else Started(sees_through=False)
@@ -146,6 +156,7 @@ def _env_option(words: list[Word]) -> list[Word]:
     if text in ("-", "-i", "-0", "-v", "--", "--ignore-environment", "--null", "--debug"):
         return words[1:]
     if text in ("-u", "-C", "--unset", "--chdir"):
+        _check_value(words, 1)
         return words[2:]
     if text.startswith(("--unset=", "--chdir=", "-u", "-C")):
         return words[1:]
@@ -191,7 +202,7 @@ def _find(words: Told) -> Started:
     at = 1
     while at < len(words):
         word = words[at]
-        if word.open and word.text[:1] in ("", "-", "(", "!"):
+        if word.open and word.may_begin("-(!"):
             raise Unclear("what find does is only known when it runs")
         at += 1
         if word.text in _TERMINALS:
@@ -315,12 +326,13 @@ def _sets(words: Told) -> Started:
     rest = [word for word in words[1:] if word.text not in ("-a", "-A", "-r", "-g", "-p", "-x") or word.open]
     names = [_VARIABLE.match(word.text) for word in rest]
     for word, name in zip(rest, names, strict=True):
-        if name is None or (word.open and "=" not in name[0]):
+        if name is None or word.open == "any" or (word.open and "=" not in name[0]):
             raise Unclear(f"what {words[0]} sets is hard to read")
+    arrays = any(word.text in ("-a", "-A") for word in words)
     if words[0].text != "export" and not any(word.text == "-x" for word in words):
-        return Started(sees_through=False, sets=tuple(name[1] for name in names if name))
+        return Started(sees_through=False, sets=tuple(name[1] for name in names if name), arrays=arrays)
     exported = (_assigned(word) if "=" in word.text else f"{word.text}=" for word in rest)
-    return Started(sees_through=False, sets=tuple(exported))
+    return Started(sees_through=False, sets=tuple(exported), arrays=arrays)
 
 
 def _assigned(word: Word) -> str:
@@ -349,7 +361,9 @@ def _tests(words: Told) -> Started:
 
 
 def _printf(words: Told) -> Started:
-    if len(words) > 1 and (words[1].text == "-v" or (len(words) > 2 and words[1].open and not words[1].text)):
+    first = words[1] if len(words) > 1 else Word("--")
+    may_be_option = first.open == "any" or (len(words) > 2 and first.may_begin("-"))
+    if may_be_option and first not in (Word("-"), Word("--")):
         raise Unclear("which variable printf sets is hard to read")
     return Started(sees_through=False)
 
