@@ -83,3 +83,9 @@ def test_a_log_holds_no_secrets() -> None:
     assert VALUE not in written.getvalue()
     assert f"{MASK} and 5" in written.getvalue()
     assert f"ValueError: {MASK}" in written.getvalue()
+
+
+def test_each_line_of_a_key_is_known() -> None:
+    lines = ["-----BEGIN KEY-----", "QmFzZTY0IG9mIHRoZSBmaXJzdA", "c2Vjb25kIGxpbmUgb2YgYSBrZXk=", "-----END KEY-----"]
+    told = redacted(Confidential(MemoryVault({"key": "\n".join(lines)})), f"2:{lines[1]}\nand {lines[2]}.")
+    assert told == f"2:{MASK}\nand {MASK}."

@@ -55,3 +55,9 @@ def test_a_private_key_is_found_as_a_whole() -> None:
     block = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\nIB1n+/zz==\n-----END EC PRIVATE KEY-----"
     padded = block.replace("MHcCAQEE", "MHcCAQEE" * 8)
     assert found(f"a\n{padded}\nb") == [padded]
+
+
+def test_a_private_key_that_is_cut_short_is_found_as_far_as_it_goes() -> None:
+    block = "-----BEGIN PRIVATE KEY-----\nMHcCAQEEIB1n+/zzMHcCAQEEIB1n\nMHcCAQEEIB1n+/zzMHcC"
+    for text in (f"{block}\n[the rest is left out]", block.replace("\n", "\\n") + '"'):
+        assert [text[start:end] for start, end in families_in(text)] == [text[: text.rindex("zzMHcC") + 6]]

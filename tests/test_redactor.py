@@ -219,3 +219,14 @@ def test_each_of_many_secrets_is_found_in_texts_of_any_length(count: int) -> Non
             stream.feed(letter)
         stream.end()
         assert "".join(pieces) == f"it is {MASK}\nhere"
+
+
+def test_colours_of_a_terminal_hide_no_secret() -> None:
+    redact = Redactor([Secret("hunter2-Correct9Horse")])
+    assert redact("a \x1b[1mhunter2-\x1b[01;31m\x1b[KCorrect9\x1b[m\x1b[KHorse\x1b[0m") == f"a \x1b[1m{MASK}\x1b[0m"
+    pieces: list[str] = []
+    stream = redact.stream(pieces.append)
+    for letter in "hunter2-\x1b[01;31m\n\x1b[KCorrect9Horse":
+        stream.feed(letter)
+    stream.end()
+    assert "".join(pieces) == MASK

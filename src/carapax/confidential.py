@@ -79,8 +79,10 @@ class Discreet(logging.Filter):
 
 
 def _parts(secret: Secret) -> Iterator[Secret]:
-    """A secret, and when it is a document, such as the tokens of a login, the long texts in it."""
+    """A secret, the long words in it, such as the lines of a key, and when it is a document, such as the tokens of a
+    login, the long texts in it."""
     yield secret
+    yield from (Secret(word) for word in secret.reveal().split() if _is_long(word))
     if secret.reveal().startswith(("{", "[")):
         try:
             yield from _texts(msgspec.json.decode(secret.reveal()))
@@ -96,5 +98,9 @@ def _texts(value: object) -> Iterator[Secret]:
         case list():
             for inner in value:
                 yield from _texts(inner)
-        case str() if len(value) >= _LEAST_IN_DOCUMENT and "://" not in value:
+        case str() if _is_long(value):
             yield Secret(value)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) >= _LEAST_IN_DOCUMENT and "://" not in text

@@ -240,8 +240,10 @@ yandex zendesk
 _RUN = re.compile(r"(?<![A-Za-z0-9_+/.~-])[A-Za-z0-9_+/.~-]{14,}={0,2}")
 _WORD = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9])")
 _ASSIGNED = re.compile(r"[=:>,|][\s'\"`(\[=]{0,5}(?:(?:bearer|basic|token) )?(?:[0-9]{5,16}:)?\Z")
+# Of a block that is cut short, what has the look of its lines.
 _BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^-]{40,16000}-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----"
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[^-]{40,16000}-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----|(?:(?:\s|\\n){0,9}[A-Za-z0-9+/=]{16,}){1,400})"
 )
 _LOOK_BACK = 80
 _LEAST_KINDS = 8

@@ -31,10 +31,12 @@ _FOLDED: Mapping[int, int | None] = {
 _BARE: Mapping[int, int | None] = {**_FOLDED, **dict.fromkeys(map(ord, "-:,;.+\\"))}
 _ESCAPE = re.compile(
     r"%([0-9a-f]{2})|\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|&#x([0-9a-f]{1,5});|&#([0-9]{1,6});"
-    r"|\\([\"'/\\nrtbf])|&(amp|lt|gt|quot|apos);",
+    r"|\\([\"'/\\nrtbf])|&(amp|lt|gt|quot|apos);|\x1b\[[0-?]{0,40}[ -/]{0,4}[@-~]",
     re.IGNORECASE,
 )
-_ESCAPE_BEGUN = re.compile(r"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&#?\w{0,7})\Z", re.IGNORECASE)
+_ESCAPE_BEGUN = re.compile(
+    r"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&#?\w{0,7}|\x1b(?:\[[0-?]{0,40})?)\Z", re.IGNORECASE
+)
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "n": "\n", "r": "\r", "t": "\t", "b": "", "f": ""}
 _ONE_WORD = re.compile(r"[A-Z]?[a-z]*|[A-Z]*|[0-9]*")
 _BYTE_MARK = re.compile(r"0x|\\x", re.IGNORECASE)
