@@ -26,6 +26,7 @@ Progress = Callable[[str], None]
 Process = subprocess.Popen[bytes]
 Kill = Callable[[Process], None]
 _LONGEST_ARGUMENT = 128_000  # the system's limit for one argument is 131,072 bytes
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _CHUNK = 65_536
 _MARK = "CARAPAX_COMMAND"
@@ -65,15 +66,20 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def bounded(command: Sequence[str]) -> None:
-    """Raises InvalidRequest for a command that is longer than the system takes."""
-    if max((len(os.fsencode(part)) for part in command), default=0) > _LONGEST_ARGUMENT:
+    """Raises InvalidRequest for a command that the system would not take as it is: it is too long, or holds a null
+    character, where the system would cut it, or half a character."""
+    if any(map(_NO_TEXT.search, command)):
+        raise InvalidRequest(
+            "the command holds a null character or what is no character", "leave it out, or let printf write it"
+        )
+    if max((len(part.encode()) for part in command), default=0) > _LONGEST_ARGUMENT:
         raise InvalidRequest(f"the command is longer than {_LONGEST_ARGUMENT} bytes", "write it to a file and run that")
 
 
 def stepped(steps: Sequence[str], command: Sequence[str]) -> list[str]:
     """The same command, under a POSIX shell that takes these steps one after the other and becomes the command.
 
-    Raises InvalidRequest for a command that is longer than the system takes.
+    Raises InvalidRequest for a command that the system would not take as it is.
     """
     bounded(command)
     return ["/bin/sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *command] if steps else list(command)
@@ -120,7 +126,7 @@ def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
         if not is_variable(name):
             raise InvalidRequest(f"{name[:50]!r} is no name of a variable", "use letters, digits and _")
         text = value.reveal()
-        if "\0" in text or len(os.fsencode(text)) > _LONGEST_ARGUMENT:
+        if _NO_TEXT.search(text) or len(text.encode()) > _LONGEST_ARGUMENT:
             raise InvalidRequest(
                 f"the value for {name} cannot be given to a command", f"up to {_LONGEST_ARGUMENT} bytes of text can"
             )

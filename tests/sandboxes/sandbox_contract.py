@@ -78,6 +78,7 @@ class FilesContract:
             ("a/file/below", InvalidRequest),
             ("a/file\0", InvalidRequest),
             ("big", InvalidRequest),
+            ("x" * 256, InvalidRequest),
         ],
     )
     def test_what_cannot_be_read_is_refused(self, tmp_path: Path, path: str, error: type[CarapaxError]) -> None:
@@ -100,6 +101,7 @@ class FilesContract:
             (".", InvalidRequest),
             ("new/", InvalidRequest),
             ("a/file/below", InvalidRequest),
+            ("x" * 256, InvalidRequest),
         ],
     )
     @pytest.mark.parametrize("append", [False, True])
@@ -209,7 +211,14 @@ class SandboxContract(FilesContract):
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("A", "a\0--bind\0/\0/host"), ("A", "x" * 200_000), ("A=B", "value"), ("", "value"), ("A\0B", "value")],
+        [
+            ("A", "a\0--bind\0/\0/host"),
+            ("A", "half \ud800"),
+            ("A", "x" * 200_000),
+            ("A=B", "value"),
+            ("", "value"),
+            ("A\0B", "value"),
+        ],
     )
     def test_what_cannot_be_a_variable_is_refused(self, tmp_path: Path, name: str, value: str) -> None:
         with pytest.raises(InvalidRequest) as caught:
@@ -280,6 +289,32 @@ class SandboxContract(FilesContract):
     def test_a_command_longer_than_the_system_takes_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequest):
             self.executed(tmp_path, "echo", "x" * 200_000)
+
+    @pytest.mark.parametrize("word", ["touch made\0 --of=another", "touch made \ud800"])
+    def test_a_command_that_the_system_would_take_as_another_is_not_run(self, tmp_path: Path, word: str) -> None:
+        async def scene() -> list[Entry]:
+            async with self.opened(tmp_path) as sandbox:
+                with pytest.raises(InvalidRequest, match="null character"):
+                    await sandbox.exec(["sh", "-c", word], timeout_s=20, max_output=100)
+                return await sandbox.list_files(".", recursive=False, max_entries=9)
+
+        assert run(scene()) == []
+
+    def test_what_a_command_locked_hides_no_other_file_and_is_written_over(self, tmp_path: Path) -> None:
+        script = "mkdir locked; touch file locked/in; chmod 000 file locked"
+
+        async def scene() -> tuple[list[Entry], Execution]:
+            async with self.opened(tmp_path) as sandbox:
+                await sandbox.exec(["sh", "-c", script], timeout_s=20, max_output=100)
+                await sandbox.write_file("file", b"new")
+                found = await sandbox.list_files(".", recursive=True, max_entries=2)
+                return found, await sandbox.exec(
+                    ["sh", "-c", "stat -c %a file; chmod 700 file locked; cat file"], timeout_s=20, max_output=100
+                )
+
+        found, ended = run(scene())
+        assert found == [Entry("file", "file", 3), Entry("locked", "folder", 0)]
+        assert ended == Execution(0, "0\nnew")
 
     def test_a_workspace_that_cannot_be_made_is_unavailable(self, tmp_path: Path) -> None:
         (tmp_path / "private").write_bytes(b"")

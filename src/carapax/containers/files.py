@@ -23,8 +23,10 @@ TIMEOUT_S = 60.0
 LISTING_BYTES = 64 << 20
 _ERRORS = 60  # an exit code from there on is this and the number of the system's error
 _DEEPEST = 100
+_LONGEST_NAME = 255  # bytes
 
-# Arguments: what to do, a path, and a number or a name. Errors of programs are dropped, exit codes tell them.
+# Arguments: what to do, a path, and a number or a name. Errors of programs are dropped, exit codes tell them. `find`
+# ends with 1 where there was a folder it may not read, or something went away meanwhile: that is left out.
 _SCRIPT = f"""
 exec 2>/dev/null
 LC_ALL=C
@@ -72,15 +74,16 @@ write)
   new=${{to%/*}}/$4 mode=644
   [ ! -e "$to" ] || mode=$(stat -c %a "$to")
   case $mode in ????) mode=${{mode#?}} ;; esac
-  (umask 077; head -c "$size" > "$new") && [ "$(stat -c %s "$new")" = "$size" ] && chmod "$mode" "$new" \\
-    && sync "$new" && mv -f "$new" "$to" || {{ rm -f "$new"; exit {_ERRORS + errno.ENOSPC}; }} ;;
+  (umask 077; : > "$new") || fail {errno.EACCES}
+  head -c "$size" > "$new" && [ "$(stat -c %s "$new")" = "$size" ] && sync "$new" && chmod "$mode" "$new" \\
+    && mv -f "$new" "$to" || {{ rm -f "$new"; exit {_ERRORS + errno.ENOSPC}; }} ;;
 list)
   lead "$path"
   [ -e "$to" ] || fail {errno.ENOENT}
   [ -d "$to" ] || fail {errno.ENOTDIR}
   cd "$to" || fail {errno.EACCES}
   find . -mindepth 1 -maxdepth "$size" -exec sh -c '
-    printf "%s\\0" "$@"; printf "\\0"; stat -c "%f %s %n" -- "$@"; printf "\\0"' sh {{}} + ;;
+    printf "%s\\0" "$@"; printf "\\0"; stat -c "%f %s %n" -- "$@"; printf "\\0"' sh {{}} + || [ $? = 1 ] ;;
 esac
 """
 _Kind = Literal["file", "folder", "link", "other"]
@@ -138,6 +141,8 @@ def _beneath(path: str) -> str:
         raise told(error, path) from error
     if name.count("/") > _DEEPEST:
         raise InvalidRequest(f"the path has more than {_DEEPEST} folders")
+    if any(len(part.encode()) > _LONGEST_NAME for part in name.split("/")):
+        raise told(OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)), path)
     return name
 
 
