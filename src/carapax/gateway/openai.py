@@ -2,20 +2,23 @@
 
 The model `carapax` is the default agent, `carapax/NAME` any other, and `PROVIDER/MODEL` the default agent with that
 model. A request stands for itself: its last user message
-is what the agent is asked, in a new session, with the messages before it quoted. With a `user` in the body, or with
-the header `X-Carapax-Session`, the session goes on instead, and only the last user message is read. Sampling fields
+is what the agent is asked, in a new session, with the caller's messages before it quoted. Answers and results of tools
+among those may hold words of anybody: with them the conversation comes as a file, which gives no orders. With a `user`
+in the body, or with the header `X-Carapax-Session`, the session goes on instead, and only the last user message is
+read. Sampling fields
 are the agent's own business and are not read; a client's own `tools`, pictures and several choices are refused.
 """
 
 import asyncio
 from base64 import b64decode
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from carapax.agent.attached import MOST_BYTES
+from carapax.agent.attached import LONGEST_TEXT, MOST_BYTES
 from carapax.api.reply import Answering, follow
 from carapax.api.services import Services
 from carapax.errors import CarapaxError, InvalidRequest, NotFound, Unavailable
@@ -33,8 +36,11 @@ PREFIX = "/v1/"
 COMPLETIONS, MODELS, EMBEDDINGS = "/v1/chat/completions", "/v1/models", "/v1/embeddings"
 OPERATION = {COMPLETIONS: "session.message", EMBEDDINGS: "session.message", MODELS: "agent.list"}
 """The operation that each path is another form of, or as good as, and whose scope it needs."""
+EARLIER = "earlier messages.txt"
 SESSION_HEADER = "X-Carapax-Session"
 _encode = msgspec.json.Encoder().encode
+_OWN = ("system", "developer", "user")
+"""Whose messages are the caller's own words."""
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 
@@ -224,13 +230,14 @@ def _inbound(request: web.BaseRequest, services: Services, asked: ChatRequest, a
     conversation = f"openai/{caller.id}/{agent}/{asked.user}" if asked.user else ""
     alone = not asked.user and SESSION_HEADER not in request.headers
     key = request.headers.get("Idempotency-Key")
+    read = asked.messages if alone else asked.messages[-1:]
     return Inbound(
         "api",
         conversation,
         caller.sender(),
-        _text(asked.messages, quote=alone),
+        _text(read),
         dedupe_key=f"openai/{caller.id}/{key}" if key else None,
-        attachments=_files(asked.messages if alone else asked.messages[-1:], services.config.limits.attachment_bytes),
+        attachments=(*_earlier(read), *_files(read, services.config.limits.attachment_bytes)),
     )
 
 
@@ -258,15 +265,27 @@ def _file(url: str, name: str, longest: int) -> Attachment:
     return attachment(name, data, kind.removesuffix(";base64"))
 
 
-def _text(messages: list[ChatMessage], *, quote: bool) -> str:
-    """The last message, after a quotation of those before it."""
+def _text(messages: list[ChatMessage]) -> str:
+    """The last message, after a quotation of the caller's own before it."""
     *earlier, last = messages
-    text = _content(last)
-    if not quote or not earlier:
-        return text
-    lines = "\n".join(f"{message.role}: {_content(message)}" for message in earlier).splitlines()
+    lines = _said(message for message in earlier if message.role in _OWN).splitlines()
+    if not lines:
+        return _content(last)
     quoted = "\n".join(f"> {line}" for line in lines)
-    return f"Earlier in this conversation:\n{quoted}\n\n{text}"
+    return f"Earlier in this conversation:\n{quoted}\n\n{_content(last)}"
+
+
+def _earlier(messages: list[ChatMessage]) -> tuple[Attachment, ...]:
+    """The conversation before the last message, as a file, where others than the caller take part in it. Of a long one
+    only the end, as much as models are shown of a file."""
+    if all(message.role in _OWN for message in messages):
+        return ()
+    said = _said(messages[:-1]).encode(errors="replace")
+    return (attachment(EARLIER, said[-LONGEST_TEXT:], "text/plain"),)
+
+
+def _said(messages: Iterable[ChatMessage]) -> str:
+    return "\n".join(f"{message.role}: {_content(message)}" for message in messages)
 
 
 def _content(message: ChatMessage) -> str:
