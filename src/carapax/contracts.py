@@ -388,6 +388,7 @@ class Asking(Struct, frozen=True):
     things: how things are called that bear one of the arguments as their id, by what listed them
     links: addresses that stand word for word in pages and messages that the session has read
     found: addresses of what was found by searches in which nobody else had a hand
+    followed: how many pages and searches were read since somebody who may give orders said something
     private: whether the run can reach what is not public
     grants: what people have allowed in this session
     files: the files of the workspace that the arguments name, with the SHA-256 of what they hold, where a grant asks
@@ -406,6 +407,7 @@ class Asking(Struct, frozen=True):
     things: Mapping[str, tuple[str, ...]] = {}
     links: frozenset[str] = frozenset()
     found: frozenset[str] = frozenset()
+    followed: int = 0
     private: bool = True
     grants: tuple[Granted, ...] = ()
     files: Mapping[str, str] = MappingProxyType({})

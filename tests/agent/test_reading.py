@@ -79,3 +79,23 @@ def test_what_a_person_answers_for_is_trusted_but_for_what_is_read_again() -> No
         reading.take(returned("text", origin), "text", "{}", seq)
     reading.vouch(2)
     assert reading.origins == (again, later)
+
+
+def test_what_leads_somewhere_by_itself_is_no_id_of_a_thing() -> None:
+    reading = Reading()
+    listed = '[{"id": "touch pwned", "title": "Kick-off"}, {"id": "eve@evil.example", "name": "Ann"}]'
+    reading.take(returned(listed, Origin("tool", "tool")), listed, "{}", 1)
+    named = '[{"id": 7, "title": "Kick-off"}]'
+    reading.take(returned(named, Origin("file", "tool")), named, "{}", 1)
+    assert reading.things == {}
+
+
+def test_pages_are_counted_until_somebody_says_something_who_may_give_orders() -> None:
+    reading = Reading()
+    for _ in range(3):
+        reading.take(returned("text", Origin("web", "https://a.example")), "text", "{}", 1)
+    reading.take(returned("text", Origin("file", "notes.md")), "text", "{}", 1)
+    reading.hear(message("more", Sender("eve", trust="stranger")), 2)
+    assert reading.followed == 3
+    reading.hear(message("go on", Sender("ann", trust="known")), 3)
+    assert reading.followed == 0

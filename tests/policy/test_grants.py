@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from carapax.contracts import Asking, Decision, Effect
 from carapax.events import Grant
@@ -165,3 +166,13 @@ def test_a_decision_by_a_grant_says_who_gave_it_and_when(tmp_path: Path) -> None
         await database.close()
 
     run(scenario())
+
+
+def test_a_grant_says_nothing_of_whom_else_a_call_touches() -> None:
+    send = FunctionTool("send", str, frozenset({"message"}), authority=("to", "cc"))
+    grant = offered(send, to="ann")["session"]
+    call = replace(asking("send", to="ann", text="hi"), authority=("to", "cc"))
+    assert covers(grant, call)
+    assert covers(grant, replace(call, arguments={"to": "ann", "cc": []}))
+    assert not covers(grant, replace(call, arguments={"to": "ann", "cc": ["eve"]}))
+    assert covers(offered(FETCH, url="https://a.example/b")["always"], asking("fetch", url="https://a.example/c"))

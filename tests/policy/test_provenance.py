@@ -154,3 +154,18 @@ def test_hostile_texts_take_no_longer_than_their_length(text: str) -> None:
     for value in (text[: len(text) // 2] + "b", text[:5000], "a" * 15_000, "ab ab a", "2026-05-20 10:00", 123):
         assert names([text], value) in (True, False)
     assert len(list(references(text))) <= len(text)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["https://docs.example/http://https://start", "https://docs.example/start//", "https://https://docs.example/start"],
+)
+def test_nothing_can_be_told_by_the_way_in_which_a_named_address_is_spelled(spelled: str) -> None:
+    assert not names([ORDER], spelled)
+    assert not names(["look at https://docs.example?q=summary"], "https://docs.example?q=sUmMaRy")
+
+
+def test_an_address_within_an_address_is_named_as_it_stands_there() -> None:
+    order = "look at (https://archive.example/http://a.example/)"
+    assert names([order], "https://archive.example/http://a.example/")
+    assert not names([order], "https://a.example/")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from carapax.contracts import Asking, Effect
 from carapax.messages import Origin
-from carapax.policy.rule_of_two import RuleOfTwo
+from carapax.policy.rule_of_two import MOST_FOLLOWED, RuleOfTwo
 
 ASKING = Asking("main", "s", "api", "post", {}, frozenset({"message"}), None, (Origin("web", "https://evil.example"),))
 
@@ -157,3 +157,11 @@ def test_fewer_effects_never_make_a_free_call_ask(call: Asking, effects: frozens
 def test_any_number_can_be_shown() -> None:
     decision = RuleOfTwo().judge(asking("tell Ann", {"to": 10**5000}))
     assert decision.verdict == "ask" and len(decision.reason) < 300
+
+
+def test_addresses_that_nobody_named_are_followed_only_so_often() -> None:
+    url = "https://docs.example/b"
+    links = frozenset({url})
+    call = asking("read docs.example", {"url": url}, "read", "network", authority=("url",), links=links)
+    assert RuleOfTwo().judge(replace(call, followed=MOST_FOLLOWED - 1)).verdict == "allow"
+    assert RuleOfTwo().judge(replace(call, followed=MOST_FOLLOWED)).verdict == "ask"

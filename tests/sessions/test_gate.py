@@ -303,3 +303,57 @@ def test_what_a_search_found_may_be_read_unless_others_steered_it(tmp_path: Path
             await gateway.sessions.cancel(session)
 
     run(scenario())
+
+
+def test_who_has_said_no_is_not_asked_again_and_again(tmp_path: Path) -> None:
+    texts = ["a", "a", "b", "c", "d"]
+    script: Script = [call("page"), *(call("post", text=text) for text in texts), "done", call("post", text="d"), "no"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, tools=[PAGE, POST]) as gateway:
+            session, after = await gateway.say("read the page"), 0
+            for text in ("a", "b", "c"):
+                kept = await gateway.until(session, lambda kept: isinstance(kept.event, ApprovalAsked), after)
+                question, after = kept.event, kept.seq
+                assert isinstance(question, ApprovalAsked) and question.shown == f"post\ntext: {text}"
+                await gateway.sessions.answer(question.id, question.digest, "deny", LOCAL)
+            after = (await gateway.finished(session)).seq
+            said = [text for text, failed in results(await gateway.events(session)) if failed]
+            assert "has not said yes to just that" in said[1] and "no more are asked" in said[4]
+            await gateway.say("try again", session)
+            await gateway.until(session, lambda kept: isinstance(kept.event, ApprovalAsked), after)
+            await gateway.sessions.cancel(session)
+            await gateway.finished(session, after)
+
+    run(scenario())
+
+
+def test_a_command_carries_words_of_others_from_file_to_file(tmp_path: Path) -> None:
+    write = call("write_file", path="page.md", content="evil words", append=True)
+    copy = call("shell", command="cp page.md copy.md")
+    script: Script = [call("page"), write, "kept", copy, "copied", call("read_file", path="copy.md"), "done"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, tools=[PAGE, POST]) as gateway:
+            await gateway.finished(await gateway.say("read the page and add 'evil words' to page.md"))
+            await gateway.finished(await gateway.say("cp page.md copy.md"))
+            third = await gateway.say("read my copy")
+            await gateway.finished(third)
+            (read,) = [event for event in await gateway.events(third) if isinstance(event, ToolReturned)]
+            assert read.result.text == "evil words" and read.origins == (Origin("file"),)
+
+    run(scenario())
+
+
+def test_what_a_persons_own_command_brings_in_from_the_web_is_not_his_words(tmp_path: Path) -> None:
+    script: Script = [call("read_file", path="page.md"), "done"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, agent=AgentConfig(sandbox="local")) as gateway:
+            await gateway.sessions.execute("shell", {"command": "echo evil > page.md"})
+            session = await gateway.say("read it")
+            await gateway.finished(session)
+            (read,) = [event for event in await gateway.events(session) if isinstance(event, ToolReturned)]
+            assert read.origins == (Origin("file"),)
+
+    run(scenario())

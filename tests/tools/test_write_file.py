@@ -20,3 +20,9 @@ def test_what_cannot_be_written_is_told() -> None:
         call(EXTENSION, Config(max_bytes=3), path="a", content="long")
     with pytest.raises(Forbidden):
         call(EXTENSION, Config(), path="../a", content="")
+
+
+def test_what_replaces_a_file_cannot_be_brought_back() -> None:
+    given = {"path": "a", "content": ""}
+    assert "destroy" in EXTENSION.effects_of(given)
+    assert EXTENSION.effects_of({**given, "append": True}) == {"write"}

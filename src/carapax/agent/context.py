@@ -75,6 +75,8 @@ class Transcript:
         """Calls that were started and have not returned."""
         self.approvals: dict[str, ApprovalAsked] = {}
         """What waits for a person, by id."""
+        self.refused: list[str] = []
+        """What people have not said yes to, as they were shown it, since the run began or they said something."""
         self.grants: dict[str, Granted] = {}
         """What a person allowed for the whole session, by the id of the question; a fork begins without."""
         self.reading = Reading()
@@ -121,6 +123,8 @@ class Transcript:
             if received is not None:
                 self.run_model = received.model or self.run_model
                 self.reading.hear(received, seq)
+                if received.sender.trust != "stranger":
+                    self.refused.clear()
                 self._add(UserMessage(_told(received), named(received.sender.name), received.attachments), seq)
 
     def _start_session(self, event: SessionStarted, envelope: Envelope) -> None:
@@ -137,6 +141,7 @@ class Transcript:
             for call in self.unanswered:
                 self._answer(ToolResult(call.id, call.name, NEVER_RAN, is_error=True), envelope.seq)
             self.run_model = ""
+            self.refused.clear()
         self.run, self.run_id, self.interrupted = event, envelope.run, None
         self._take(event.messages, envelope.seq)
 
@@ -181,6 +186,8 @@ class Transcript:
 
     def _give(self, event: ApprovalGiven, envelope: Envelope) -> None:
         asked = self.approvals.pop(event.id, None)
+        if asked is not None and event.verdict == "deny":
+            self.refused.append(asked.shown)
         is_copied = self.started is not None and envelope.seq <= self.started.forked_at
         if asked is not None and event.scope == "session" and not is_copied:
             granted = granted_by(asked, event, self.started.agent if self.started else "", envelope.at)

@@ -15,6 +15,7 @@ MOST_THINGS = 10_000
 DEEPEST = 5
 _IDS = frozenset({"id", "id_", "_id", "uid", "uuid"})
 _NAMES = frozenset({"title", "name", "filename", "subject", "summary"})
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TRUSTED = ("owner", "known")
 _WORDS = re.compile(r"[^\s\"'\\(){}\[\]<>,;:]+")
 
@@ -51,6 +52,8 @@ class Reading:
         self.outside = Texts()
         self.found = Texts()
         """What searches found in which nobody else had a hand."""
+        self.followed = 0
+        """How many pages and searches were read since somebody said something who may give orders."""
         self.things: dict[str, dict[str, None]] = {}
         """How things are called, by their id, in lists that tools gave as JSON."""
 
@@ -68,6 +71,7 @@ class Reading:
         self.asker = message.sender.id
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
+            self.followed = 0
         else:
             self.overheard = self.overheard or message.channel != IMPORTED
             self._origins[Origin("stranger", message.sender.id)] = seq
@@ -86,9 +90,10 @@ class Reading:
                     self.own.add(_without(shown, arguments))
             else:
                 self._origins[origin] = seq
+                self.followed += origin.kind == "web"
                 if origin.kind in ("web", "stranger"):
                     self.outside.add(shown)
-            if origin.name == returned.result.name and shown.startswith(("[", "{")):
+            if origin.kind != "file" and origin.name == returned.result.name and shown.startswith(("[", "{")):
                 self._list(shown)
 
     def _list(self, text: str) -> None:
@@ -106,14 +111,16 @@ class Reading:
 
 
 def _things(value: object, depth: int) -> Iterator[tuple[str, str]]:
-    """Ids, and what bears them is called."""
+    """Ids, and what bears them is called. An address, a path or a command is no id: what it leads to is not what
+    somebody calls it."""
     if depth > DEEPEST:
         return
     if isinstance(value, list):
         for inner in value:
             yield from _things(inner, depth + 1)
     if isinstance(value, dict):
-        yield from ((str(value[field]), called) for field in value.keys() & _IDS for called in _names(value))
+        ids = [name for field in value.keys() & _IDS if _ID.fullmatch(name := str(value[field]))]
+        yield from ((name, called) for name in ids for called in _names(value))
         for inner in value.values():
             yield from _things(inner, depth + 1)
 

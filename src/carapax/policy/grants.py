@@ -11,6 +11,7 @@ import msgspec
 from carapax.contracts import Asking, Decision, Tool
 from carapax.events import Grant, Offer
 from carapax.policy.legible import legible
+from carapax.policy.provenance import leaves
 from carapax.store.grants import Grants
 
 NAME = "grant"
@@ -51,6 +52,7 @@ def covers(grant: Grant, asking: Asking) -> bool:
         grant.tool == asking.tool
         and all(_is(value, asking.arguments, name) for name, value in grant.arguments.items())
         and (not grant.whole or set(asking.arguments) == set(grant.arguments))
+        and not any(_is_more(name, asking.arguments.get(name), grant) for name in asking.authority or ())
         and (not grant.site or site(asking.arguments.get("url")) == grant.site)
         and (grant.files is None or dict(asking.files) == grant.files)
     )
@@ -110,6 +112,11 @@ def _is_steady(command: str) -> bool:
     no other."""
     plain = _PLAIN.fullmatch(command)
     return plain is not None and re.sub(r"[0-9.-]+$", "", plain[1].lower()) not in _RUNNERS
+
+
+def _is_more(name: str, value: Any, grant: Grant) -> bool:
+    """Whether an argument touches somebody or something that the grant says nothing of."""
+    return name not in grant.arguments and not (grant.site and name == "url") and any(True for _ in leaves(value))
 
 
 def _is(value: Any, arguments: Mapping[str, Any], name: str) -> bool:

@@ -79,6 +79,8 @@ _HOST_ENDS = re.compile("[/?#]")
 _PARTS = re.compile("[/.:]")
 _POINTERS = frozenset("./@:~")
 _KEY = 16
+_SCHEME = re.compile("(?<![/?#=&%])https?://")
+_PATHLIKE = re.compile(r"/|\w[?#]\w")
 _DOTS = str.maketrans("。｡．", "...")
 
 
@@ -98,7 +100,7 @@ def names(texts: Sequence[str], value: object) -> bool:
 
 def names_host(texts: Sequence[str], url: str) -> bool:
     """Whether one of the texts names the host of a URL, by itself or in the address of one of its pages."""
-    host = re.split(r"[/?#\\]", _bare(_normal(url.lower())), maxsplit=1)[0]
+    host = re.split(r"[/?#\\]", _needle(url.lower()), maxsplit=1)[0]
     if not _meant(host) or "@" in host or "." not in host:
         return False
     return _stands(_lower(tuple(texts)), host, ended="/?#")
@@ -203,7 +205,7 @@ def _is_key(word: str) -> bool:
 
 
 def _text_named(texts: tuple[str, ...], value: str) -> bool:
-    needle = _bare(_normal(value))
+    needle = _needle(value)
     if len(needle) > LONGEST or _BETWEEN in needle:
         return False
     if (number := _plain_number(needle)) is not None:
@@ -217,7 +219,7 @@ def _text_named(texts: tuple[str, ...], value: str) -> bool:
     stable = unicodedata.is_normalized("NFKC", value) and strip(value) == value
     if not stable and not any(value in text for text in texts):
         return False
-    if _stands(_plain(texts), needle) if "/" in needle else _stands(_lower(texts), lower):
+    if _stands(_plain(texts), needle) if _PATHLIKE.search(needle) else _stands(_lower(texts), lower):
         return True
     return stable and any(_fits(form, lower) for form in _forms(texts))
 
@@ -306,7 +308,7 @@ def _joined_after(text: str, end: int) -> bool:
 @lru_cache(maxsize=_SESSIONS)
 def _plain(texts: tuple[str, ...]) -> str:
     """The texts as one that is quickly searched, with something between them that is in no value."""
-    return _BETWEEN.join(_bare(_normal(unicodedata.normalize("NFKC", strip(text)))) for text in texts)
+    return _BETWEEN.join(_SCHEME.sub("", _normal(unicodedata.normalize("NFKC", strip(text)))) for text in texts)
 
 
 @lru_cache(maxsize=_SESSIONS)
@@ -361,5 +363,9 @@ def _normal(text: str) -> str:
     return " ".join(text.split())
 
 
-def _bare(text: str) -> str:
-    return text.replace("https://", "").replace("http://", "").rstrip("/")
+def _needle(value: str) -> str:
+    """A value without what need not be said of it: one scheme before it, and one slash after it. More of either could
+    say something to whoever is asked for it."""
+    normal = _normal(value)
+    scheme = _SCHEME.match(normal)
+    return (normal[scheme.end() :] if scheme else normal).removesuffix("/")

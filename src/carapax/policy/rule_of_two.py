@@ -8,6 +8,9 @@ from carapax.contracts import Asking, Decision
 from carapax.policy.provenance import leaves, names, names_host, references, written
 
 NAME = "rule of two"
+MOST_FOLLOWED = 20
+"""So many pages may be read of addresses that nobody named, until somebody who may give orders says something."""
+
 _SHOWN = 80
 
 
@@ -38,7 +41,7 @@ def _allowed(reason: str) -> Decision:
 
 def _follows(asking: Asking) -> bool:
     """Whether the call only fetches an address that was found as it is, by a search or at a host that was named."""
-    if not asking.effects <= {"read", "network"}:
+    if not asking.effects <= {"read", "network"} or asking.followed >= MOST_FOLLOWED:
         return False
     decisive = _decisive(asking)
     values = [leaf for name in decisive for leaf in leaves(asking.arguments.get(name))]
@@ -55,7 +58,7 @@ def _leads_on(asking: Asking, value: object) -> bool:
 def _doubt(asking: Asking) -> str | None:
     """Why it cannot be known that the call does what somebody asked for who may."""
     if "destroy" in asking.effects:
-        return "what the call removes cannot be brought back"
+        return "what the call removes or replaces cannot be brought back"
     decisive = _decisive(asking)
     named = 0
     known = (*asking.vouching, *asking.own)

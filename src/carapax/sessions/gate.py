@@ -1,6 +1,6 @@
 """Decides about each call of a run before it starts: by policy and, where that asks, by a person."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from carapax.store.grants import Granted
 from carapax.store.stains import Stains, place
 
 LONGEST_SHOWN = 4096
+MOST_REFUSED = 3
 CHANGED = "what would run is not what was approved any more"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -94,6 +95,9 @@ class Gate:
             await self.note(call, decision)
             return f"{decision.reason} ({decision.rule})"
         text = shown(tool.name, asking.arguments)
+        if unasked := _unasked(self.transcript.refused, text):
+            await self.note(call, decision)
+            return f"{decision.reason} ({decision.rule}), and {unasked}"
         if len(text.encode()) > LONGEST_SHOWN:
             return f"{decision.reason} ({decision.rule}), and it is too long for a person to judge: make it shorter"
         asked = ApprovalAsked(
@@ -187,6 +191,7 @@ class Gate:
             things=_things(arguments, reading.things),
             links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
             found=_found(arguments, reading.found.all()) if _goes_out(effects) and reading.origins else frozenset(),
+            followed=reading.followed,
             private=bool(vouching or own) or self.agent.private,
             grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
         )
@@ -199,6 +204,15 @@ class Gate:
 
     def _nonce(self) -> str:
         return "".join(_LETTERS[int(self.clock.random() * len(_LETTERS))] for _ in range(6))
+
+
+def _unasked(refused: Sequence[str], text: str) -> str:
+    """Why people are not asked about a call; empty when they are. Who is asked again and again says yes one day."""
+    if text in refused:
+        return "a person has not said yes to just that before: do something else, or ask in words"
+    if len(refused) >= MOST_REFUSED:
+        return f"{MOST_REFUSED} questions got no yes by now: no more are asked before somebody says what to do"
+    return ""
 
 
 def _goes_out(effects: frozenset[Effect]) -> bool:

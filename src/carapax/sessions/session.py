@@ -29,7 +29,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import ToolCall, ToolResult
+from carapax.messages import Origin, ToolCall, ToolResult
 from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.gate import Gate
@@ -222,8 +222,9 @@ class Session:
             show = partial(self._around.journal.stream, self.name, run_id)
             context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
             try:
-                started = RunStarted(self.agent.name, "")
-                await self._keep(started, ToolCalled(call, tool.rerun), run=run_id, also=[self._claim(run_id)])
+                started, called = RunStarted(self.agent.name, ""), ToolCalled(call, tool.rerun)
+                also = [self._claim(run_id), *self._stained(called)]
+                await self._keep(started, called, run=run_id, also=also)
                 async with self._around.workspaces.shared(self.agent.name):
                     result = await invoke(self.agent.toolbox, tool, call, context, arguments)
                 await self._close(run_id, by, call, ToolReturned(result), RunFinished("done"))
@@ -453,19 +454,20 @@ class Session:
             if isinstance(event, ToolReturned) and event.result.call_id in calls
             for statement in self._audited(who, calls[event.result.call_id], event, run_id)
         ]
-        stained = [statement for event in events for statement in self._stained(transcript, event)]
+        stained = [one for event in events for one in self._stained(event, transcript.reading.origins)]
         questions = [statement for event in events for statement in self._questions.keeping(transcript, event)]
         await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *stained, *questions, *ended])
 
-    def _stained(self, transcript: Transcript, event: Kept) -> list[Statement]:
-        """What marks the files that a call may fill with the words of others, before it does."""
+    def _stained(self, event: Kept, origins: Sequence[Origin] = ()) -> list[Statement]:
+        """What marks the files that a call may fill with the words of others, before it does: those that its session
+        has read, and those that a command reads from the web, or from other files."""
         tool = self.agent.toolbox.find(event.call.name) if isinstance(event, ToolCalled) else None
         if tool is None or not isinstance(event, ToolCalled):
             return []
         arguments = check_arguments(tool.parameters, event.call.arguments)
         effects = tool.effects_of(arguments)
-        brings = "execute" in effects and self.agent.sandbox.network
-        if not effects & {"write", "execute"} or not (transcript.reading.origins or brings):
+        reads = "execute" in effects and (self.agent.sandbox.network or self._around.stains.on(self.agent.name, ""))
+        if not effects & {"write", "execute"} or not (origins or reads):
             return []
         return self._around.stains.stain(self.agent.name, "" if "execute" in effects else place(arguments))
 

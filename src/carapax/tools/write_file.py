@@ -1,10 +1,11 @@
 """Writes a text file in the workspace."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from carapax.contracts import ToolContext
+from carapax.contracts import Effect, ToolContext
 from carapax.errors import InvalidRequest
 from carapax.tool import tool
 
@@ -18,7 +19,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(gt=0)] = 1_000_000
 
 
-@tool(effects=("write",), rerun="at_most_once", authority=("path", "content"), source="workspace")
+def _narrowed(arguments: Mapping[str, Any]) -> frozenset[Effect]:
+    """What is added to a file takes nothing away from it."""
+    return frozenset(("write",) if arguments.get("append") is True else ("write", "destroy"))
+
+
+@tool(
+    effects=("write", "destroy"),
+    rerun="at_most_once",
+    authority=("path", "content"),
+    source="workspace",
+    narrowed=_narrowed,
+)
 async def write_file(context: ToolContext, path: str, content: str, append: bool = False) -> str:
     """Write a text file, replacing what was there. Missing folders are made.
 
