@@ -155,3 +155,11 @@ def test_settings_that_are_called_secrets_are_masked_wherever_they_stand() -> No
         "bot": {"token": MASK, "api_key": "", "hosts": [f"http://{MASK}@c", "d"]},
         "max_tokens": 5,
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["secret_access_key", "X-Api-Key", "api-key", "signing_key", "passphrase", "bot_token", "cookie", "password"],
+)
+def test_a_setting_of_such_a_name_is_masked_whatever_it_is(name: str) -> None:
+    assert [masked(name, value) for value in ("value", 12345678, True, "")] == [MASK, MASK, True, ""]

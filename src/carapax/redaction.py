@@ -6,9 +6,12 @@ from typing import Any, NoReturn
 
 MASK = "********"
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-_SECRET = r"(token|secret|password|passwd|credential|api_?key|private_?key|authorization)"
+_SECRET = (
+    r"(token|secret|password|passwd|passphrase|credentials?|authorization|bearer|cookie"
+    r"|(api|private|access|secret|signing|session|encryption|auth)[_-]?key)"
+)
 _NAMED = re.compile(rf"{_SECRET}$", re.IGNORECASE)
-_IN_QUERY = re.compile(rf"(?<=[?&])([\w.-]*({_SECRET}|key|sig|signature)=)[^&#\s]+", re.IGNORECASE)
+_IN_QUERY = re.compile(rf"(?<=[?&])([\w.-]*({_SECRET}|auth|key|sig|signature)=)[^&#\s]+", re.IGNORECASE)
 
 
 class Secret:
@@ -82,7 +85,7 @@ def masked(name: str, value: object) -> object:
             return {inner: masked(str(inner), item) for inner, item in value.items()}
         case list() | tuple():
             return [masked(name, item) for item in value]
-        case str() if value and is_called_secret(name):
+        case str() | int() if value and value is not True and is_called_secret(name):
             return MASK
         case str():
             return without_userinfo(value)
