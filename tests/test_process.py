@@ -61,6 +61,12 @@ def test_more_output_than_is_bearable_ends_the_command() -> None:
     assert (ended.exit_code, ended.killed, ended.truncated) == (-9, "output", True)
 
 
+def test_a_command_that_reads_its_own_output_disturbs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    reading = "for _ in 1 2 3; do cat /proc/$$/fd/1 >/dev/null & done"
+    ended = ran("/bin/sh", "-c", f"{reading}; for i in $(seq 20000); do echo x; done", output_bytes=100_000)
+    assert (ended.exit_code, ended.killed, caplog.text) == (0, "", "")
+
+
 def test_nothing_stays_open_when_many_commands_run_and_are_cancelled() -> None:
     async def one(seconds: float) -> None:
         command = ["/bin/sleep", str(seconds)]

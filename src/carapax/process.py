@@ -287,7 +287,10 @@ def _piped(output: "Output") -> Iterator[BinaryIO]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        data = os.read(read_end, _CHUNK)
+        try:
+            data = os.read(read_end, _CHUNK)
+        except BlockingIOError:  # a command can open its pipe for reading, and was quicker
+            return
         if data:
             output.feed(data)
         else:

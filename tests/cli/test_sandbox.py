@@ -81,6 +81,7 @@ def test_the_image_is_built_with_progress_and_cleaned_away_when_it_is_another(
     assert "is built" in built.stdout
     tag = built.stdout.split(" is built")[0].split()[-1]
     assert ("image", "", "kept") in listed(run)
+    assert "has nothing on the engine" in run("sandbox", "remove", "", "--yes").stderr
     assert "nothing to remove" in run("sandbox", "clean").stderr
     home.config_file.write_text(home.config_file.read_text().replace("for the test", "for another test"))
     assert f"{tag} is removed" in run("sandbox", "clean").stdout

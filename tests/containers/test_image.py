@@ -39,7 +39,9 @@ def test_what_is_no_package_is_refused(package: str) -> None:
         Recipe.of("debian:13", [package], ())
 
 
-@pytest.mark.parametrize("base", ["", "a\nRUN x", "-x", "/no/such/file.tar"])
+@pytest.mark.parametrize(
+    "base", ["", "a\nRUN x", "-x", "/no/such/file.tar", "/dev/zero", "a\0.tar", "~nobody-has-it/a"]
+)
 def test_what_is_no_base_is_refused(base: str) -> None:
     with pytest.raises(ConfigError, match="base"):
         Recipe.of(base, (), ())

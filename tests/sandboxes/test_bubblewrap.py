@@ -298,6 +298,20 @@ def test_when_root_cannot_become_another_user_nothing_runs(tmp_path: Path) -> No
     assert "run the gateway as an ordinary user" in caught.value.hint
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
+def test_where_no_program_changes_to_another_user_nothing_runs_or_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bwrap", "unshare", "mount", "sh", "cat"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setattr("carapax.sandboxes.bubblewrap._PATH", str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, not paths)
+    with pytest.raises(Unavailable, match="nsenter cannot be started") as caught:
+        executed(tmp_path / "workspace", "true")
+    assert "nsenter of util-linux" in caught.value.hint
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 (a count, not paths)
+
+
 class TestRelaxedBubblewrap(SandboxContract):
     def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
         return Bubblewrap(RELAXED, folder / "private" / "workspace")

@@ -54,10 +54,12 @@ class Recipe(Struct, frozen=True):
                 raise ConfigError(f"[sandboxes.docker] base: {base!r} is no name of an image")
             return cls(base, "", tuple(sorted(set(packages))), tuple(commands))
         try:
+            if not Path(base).expanduser().is_file():
+                raise ConfigError(f"[sandboxes.docker] base: {base!r} is no file")
             with _archive(base) as archive:
                 digest = hashlib.file_digest(archive, "sha256").hexdigest()
-        except OSError as error:
-            raise ConfigError(f"[sandboxes.docker] base: {base}: {error.strerror}") from error
+        except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows whose home ~name is
+            raise ConfigError(f"[sandboxes.docker] base: {base}: {error}") from error
         return cls(base, digest, tuple(sorted(set(packages))), tuple(commands))
 
     @property

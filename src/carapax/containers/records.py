@@ -171,7 +171,7 @@ async def remove(engine: Engine, home: str, agent: str) -> list[Holding]:
 
     Raises NotFound when it has none, Conflict while a gateway uses them.
     """
-    held = [one for one in await holdings(engine, home) if one.agent == agent]
+    held = [one for one in await holdings(engine, home) if one.agent == agent and one.kind != "image"]
     if not held:
         raise NotFound(f"the agent {agent!r} has nothing on the engine", "carapax sandbox list shows what there is")
     if any(one.kind == "container" and one.state == "running" for one in held):

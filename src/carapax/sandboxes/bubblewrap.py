@@ -184,7 +184,10 @@ class Bubblewrap(Workspace):
 
     async def _tried(self) -> str:
         """What stands against running commands; empty when nothing does."""
-        probe = await self.exec(["true"], timeout_s=10, max_output=2000)
+        try:
+            probe = await self.exec(["true"], timeout_s=10, max_output=2000)
+        except Unavailable as error:
+            return error.message
         if probe.exit_code == 0 and not probe.killed:
             return ""
         return " ".join(probe.output.split()) or f"it ended with {probe.exit_code}"
