@@ -170,13 +170,21 @@ def _argument_fits(pattern: str, value: object, *, strictly: bool) -> bool:
     text = value if isinstance(value, str) else json.dumps(value)
     if _ADDRESS.match(text):
         return _address_fits(pattern, text, strictly=strictly)
-    path = posixpath.normpath(text.removeprefix(_WORKSPACE)) if text else text
+    path = posixpath.normpath(text.removeprefix(_WORKSPACE).lstrip("/") if text.startswith(_WORKSPACE) else text)
     whole = _glob(pattern)
     if strictly:
         leads_out = path == ".." or path.startswith("../")
         return not leads_out and whole.fullmatch(path) is not None
     wanted = _glob(pattern.casefold())
-    return any(wanted.fullmatch(form.casefold()) for form in (text, path))
+    return any(wanted.fullmatch(form.casefold()) for form in (text, path, *_beneath(path)))
+
+
+def _beneath(path: str) -> Iterator[str]:
+    """What a path that begins outside may be called in the workspace, wherever that is kept."""
+    yield posixpath.normpath(posixpath.join(_WORKSPACE, path)).removeprefix(_WORKSPACE)
+    if path.startswith("/"):
+        parts = path.split("/")
+        yield from ("/".join(parts[at:]) for at in range(1, len(parts)))
 
 
 def _address_fits(pattern: str, text: str, *, strictly: bool) -> bool:
