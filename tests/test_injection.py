@@ -104,6 +104,8 @@ def test_a_file_adds_patterns_replaces_those_of_its_names_and_is_read_anew(tmp_p
         ("[[pattern", "Expected"),
         ('[[pattern]]\nname = "a"', "pattern 1, 'a': it has neither words nor a mark"),
         ('[[pattern]]\nname = "A b"\nmark = "xyz"', "pattern 1, 'A b': a name is small letters, digits and hyphens"),
+        ('[[pattern]]\nname = "a"\nmark = "one"\n' * 2, "pattern 2, 'a': another one has this name"),
+        (f"replace = {'[' * 100_000}", "recursion"),
         ('[[pattern]]\nname = "a"\nmark = "x"', "pattern 1, 'a': a mark has at least three characters"),
         ('[[pattern]]\nname = "a"\nwords = "one"', "pattern 1, 'a': one word alone is in every text"),
         ('[[pattern]]\nname = "a"\nwords = "one? two three"', "pattern 1, 'a': the first word cannot be missing"),
@@ -134,3 +136,9 @@ def test_a_flag_names_what_was_found() -> None:
 def write(file: Path, moment: int, text: str) -> None:
     file.write_text(text)
     os.utime(file, (moment, moment))
+
+
+def test_a_mark_of_the_byte_order_before_the_patterns_does_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "injection.toml"
+    file.write_text('[[pattern]]\nname = "sesame"\nwords = "open sesame"\n', encoding="utf-8-sig")
+    assert Injections(file).find("open sesame") == ("sesame",)

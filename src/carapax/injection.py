@@ -127,18 +127,25 @@ def load(file: Path | None) -> list[Pattern]:
     """Our patterns and those of a file, if it is there. Raises ConfigError naming what cannot be used and where."""
     ours = msgspec.toml.decode(_OURS.read_bytes(), type=_File).pattern
     try:
-        text = file.read_text(encoding="utf-8") if file is not None else ""
+        text = file.read_text(encoding="utf-8-sig") if file is not None else ""
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
     try:
         theirs = msgspec.toml.decode(text, type=_File)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{file}: {error}", "see docs/access.md") from error
+    names: set[str] = set()
     for number, pattern in enumerate(theirs.pattern, 1):
         if problem := next(_problems(pattern), ""):
             raise ConfigError(f"{file}: pattern {number}, {pattern.name!r}: {problem}", "see docs/access.md")
+        if pattern.name in names:
+            raise ConfigError(
+                f"{file}: pattern {number}, {pattern.name!r}: another one has this name",
+                "one pattern may have several phrases: a list of words",
+            )
+        names.add(pattern.name)
     merged = {} if theirs.replace else {pattern.name: pattern for pattern in ours}
     return list((merged | {pattern.name: pattern for pattern in theirs.pattern}).values())
 
