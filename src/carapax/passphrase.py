@@ -20,7 +20,7 @@ _LONGEST_BYTES = 4096
 
 
 class Locked(Unavailable):
-    """There is no passphrase, or not the right one."""
+    """What the key is protected with is not there now: no passphrase, not the right one, or no keyring that answers."""
 
 
 class Cost(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from msgspec import Struct
 from carapax.errors import Broken, Unavailable
 from carapax.passphrase import Lock
 from carapax.redaction import Secret
+from carapax.systemkeyring import Account
 
 FORMAT = 1
 KEY_BYTES = 32
@@ -32,13 +33,13 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole file. `key` tells which key it was sealed with, `seal` holds everything together. The key itself is
-    under the `lock`; without one it is in a file."""
+    under the `lock`, or where that says; without one it is in a file."""
 
     format: int
     key: str
     records: dict[str, Record]
     seal: Record
-    lock: Lock | None = None
+    lock: Lock | Account | None = None
 
 
 def read(data: bytes, place: str) -> Document:
@@ -67,7 +68,7 @@ class Box:
         self.key = hashlib.sha256(b"carapax vault key\0" + key).hexdigest()[:16]
         self._place = place
 
-    def empty(self, lock: Lock | None = None) -> Document:
+    def empty(self, lock: Lock | Account | None = None) -> Document:
         return self._sealed({}, 0, lock)
 
     def check(self, document: Document) -> None:
@@ -85,7 +86,7 @@ class Box:
         record = document.records.get(name)
         return None if record is None else Secret(self._plain(name, record).decode())
 
-    def take(self, other: "Box", document: Document, lock: Lock | None) -> Document:
+    def take(self, other: "Box", document: Document, lock: Lock | Account | None) -> Document:
         """What another box has sealed, sealed with this one. Raises Broken when a record was changed."""
         records = {
             name: self._record(record.version, other._plain(name, record), _of(name, record.version), record.changed_at)
@@ -103,7 +104,7 @@ class Box:
         rest = {other: record for other, record in document.records.items() if other != name}
         return self._sealed(rest, document.seal.version + 1, document.lock)
 
-    def _sealed(self, records: dict[str, Record], version: int, lock: Lock | None) -> Document:
+    def _sealed(self, records: dict[str, Record], version: int, lock: Lock | Account | None) -> Document:
         seal = self._record(version, b"", _whole(records, version, lock))
         return Document(FORMAT, self.key, records, seal, lock)
 
@@ -130,7 +131,7 @@ def _of(name: str, version: int) -> bytes:
     return msgspec.json.encode(["carapax record", FORMAT, name, version])
 
 
-def _whole(records: Mapping[str, Record], version: int, lock: Lock | None) -> bytes:
+def _whole(records: Mapping[str, Record], version: int, lock: Lock | Account | None) -> bytes:
     listed = [
         (name, record.version, record.nonce, *([record.changed_at] if record.changed_at else []))
         for name, record in sorted(records.items())

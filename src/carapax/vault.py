@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from carapax.clock import Clock, SystemClock
 from carapax.config import Home
@@ -17,20 +17,26 @@ Ask = Callable[[], Secret | None]
 """Where a vault asks for its passphrase, each time it needs one that it has not."""
 
 
+Protection = Secret | Literal["key file", "keyring"]
+"""By what the key of a vault is protected: a passphrase, a file beside it, or the keyring of the system."""
+
+
 class Vault(SecretStore, Protocol):
     """A store of secrets whose key is protected in one way or another."""
 
     async def protection(self) -> str:
-        """What keeps the key: "passphrase" or "key file"; empty while there is no vault. It needs no key."""
+        """What keeps the key: "passphrase", "keyring" or "key file"; empty while there is no vault. It needs no
+        key."""
         ...
 
     async def unlock(self) -> None:
-        """Read it now, to know that it can be. Raises Locked without the right passphrase, and what `get` raises."""
+        """Read it now, to know that it can be. Raises Locked without the right passphrase or its keyring, and what
+        `get` raises."""
         ...
 
-    async def protect(self, passphrase: Secret | None) -> None:
-        """Seal everything with a new key, locked with this passphrase, or without one in a key file. Raises as `set`
-        does."""
+    async def protect(self, by: Protection) -> None:
+        """Seal everything with a new key, which is protected by this. Raises as `set` does, and Locked when the keyring
+        cannot be asked."""
         ...
 
     async def rotate(self) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from carapax.cli.serving import Serving
 from carapax.config import Home
@@ -17,6 +18,7 @@ from carapax.passphrase import VARIABLE
 from carapax.redaction import Secret
 from carapax.vault import open_vault
 from tests.cli.conftest import Run
+from tests.fakes.memory_keyring import memory_keyring
 from tests.running import run as run_async
 
 RIGHT, OTHER = "correct horse battery", "another horse altogether"
@@ -25,6 +27,7 @@ VALUE = "very-secret-0123456789"
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
 
@@ -111,6 +114,29 @@ def test_a_passphrase_too_short_and_no_choice_are_refused(run: Run, home: Home) 
         assert "too short" in run("secrets", "protect", "--passphrase", typed=typed).stderr
     assert "the vault is empty" in run("secrets", "rotate").stderr
     assert not home.vault.exists() or not (home.vault / "vault.json").exists()
+
+
+def test_the_keyring_gives_the_key_or_says_why_not(run: Run, home: Home) -> None:
+    assert run("secrets", "set", "a", typed=VALUE).exit_code == 0
+    refused = run("secrets", "protect", "--keyring")
+    assert (refused.exit_code, "no keyring of the system" in refused.stderr) == (1, True)
+    with memory_keyring() as keyring:
+        done = run("secrets", "protect", "--keyring")
+        assert done.output.startswith("the vault is protected by the keyring of the system")
+        assert run("secrets", "set", "b", typed=VALUE).exit_code == 0
+        before = list(keyring.kept)
+        assert run("secrets", "rotate").exit_code == 0
+        assert (len(keyring.kept), list(keyring.kept) == before) == (1, False)
+        assert (got(home, "a"), got(home, "b")) == (VALUE, VALUE)
+        keyring.failure = KeyringLocked()
+        for command in (("secrets", "set", "a"), ("secrets", "rotate"), ("serve",)):
+            refused = run(*command, typed="x")
+            assert (refused.exit_code, "the keyring of the system is locked" in refused.stderr) == (1, True)
+        assert "a  version 1" in run("secrets", "list").output
+        keyring.failure = None
+        assert run("secrets", "protect", "--key-file").exit_code == 0
+        assert keyring.kept == {}
+    assert got(home, "a") == VALUE
 
 
 def test_a_gateway_reads_its_passphrase_from_standard_input(run: Run, home: Home) -> None:

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from carapax.config import Home
 from carapax.configfile import first_start, load
@@ -13,6 +14,7 @@ from carapax.doctor.finding import Finding
 from carapax.doctor.run import examine
 from carapax.redaction import Secret
 from carapax.vault import open_vault
+from tests.fakes.memory_keyring import memory_keyring
 from tests.running import run
 
 needs_bubblewrap = pytest.mark.skipif(
@@ -175,6 +177,23 @@ def test_it_is_told_how_the_vault_is_protected_and_who_can_get_at_it(home: Home,
         ("warn", f"other users can get at {file}"),
     ]
     assert [word for word in ("correct horse", "very-secret") if word in repr(found)] == []
+
+
+def test_it_is_told_that_the_key_of_the_vault_is_in_the_keyring(home: Home) -> None:
+    with memory_keyring() as keyring:
+        run(open_vault(home).set("a", Secret("very-secret")))
+        run(open_vault(home).protect("keyring"))
+        assert of("vault", findings(home)) == [
+            ("ok", f"1 in {home.vault}, its key is in the keyring of the system, which gave it")
+        ]
+        keyring.failure = KeyringLocked()
+        assert of("vault", findings(home)) == [
+            ("warn", "the keyring of the system is locked, so it was not looked into")
+        ]
+        keyring.failure = None
+        keyring.kept.clear()
+        [(state, message)] = of("vault", findings(home))
+        assert (state, "has no entry" in message) == ("fail", True)
 
 
 def test_keys_in_the_clear_are_named_and_not_shown(home: Home) -> None:

@@ -1,7 +1,7 @@
 """A machine that stops, or a disk that fails, at a chosen step of writing files."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,18 @@ class Steps:
 
 
 @contextmanager
-def cut_after(last: int, failure: BaseException | None = None) -> Generator[Steps, None, None]:
-    """The system calls that change files fail from the one of this number on, of which a write has written half. With
-    a `failure` only that one fails, and with that."""
+def cut_after(
+    last: int, failure: BaseException | None = None, also: Collection[tuple[object, str]] = ()
+) -> Generator[Steps, None, None]:
+    """The system calls that change files, and the methods `also` of something else, fail from the one of this number
+    on, of which a write has written half. With a `failure` only that one fails, and with that."""
     steps = Steps()
 
-    def counted(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def counted(place: object, name: str) -> Callable[..., Any]:
+        real = getattr(place, name)
+
         def call(*arguments: Any, **options: Any) -> Any:
-            if name == "open" and not arguments[1] & os.O_CREAT:
+            if place is os and name == "open" and not arguments[1] & os.O_CREAT:
                 return real(*arguments, **options)
             steps.taken += 1
             if steps.taken == last or (steps.taken > last and failure is None):
@@ -38,7 +42,7 @@ def cut_after(last: int, failure: BaseException | None = None) -> Generator[Step
 
         return call
 
-    patches = [patch.object(os, name, counted(getattr(os, name), name)) for name in _STEPS]
+    patches = [patch.object(*each, counted(*each)) for each in (*((os, name) for name in _STEPS), *also)]
     for each in patches:
         each.start()
     try:

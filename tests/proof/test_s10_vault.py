@@ -15,8 +15,10 @@ from carapax.errors import Broken, CarapaxError
 from carapax.passphrase import Cost
 from carapax.redaction import Secret
 from carapax.sealed import Box, Record
+from carapax.vault import Protection
 from carapax.vaults.sealedfile import SealedFile
 from tests.fakes.cut import Cut, cut_after
+from tests.fakes.memory_keyring import OF_KEYRING, memory_keyring
 from tests.proof.figures import Figure, bound, shown
 from tests.running import run
 
@@ -24,20 +26,27 @@ VECTORS = Path(__file__).parent.parent / "corpora" / "wycheproof" / "aes_gcm_256
 PASSPHRASE = Secret("a passphrase of the proof")
 SECRETS = {"a": "one-secret-value", "b": "two-secret-value", "c/d": "another of them"}
 NONCE_BYTES = 12
+WAYS: dict[Protection, str] = {"key file": "key file", PASSPHRASE: "passphrase", "keyring": "keyring"}
+
+
+@pytest.fixture(autouse=True)
+def keyring() -> Iterator[None]:
+    with memory_keyring():
+        yield
 
 
 def opened(folder: Path) -> SealedFile:
     return SealedFile(folder, SystemClock(), lambda: PASSPHRASE, Cost(memory_kib=32, passes=1, lanes=1))
 
 
-def filled(folder: Path, *, locked: bool) -> Path:
+def filled(folder: Path, by: Protection) -> Path:
     async def main() -> None:
         vault = opened(folder)
         for name, value in SECRETS.items():
             await vault.set(name, Secret(f"an older {value}"))
             await vault.set(name, Secret(value))
-        if locked:
-            await vault.protect(PASSPHRASE)
+        if by != "key file":
+            await vault.protect(by)
 
     run(main())
     return folder / "vault.json"
@@ -105,12 +114,12 @@ def cuts(whole: bytes) -> Iterator[bytes]:
     return (whole[:length] for length in range(0, len(whole), 3))
 
 
-@pytest.mark.parametrize("locked", [False, True])
-def test_no_byte_can_be_changed(tmp_path: Path, locked: bool) -> None:
-    file = filled(tmp_path, locked=locked)
-    key = "passphrase" if locked else "key file"
+@pytest.mark.parametrize("by", WAYS, ids=WAYS.get)
+def test_no_byte_can_be_changed(tmp_path: Path, by: Protection) -> None:
+    file = filled(tmp_path, by)
+    key = WAYS[by]
     tried, wrong = accepted(tmp_path, file, itertools.chain(flips(file.read_bytes()), cuts(file.read_bytes())))
-    if not locked:
+    if by == "key file":
         more = accepted(tmp_path, tmp_path / "key", flips((tmp_path / "key").read_bytes()))
         tried, wrong = tried + more[0], wrong + more[1]
     figure = shown(
@@ -175,7 +184,7 @@ def test_no_record_stands_in_for_another_or_for_a_newer_one(tmp_path: Path) -> N
 
 
 def test_a_stop_at_any_step_of_a_rotation_loses_nothing(tmp_path: Path) -> None:
-    lost = [step for locked in (False, True) for step in stops(tmp_path, locked=locked)]
+    lost = [step for by in WAYS for step in stops(tmp_path, by)]
     wrong = sum(lost)
     figure = shown(
         Figure("S10", f"a stop at {len(lost)} steps of a rotation", f"{wrong} lost something", "0", wrong == 0)
@@ -184,12 +193,12 @@ def test_a_stop_at_any_step_of_a_rotation_loses_nothing(tmp_path: Path) -> None:
     assert figure.met
 
 
-def stops(place: Path, *, locked: bool) -> Iterator[bool]:
+def stops(place: Path, by: Protection) -> Iterator[bool]:
     """For each step at which a rotation is stopped, whether something was lost."""
     for step in itertools.count(1):
-        folder = place / f"{locked}-{step}"
-        filled(folder, locked=locked)
-        with cut_after(step) as steps, pytest.raises(Cut):
+        folder = place / f"{WAYS[by]}-{step}"
+        filled(folder, by)
+        with cut_after(step, also=OF_KEYRING) as steps, pytest.raises(Cut):
             run(rotated(folder))
             raise Cut
         if steps.taken < step:

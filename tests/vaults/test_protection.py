@@ -1,13 +1,19 @@
-"""How the key of the vault is protected: by a key file or a passphrase, changed while others use it, and cut short."""
+"""How the key of the vault is protected: by a key file, a passphrase or the keyring, changed while others use it,
+and cut short."""
 
 import asyncio
+import itertools
 import logging
+import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from carapax.clock import SystemClock
 from carapax.contracts import SecretStore
@@ -15,8 +21,10 @@ from carapax.errors import Broken, Unavailable
 from carapax.passphrase import Cost, Locked
 from carapax.redaction import Secret
 from carapax.testing import SecretStoreContract
+from carapax.vault import Protection
 from carapax.vaults.sealedfile import SealedFile
 from tests.fakes.cut import Cut, cut_after
+from tests.fakes.memory_keyring import OF_KEYRING, MemoryKeyring, memory_keyring
 from tests.running import run
 from tests.vaults.test_sealedfile import document, meddled
 
@@ -38,12 +46,27 @@ class TestLocked(SecretStoreContract):
             yield vault
 
 
-async def fill(folder: Path, passphrase: Secret | None) -> None:
+class TestInTheKeyring(SecretStoreContract):
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[SecretStore, None]:
+        with tempfile.TemporaryDirectory() as folder, memory_keyring():
+            vault = opened(Path(folder) / "vault")
+            await vault.protect("keyring")
+            yield vault
+
+
+@pytest.fixture(autouse=True)
+def keyring() -> Iterator[MemoryKeyring]:
+    with memory_keyring() as backend:
+        yield backend
+
+
+async def fill(folder: Path, by: Protection = "key file") -> None:
     vault = opened(folder)
     for name, value in SECRETS.items():
         await vault.set(name, Secret(value))
-    if passphrase:
-        await vault.protect(passphrase)
+    if by != "key file":
+        await vault.protect(by)
 
 
 def inside(folder: Path, passphrase: Secret | None = FIRST) -> dict[str, str | None]:
@@ -59,7 +82,11 @@ def to_passphrase(vault: SealedFile) -> Awaitable[None]:
 
 
 def to_key_file(vault: SealedFile) -> Awaitable[None]:
-    return vault.protect(None)
+    return vault.protect("key file")
+
+
+def to_keyring(vault: SealedFile) -> Awaitable[None]:
+    return vault.protect("keyring")
 
 
 def rotate(vault: SealedFile) -> Awaitable[None]:
@@ -92,7 +119,7 @@ def test_without_the_right_passphrase_nothing_is_read_written_or_lost(
         lambda: vault.remove("a"),
         vault.unlock,
         vault.rotate,
-        lambda: vault.protect(None),
+        lambda: vault.protect("key file"),
         lambda: vault.protect(SECOND),
     ]
     for change in changes:
@@ -112,17 +139,20 @@ def test_every_change_of_protection_seals_everything_with_a_new_key(tmp_path: Pa
     async def main() -> None:
         vault = opened(tmp_path)
         seen = []
-        for change in (rotate, to_passphrase, rotate, to_passphrase, to_key_file, to_key_file):
+        for change in (
+            *(rotate, to_passphrase, rotate, to_passphrase, to_keyring, rotate),
+            *(to_keyring, to_passphrase, to_key_file, to_keyring, to_key_file, to_key_file),
+        ):
             before = await vault.kept()
             await change(vault)
             assert await vault.kept() == before
             assert {name: await vault.get(name) for name in SECRETS} == {n: Secret(v) for n, v in SECRETS.items()}
             found = document(tmp_path)
             seen.append((found["key"], found["records"]["a"]["sealed"], found["records"]["a"]["nonce"]))
-        assert [len(set(column)) for column in zip(*seen, strict=True)] == [6, 6, 6]
+        assert [len(set(column)) for column in zip(*seen, strict=True)] == [12, 12, 12]
         assert len((tmp_path / "key").read_text().splitlines()) == 1
 
-    run(fill(tmp_path, None))
+    run(fill(tmp_path))
     old = (tmp_path / "key").read_text()
     run(main())
     assert (tmp_path / "key").read_text() != old
@@ -164,45 +194,68 @@ def test_a_lock_that_was_taken_away_or_changed_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_record_that_was_changed_is_never_sealed_anew(tmp_path: Path) -> None:
-    run(fill(tmp_path, None))
+    run(fill(tmp_path))
     with meddled(tmp_path) as found:
         sealed = found["records"]["b"]["sealed"]
         found["records"]["b"]["sealed"] = ("A" if sealed[0] != "A" else "B") + sealed[1:]
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    for change in (rotate, to_passphrase, to_key_file):
+    for change in (rotate, to_passphrase, to_key_file, to_keyring):
         with pytest.raises(Broken, match="at 'b'"):
             run(_changed(tmp_path, change))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("change", [rotate, to_passphrase, to_key_file], ids=lambda each: each.__name__)
-@pytest.mark.parametrize("locked", [False, True])
-def test_whenever_the_machine_stops_everything_can_still_be_read(tmp_path: Path, change: Change, locked: bool) -> None:
+CHANGES = [rotate, to_passphrase, to_key_file, to_keyring]
+BEFORE: list[Protection] = ["key file", FIRST, "keyring"]
+
+
+def after(change: Change, before: Protection) -> str:
+    names: dict[Change, str] = {to_passphrase: "passphrase", to_key_file: "key file", to_keyring: "keyring"}
+    return names.get(change) or ("passphrase" if isinstance(before, Secret) else before)
+
+
+def keys(folder: Path, keyring: MemoryKeyring) -> dict[str, int]:
+    """How many keys lie where."""
+    file = folder / "key"
+    listed = (folder / "entries").exists()
+    return {
+        "key file": len(file.read_text().splitlines()) if file.exists() else 0,
+        "keyring": len(keyring.kept),
+        "listed": int(listed),
+    }
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("before", BEFORE, ids=["from key file", "from passphrase", "from keyring"])
+def test_whenever_the_machine_stops_everything_can_still_be_read(
+    tmp_path: Path, change: Change, before: Protection, keyring: MemoryKeyring
+) -> None:
     for step in range(1, 100):
         folder = tmp_path / f"{step}"
-        run(fill(folder, FIRST if locked else None))
-        with cut_after(step) as steps, pytest.raises(Cut):
+        keyring.kept.clear()
+        run(fill(folder, before))
+        with cut_after(step, also=OF_KEYRING) as steps, pytest.raises(Cut):
             run(_changed(folder, change))
             raise Cut
         assert inside(folder) == SECRETS
         run(opened(folder).set("c", Secret("three")))
         assert inside(folder) == {**SECRETS, "c": "three"}
-        keys = (folder / "key").read_text().splitlines() if (folder / "key").exists() else []
-        assert len(keys) == (0 if run(opened(folder).protection()) == "passphrase" else 1)
+        by = run(opened(folder).protection())
+        assert keys(folder, keyring) == {"key file": by == "key file", "keyring": by == "keyring", "listed": 0}
         if steps.taken < step:
             break
     else:
         raise AssertionError("it never ended")
     assert steps.taken > 5
-    assert run(opened(folder).protection()) == (
-        "passphrase" if change is to_passphrase or (locked and change is rotate) else "key file"
-    )
+    assert run(opened(folder).protection()) == after(change, before)
 
 
-@pytest.mark.parametrize("change", [rotate, to_passphrase, to_key_file], ids=lambda each: each.__name__)
-@pytest.mark.parametrize("locked", [False, True])
-def test_a_full_disk_is_told_and_everything_can_still_be_read(tmp_path: Path, change: Change, locked: bool) -> None:
-    run(fill(tmp_path, FIRST if locked else None))
+@pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("before", BEFORE, ids=["from key file", "from passphrase", "from keyring"])
+def test_a_full_disk_is_told_and_everything_can_still_be_read(
+    tmp_path: Path, change: Change, before: Protection
+) -> None:
+    run(fill(tmp_path, before))
     for step in range(1, 100):
         with cut_after(step, OSError(28, "No space left on device", "vault")) as steps:
             try:
@@ -214,6 +267,44 @@ def test_a_full_disk_is_told_and_everything_can_still_be_read(tmp_path: Path, ch
             break
 
 
+@pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("before", BEFORE, ids=["from key file", "from passphrase", "from keyring"])
+def test_a_keyring_that_fails_once_loses_nothing(
+    tmp_path: Path, change: Change, before: Protection, keyring: MemoryKeyring
+) -> None:
+    run(fill(tmp_path, before))
+    failures = 0
+    while True:
+        done = False
+        with failing_at(keyring, failures):
+            try:
+                run(_changed(tmp_path, change))
+                done = True
+            except Locked as error:
+                assert "the keyring of the system is locked" in error.message
+        assert inside(tmp_path) == SECRETS
+        if done:
+            break
+        failures += 1
+    run(opened(tmp_path).set("a", Secret("one")))
+    by = run(opened(tmp_path).protection())
+    assert keys(tmp_path, keyring) == {"key file": by == "key file", "keyring": by == "keyring", "listed": 0}
+
+
+@contextmanager
+def failing_at(keyring: MemoryKeyring, number: int) -> Iterator[None]:
+    """The keyring locks itself from the question of this number on."""
+    asked = itertools.count()
+
+    def lock() -> None:
+        if next(asked) >= number:
+            raise KeyringLocked
+
+    keyring.asked = lock
+    yield
+    keyring.asked = lambda: None
+
+
 async def _changed(folder: Path, change: Change) -> None:
     await change(opened(folder))
 
@@ -222,14 +313,14 @@ def test_who_has_the_vault_open_goes_on_whatever_is_changed(tmp_path: Path) -> N
     async def main() -> None:
         gateway, command = opened(tmp_path), opened(tmp_path)
         assert await gateway.get("a") == Secret("one")
-        for number, change in enumerate((rotate, to_passphrase, rotate, to_key_file, rotate)):
+        for number, change in enumerate((rotate, to_passphrase, rotate, to_key_file, to_keyring, rotate, to_key_file)):
             await change(command)
             await command.set("a", Secret(f"new {number}"))
             assert await gateway.get("a") == Secret(f"new {number}")
             await gateway.set("b", Secret(f"other {number}"))
             assert await command.get("b") == Secret(f"other {number}")
 
-    run(fill(tmp_path, None))
+    run(fill(tmp_path))
     run(main())
 
 
@@ -259,7 +350,7 @@ def test_who_cannot_unlock_it_says_so_once_and_keeps_what_it_has(
         await gateway.set("b", Secret("kept"))
         assert await command.get("b") == Secret("kept")
 
-    run(fill(tmp_path, None))
+    run(fill(tmp_path))
     run(main())
 
 
@@ -286,10 +377,91 @@ def test_what_is_changed_at_the_same_time_is_all_kept(tmp_path: Path) -> None:
         readers = [opened(tmp_path) for _ in range(3)]
         command = opened(tmp_path)
         for number in range(10):
-            await (rotate, to_passphrase, to_key_file)[number % 3](command)
+            await (rotate, to_passphrase, to_keyring, to_key_file)[number % 4](command)
             for index, reader in enumerate(readers):
                 await reader.set(f"{index}/{number}", Secret(f"{number}"))
         assert len(await command.names()) == 30 + len(SECRETS)
 
-    run(fill(tmp_path, None))
+    run(fill(tmp_path))
     run(main())
+
+
+def test_in_the_keyring_there_is_no_key_on_disk(tmp_path: Path, keyring: MemoryKeyring) -> None:
+    run(fill(tmp_path, "keyring"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", "vault.json"]
+    [(service, account)] = keyring.kept
+    assert (service, document(tmp_path)["lock"]) == ("carapax", account)
+    assert keyring.kept[service, account] not in (tmp_path / "vault.json").read_text()
+    assert run(opened(tmp_path).protection()) == "keyring"
+    assert inside(tmp_path) == SECRETS
+
+
+def test_without_its_entry_in_the_keyring_nothing_is_read_written_or_lost(
+    tmp_path: Path, keyring: MemoryKeyring
+) -> None:
+    run(fill(tmp_path / "other", "keyring"))
+    [other] = keyring.kept.values()
+    run(fill(tmp_path / "vault", "keyring"))
+    whole = (tmp_path / "vault" / "vault.json").read_bytes()
+    account = "carapax", document(tmp_path / "vault")["lock"]
+    key = keyring.kept.pop(account)
+    with pytest.raises(Unavailable, match="has no entry"):
+        inside(tmp_path / "vault")
+    keyring.kept[account] = other
+    with pytest.raises(Unavailable, match="is the key of another vault"):
+        inside(tmp_path / "vault")
+    keyring.kept[account] = "no key"
+    for change in CHANGES:
+        with pytest.raises(Unavailable, match="holds no key"):
+            run(_changed(tmp_path / "vault", change))
+    assert (tmp_path / "vault" / "vault.json").read_bytes() == whole
+    keyring.kept[account] = key
+    assert inside(tmp_path / "vault") == SECRETS
+
+
+def test_a_keyring_that_keeps_something_else_gets_no_vault(tmp_path: Path, keyring: MemoryKeyring) -> None:
+    run(fill(tmp_path))
+    always = patch.object(MemoryKeyring, "get_password", lambda self, service, username: "00" * 32)
+    with always, pytest.raises(Unavailable, match="keeps something else"):
+        run(_changed(tmp_path, to_keyring))
+    assert (run(opened(tmp_path).protection()), inside(tmp_path)) == ("key file", SECRETS)
+    run(opened(tmp_path).set("c", Secret("three")))
+    assert keyring.kept == {}
+
+
+def test_who_cannot_ask_the_keyring_keeps_what_it_has(
+    tmp_path: Path, keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        gateway = opened(tmp_path)
+        assert await gateway.get("a") == Secret("one")
+        await opened(tmp_path).protect("keyring")
+        keyring.failure = KeyringLocked()
+        with caplog.at_level(logging.WARNING):
+            assert [await gateway.get("a") for _ in range(3)] == [Secret("one")] * 3
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        with pytest.raises(Locked):
+            await gateway.set("a", Secret("lost?"))
+        keyring.failure = None
+        await gateway.set("a", Secret("new"))
+        assert await gateway.get("a") == Secret("new")
+
+    run(fill(tmp_path))
+    run(main())
+
+
+def test_the_package_is_imported_for_that_protection_only(tmp_path: Path) -> None:
+    run(fill(tmp_path / "plain"))
+    run(fill(tmp_path / "locked", FIRST))
+    code = f"""
+import asyncio, pathlib, sys
+from carapax.clock import SystemClock
+from carapax.redaction import Secret
+from carapax.vaults.sealedfile import SealedFile
+for name in ("plain", "locked"):
+    vault = SealedFile(pathlib.Path({str(tmp_path)!r}) / name, SystemClock(), lambda: Secret({FIRST.reveal()!r}))
+    asyncio.run(vault.set("a", Secret("three")))
+    asyncio.run(vault.rotate())
+assert "keyring" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -97,18 +98,21 @@ def import_(file: Path, apply: bool, replace: bool) -> None:
 @command.command()
 @click.option("--passphrase", "way", flag_value="passphrase", help="Lock it with a passphrase, which is asked for.")
 @click.option("--key-file", "way", flag_value="key file", help="Keep its key in a file that only you may read.")
+@click.option("--keyring", "way", flag_value="keyring", help="Keep its key in the keyring of the system.")
 @takes_home
-def protect(way: str | None) -> None:
+def protect(way: Literal["passphrase", "key file", "keyring"] | None) -> None:
     """Change how the vault is protected, or its passphrase. Everything in it is sealed anew.
 
-    The new passphrase is the first line of standard input where that is no terminal.
+    The keyring wants the extra `carapax[keyring]`. The new passphrase is the first line of standard input where that is
+    no terminal.
     """
     if way is None:
-        raise click.UsageError("choose --passphrase or --key-file")
+        raise click.UsageError("choose --passphrase, --key-file or --keyring")
     vault = unlocked(home())
     first_start(home())
-    asyncio.run(vault.protect(new_passphrase() if way == "passphrase" else None))
-    click.echo(f"the vault is protected by a {way}, and everything in it is sealed anew")
+    asyncio.run(vault.protect(new_passphrase() if way == "passphrase" else way))
+    what = "the keyring of the system" if way == "keyring" else f"a {way}"
+    click.echo(f"the vault is protected by {what}, and everything in it is sealed anew")
     if way == "passphrase" and find_gateway(home()):
         click.echo(
             "The running gateway uses the secrets that it has, and changes none, until it finds this passphrase where "

@@ -19,9 +19,12 @@ def passphrase_of(home: Home, *, from_stdin: bool = False) -> Secret | None:
     """The passphrase that the vault of a home wants, which was tried; None for one that wants none, or finds it where
     services are told it. It is the first line of standard input, or typed at the terminal.
 
-    Raises Unavailable without one, or with a wrong one.
+    Raises Unavailable without one, with a wrong one, or when the keyring does not give the key.
     """
-    if asyncio.run(open_vault(home).protection()) != "passphrase":
+    protection = asyncio.run(open_vault(home).protection())
+    if protection == "keyring":
+        return _tried(home, None)
+    if protection != "passphrase":
         return None
     if from_stdin:
         return _tried(home, Secret(sys.stdin.readline().rstrip("\r\n")))

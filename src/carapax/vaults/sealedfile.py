@@ -1,9 +1,9 @@
-"""Secrets in one sealed file, whose key is in another file beside it that only its owner may read, or locked with a
-passphrase.
+"""Secrets in one sealed file, whose key is in another file beside it that only its owner may read, locked with a
+passphrase, or in the keyring of the system.
 
 Whoever can read both files has the secrets: the key file keeps them out of backups of the one, of listings, logs and
-commits, not from whoever is this user; a passphrase does that too, while no gateway runs. Commands and the gateway may
-use it at the same time.
+commits, not from whoever is this user; a passphrase does that too, while no gateway runs, and the keyring from whoever
+has the files only. Commands and the gateway may use it at the same time.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from asyncio import to_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -27,7 +27,8 @@ from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.passphrase import Cost, Lock, Locked, lock, unlock
 from carapax.redaction import Secret
 from carapax.sealed import KEY_BYTES, Box, Document, read
-from carapax.vault import is_name
+from carapax.systemkeyring import Account, Entries, SystemKeyring, new_account
+from carapax.vault import Protection, is_name
 
 _LONGEST_SECRET = 65_536
 _TRIES, _GLANCE_S = 1000, 0.01
@@ -55,12 +56,18 @@ class SealedFile:
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, ask: Callable[[], Secret | None] = lambda: None, cost: Cost | None = None
+        self,
+        folder: Path,
+        clock: Clock,
+        ask: Callable[[], Secret | None] = lambda: None,
+        cost: Cost | None = None,
+        keyring: SystemKeyring | None = None,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._ask = ask
         self._cost = cost or Cost()
+        self._entries = Entries(folder / "entries", keyring or SystemKeyring())
         self._passphrase: Secret | None = None
         self._refused: set[tuple[Lock, Secret]] = set()
         self._told: Stamp | None = None
@@ -71,9 +78,9 @@ class SealedFile:
 
     async def get(self, name: str) -> Secret | None:
         """The secret; None when there is none. Raises Broken when the file was changed by something else, Unavailable
-        when it or its key cannot be read, of which Locked when it wants another passphrase.
+        when it or its key cannot be read, of which Locked when it wants another passphrase, or a keyring that answers.
 
-        What was read before stays when only the passphrase is another one now.
+        What was read before stays when only that is missing now.
         """
         _check_name(name)
         known = self._known
@@ -116,16 +123,27 @@ class SealedFile:
         data = self._bytes(self._file)
         if data is None:
             return ""
-        return "passphrase" if read(data, str(self._file)).lock else "key file"
+        match read(data, str(self._file)).lock:
+            case None:
+                return "key file"
+            case Lock():
+                return "passphrase"
+            case _:
+                return "keyring"
 
     async def unlock(self) -> None:
         await to_thread(self._load)
 
-    async def protect(self, passphrase: Secret | None) -> None:
-        await to_thread(self._reseal, lambda lock: passphrase)
+    async def protect(self, by: Protection) -> None:
+        await to_thread(self._reseal, lambda lock: by)
 
     async def rotate(self) -> None:
-        await to_thread(self._reseal, lambda lock: self._passphrase if lock else None)
+        await to_thread(self._reseal, self._as_before)
+
+    def _as_before(self, lock: Lock | Account | None) -> Protection:
+        if isinstance(lock, Lock):
+            return self._passphrase or self._locked()
+        return "keyring" if lock else "key file"
 
     def _fresh_or_known(self) -> _Known:
         """Several who want it at the same time have it read once: unlocking takes memory and time."""
@@ -163,7 +181,13 @@ class SealedFile:
         if data is None:
             return _NOTHING
         document = read(data, str(self._file))
-        box = self._unlocked(document, document.lock) if document.lock else self._box(document.key)
+        match document.lock:
+            case None:
+                box = self._box(document.key)
+            case Lock() as lock:
+                box = self._unlocked(document, lock)
+            case account:
+                box = self._entered(document, account)
         box.check(document)
         return _Known(stamp, box, document)
 
@@ -184,7 +208,22 @@ class SealedFile:
             return box
         if any(refused == lock for refused, _ in tuple(self._refused)):
             raise Locked(f"the passphrase is not the one of {self._file}", _HINT)
+        return self._locked()
+
+    def _locked(self) -> NoReturn:
         raise Locked(f"{self._file} is locked with a passphrase", _HINT)
+
+    def _entered(self, document: Document, account: Account) -> Box:
+        known = self._known.box
+        if known and known.key == document.key:
+            return known
+        box = Box(self._entries.get(account), str(self._file))
+        if box.key != document.key:
+            raise Unavailable(
+                f"the entry {account} in the keyring of the system is the key of another vault than {self._file}",
+                "put back the entry that belongs to it, or the file from a copy; neither was touched",
+            )
+        return box
 
     def _box(self, key: str) -> Box:
         """Of the keys in the key file the one with this mark, else the newest, for which the file is not."""
@@ -197,34 +236,42 @@ class SealedFile:
             box = known.box or Box(self._key_or_new(), str(self._file))
             self._write(box, change(box, known.document or box.empty()))
 
-    def _reseal(self, choose: Callable[[Lock | None], Secret | None]) -> None:
-        """The new key is in its file before anything is sealed with it, and the old one as long as anything is."""
+    def _reseal(self, choose: Callable[[Lock | Account | None], Protection]) -> None:
+        """The new key is in its place before anything is sealed with it, and the old one as long as anything is."""
         with self._writing():
             known = self._load()
             key = os.urandom(KEY_BYTES)
             box = Box(key, str(self._file))
-            passphrase = choose(known.document.lock if known.document else None)
-            locked = None if passphrase is None else lock(passphrase, key, self._cost)
+            old = known.document.lock if known.document else None
+            by = choose(old)
+            lock = self._lock(by, key)
             if known.box and known.document:
-                document = box.take(known.box, known.document, locked)
+                document = box.take(known.box, known.document, lock)
             else:
-                document = box.empty(locked)
+                document = box.empty(lock)
                 durable.sync_folder(self._folder.parent)
-            if locked is None:
-                before = self._keys() if known.document and not known.document.lock else []
+            if lock is None:
+                before = self._keys() if known.document and not old else []
                 self._write_keys([*before, key])
+            self._entries.enter(_account(lock), _account(old), key)
             self._write(box, document)
-            self._passphrase = passphrase or self._passphrase
+            self._passphrase = by if isinstance(by, Secret) else self._passphrase
+
+    def _lock(self, by: Protection, key: bytes) -> Lock | Account | None:
+        if isinstance(by, Secret):
+            return lock(by, key, self._cost)
+        return new_account() if by == "keyring" else None
 
     def _write(self, box: Box, document: Document) -> None:
         durable.replace(self._file, msgspec.json.format(msgspec.json.encode(document)))
         self._known = _Known(self._stamp(), box, document)
         self._tidy(box, document)
+        self._entries.tidy(_account(document.lock))
 
     def _tidy(self, box: Box, document: Document) -> None:
         """No key lies about that opens nothing. One that stays goes with the next change."""
         try:
-            if document.lock:
+            if document.lock is not None:
                 self._key_file.unlink(missing_ok=True)
                 durable.sync_folder(self._folder)
             elif len(keys := self._keys()) > 1:
@@ -312,6 +359,10 @@ class SealedFile:
 
 
 EXTENSION = SealedFile
+
+
+def _account(lock: Lock | Account | None) -> Account | None:
+    return lock if isinstance(lock, str) else None
 
 
 def _unreadable(file: Path, error: OSError) -> Unavailable:

@@ -39,6 +39,7 @@ async def _kept(patient: Patient, vault: Vault) -> Finding:
         return Finding(NAME, "ok", "nothing is kept secret yet")
     how = {
         "passphrase": "its key is locked with a passphrase, which was found",
+        "keyring": "its key is in the keyring of the system, which gave it",
         "key file": "sealed with the key file there, which only this user may read",
     }
     return Finding(NAME, "ok", f"{len(names)} in {patient.home.vault}, {how[protection]}")
