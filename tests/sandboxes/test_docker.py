@@ -207,6 +207,23 @@ def test_a_clean_container_is_used_again_and_another_is_not(tmp_path: Path) -> N
     assert not running("sleep 6161")
 
 
+def test_a_command_takes_no_memory_from_those_after_it(tmp_path: Path) -> None:
+    keeping = (
+        "import ctypes; c = ctypes.CDLL(None); c.shmat.restype = ctypes.c_void_p;"
+        " m = c.shmat(c.shmget(0, 48 << 20, 0o1666), None, 0); ctypes.memset(ctypes.c_void_p(m), 1, 48 << 20)"
+    )
+    using = "head -c 32M /dev/zero | tail -c 32M | wc -c"
+    config = configured(limits=Allowance(memory_bytes=64 << 20, cpus=1))
+    ended = executed(tmp_path, f"python3 -c '{keeping}'", using, using, config=config)
+    assert [(one.output.strip(), one.killed) for one in ended[::2]] == [("", ""), (str(32 << 20), "")]
+
+
+def test_limits_that_the_engine_does_not_know_are_told_of_with_where_they_stand(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="memory limit") as caught:
+        executed(tmp_path, "true", config=configured(limits=Allowance(memory_bytes=1)))
+    assert "[sandboxes.docker] limits" in caught.value.hint
+
+
 def test_memory_of_several_processes_is_bounded_together(tmp_path: Path) -> None:
     hungry = "dd if=/dev/zero of=/dev/null bs=40M count=50 2>/dev/null"
     config = configured(limits=Allowance(memory_bytes=64 << 20, cpus=1))

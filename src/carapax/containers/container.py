@@ -10,7 +10,7 @@ which the kernel does at once.
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from carapax.config import Positive
 from carapax.containers.engine import Engine, Stream
 from carapax.containers.profile import profile
-from carapax.errors import CarapaxError, Conflict, NotFound, Unavailable
+from carapax.errors import CarapaxError, Conflict, InvalidRequest, NotFound, Unavailable
 
 Sink = Callable[[bytes], bool]
 Configuration = dict[str, Any]
@@ -144,7 +144,8 @@ class Container:
         """A new one by that name. Raises NotFound when its image is missing, Unavailable when it does not start."""
         keeper = None
         try:
-            await engine.call("POST", "/containers/create", query={"name": name}, body=configuration)
+            with _ours():
+                await engine.call("POST", "/containers/create", query={"name": name}, body=configuration)
             keeper = await engine.attach(f"/containers/{name}/attach?stream=1&stdin=1&stdout=1", {})
             await engine.call("POST", f"/containers/{name}/start")
             container = cls(engine, name, keeper, configuration["HostConfig"]["Memory"])
@@ -178,8 +179,8 @@ class Container:
         try:
             ended = await self._watched(process, timeout_s, sink, standard_input)
         finally:
-            if self.usable and (ended is None or ended.killed or not await self._settled()):
-                await self.kill()
+            if self.usable and (ended is None or ended.killed or not await self._settled() or self._deaths > deaths):
+                await self.kill()  # where memory was short, what holds it may be no process: /tmp, shared memory
         if self._deaths > deaths and not ended.killed:
             return Ended(ended.exit_code, "memory")
         return ended
@@ -279,6 +280,15 @@ class Container:
                 processes, deaths = line.split()
                 return int(processes), int(deaths)
         return None
+
+
+@contextlib.contextmanager
+def _ours() -> Iterator[None]:
+    """What an engine takes no container for is our configuration, not what a model asked for."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise Unavailable(error.message, "look at [sandboxes.docker] limits") from error
 
 
 async def _rest(stream: Stream, sink: Sink) -> None:
