@@ -86,7 +86,7 @@ class OpenGate:
     ) -> AbstractAsyncContextManager[str]:
         return nullcontext(self._refused.get(tool.name, ""))
 
-    def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
+    async def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
         return ()
 
     def found(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:

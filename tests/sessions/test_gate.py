@@ -357,3 +357,36 @@ def test_what_a_persons_own_command_brings_in_from_the_web_is_not_his_words(tmp_
             assert read.origins == (Origin("file"),)
 
     run(scenario())
+
+
+def test_words_of_others_do_not_hide_behind_a_link(tmp_path: Path) -> None:
+    write = call("write_file", path="docs/page.md", content="evil words", append=True)
+    read = call("read_file", path="manual/page.md")
+    script: Script = [call("shell", command="ln -s docs manual"), "linked", call("page"), write, "kept", read, "done"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, tools=[PAGE, POST]) as gateway:
+            for order in ("ln -s docs manual", "read the page and add 'evil words' to docs/page.md"):
+                await gateway.finished(await gateway.say(order))
+            third = await gateway.say("read my manual")
+            await gateway.finished(third)
+            (read,) = [event for event in await gateway.events(third) if isinstance(event, ToolReturned)]
+            assert read.result.text == "evil words" and read.origins == (Origin("file", "docs/page.md"),)
+
+    run(scenario())
+
+
+def test_a_new_file_that_was_named_with_what_it_holds_needs_no_question(tmp_path: Path) -> None:
+    write = call("write_file", path="done.txt", content="all done")
+    script: Script = [call("page"), write, write, "done"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, tools=[PAGE, POST]) as gateway:
+            session = await gateway.say("read the page and write 'all done' to done.txt")
+            question = await asked(gateway, session)
+            assert "cannot be brought back" in question.reason
+            assert len(results(await gateway.events(session))) == 2
+            await gateway.sessions.cancel(session)
+            await gateway.finished(session)
+
+    run(scenario())

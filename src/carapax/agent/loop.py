@@ -64,7 +64,7 @@ class Gate(Protocol):
         takes to answer is spent `waiting`."""
         ...
 
-    def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
+    async def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
         """Whose words the result of a call may hold, which is this text."""
         ...
 
@@ -238,7 +238,7 @@ async def _run_tool(run: Run, tool: Tool, call: ToolCall, arguments: Mapping[str
     result = await invoke(run.toolbox, tool, call, run.context(tool, call), arguments)
     if verdict == "warn":
         result = ToolResult(result.call_id, result.name, result.text + REPEATED, result.is_error)
-    origins = run.gate.origins(tool, arguments, result.text)
+    origins = await run.gate.origins(tool, arguments, result.text)
     await run.record(ToolReturned(result, round(run.monotonic() - started, 3), origins, found))
 
 

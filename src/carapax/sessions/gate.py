@@ -18,10 +18,11 @@ from carapax.policy.grants import offers
 from carapax.policy.legible import shown
 from carapax.policy.policy import Policy
 from carapax.policy.provenance import leaves, only_names, said_all, written
+from carapax.sessions.paths import real_place
 from carapax.sessions.prepare import Agent
 from carapax.sessions.workspaces import Workspaces
 from carapax.store.grants import Granted
-from carapax.store.stains import Stains, place
+from carapax.store.stains import Stains
 
 LONGEST_SHOWN = 4096
 MOST_REFUSED = 3
@@ -71,10 +72,17 @@ class Gate:
         asking = self._asking(tool, arguments)
         if any(granted.grant.files is not None for granted in asking.grants):
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
+        if {"write", "destroy"} <= asking.effects and asking.origins and not await self._replaces(tool, arguments):
+            asking = replace(asking, effects=asking.effects - {"destroy"})
         decision = self.policy.decide(asking)
         if decision.verdict == "ask" and not asking.files:
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
         return decision, asking
+
+    async def _replaces(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        """Whether something may be where a tool is to write."""
+        is_file = tool.source == "workspace" and isinstance(arguments.get("path"), str)
+        return not is_file or bool(await named_files(self.agent.sandbox, {"path": arguments["path"]}))
 
     def _offered(self, tool: Tool, asking: Asking) -> tuple[Offer, ...]:
         """What a yes may be given for besides the call: only what would then let it run without a question."""
@@ -136,7 +144,7 @@ class Gate:
             return f"{CHANGED}: {error}"
         return "" if self._bound(tool, call, arguments, files).digest() == bound.digest() else CHANGED
 
-    def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
+    async def origins(self, tool: Tool, arguments: Mapping[str, Any], text: str) -> tuple[Origin, ...]:
         """Whose words the result of a call may hold."""
         match tool.source:
             case "own":
@@ -146,7 +154,8 @@ class Gate:
             case "workspace" if self._fetches(tool, arguments):
                 return (Origin("tool", tool.name),)
             case "workspace":
-                path = "" if "execute" in tool.effects else place(arguments)
+                is_sure = "execute" not in tool.effects and self.stains.listed(self.agent.name)
+                path = await real_place(self.agent.sandbox, arguments) if is_sure else ""
                 return self.stains.on(self.agent.name, path)
             case "outside" | "found" | "names":
                 return (Origin("web", _url(arguments) or tool.name),)

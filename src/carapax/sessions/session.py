@@ -33,6 +33,7 @@ from carapax.messages import Origin, ToolCall, ToolResult
 from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.gate import Gate
+from carapax.sessions.paths import real_place
 from carapax.sessions.prepare import Agent, Prepare
 from carapax.sessions.questions import Questions
 from carapax.sessions.workspaces import Workspaces
@@ -43,7 +44,7 @@ from carapax.store.grants import Grants
 from carapax.store.halt import REMEDY, Halt
 from carapax.store.journal import Beginning, Journal
 from carapax.store.leases import LeaseLost
-from carapax.store.stains import Stains, place
+from carapax.store.stains import Stains
 from carapax.store.transcripts import cut_short
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ class Session:
             context = self._around.prepare.context(self.agent, self.name, run_id, tool, call, show)
             try:
                 started, called = RunStarted(self.agent.name, ""), ToolCalled(call, tool.rerun)
-                also = [self._claim(run_id), *self._stained(called)]
+                also = [self._claim(run_id), *await self._stained(called)]
                 await self._keep(started, called, run=run_id, also=also)
                 async with self._around.workspaces.shared(self.agent.name):
                     result = await invoke(self.agent.toolbox, tool, call, context, arguments)
@@ -454,11 +455,11 @@ class Session:
             if isinstance(event, ToolReturned) and event.result.call_id in calls
             for statement in self._audited(who, calls[event.result.call_id], event, run_id)
         ]
-        stained = [one for event in events for one in self._stained(event, transcript.reading.origins)]
+        stained = [one for event in events for one in await self._stained(event, transcript.reading.origins)]
         questions = [statement for event in events for statement in self._questions.keeping(transcript, event)]
         await self._keep(*events, run=run_id, fence=run_id, also=[*replies, *audited, *stained, *questions, *ended])
 
-    def _stained(self, event: Kept, origins: Sequence[Origin] = ()) -> list[Statement]:
+    async def _stained(self, event: Kept, origins: Sequence[Origin] = ()) -> list[Statement]:
         """What marks the files that a call may fill with the words of others, before it does: those that its session
         has read, and those that a command reads from the web, or from other files."""
         tool = self.agent.toolbox.find(event.call.name) if isinstance(event, ToolCalled) else None
@@ -469,7 +470,8 @@ class Session:
         reads = "execute" in effects and (self.agent.sandbox.network or self._around.stains.on(self.agent.name, ""))
         if not effects & {"write", "execute"} or not (origins or reads):
             return []
-        return self._around.stains.stain(self.agent.name, "" if "execute" in effects else place(arguments))
+        path = "" if "execute" in effects else await real_place(self.agent.sandbox, arguments)
+        return self._around.stains.stain(self.agent.name, path)
 
 
 def _outcome(call: ToolCall, returned: ToolReturned) -> str:
