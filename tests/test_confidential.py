@@ -28,7 +28,17 @@ def test_what_is_in_the_vault_is_known_as_it_changes() -> None:
     run(vault.set("github", Secret(VALUE)))
     assert redacted(confidential, TEXT) == f"it is {MASK}."
     run(vault.set("github", Secret("another-value-2")))
-    assert redacted(confidential, f"{TEXT} another-value-2") == f"{TEXT} {MASK}"
+    assert redacted(confidential, "another-value-2") == MASK
+
+
+def test_what_was_in_the_vault_before_is_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.confidential.MOST_FORMER", 1)
+    vault = MemoryVault({"github": "a-value-of-before-1"})
+    confidential = Confidential(vault)
+    for value in ("a-value-of-before-1", VALUE, "another-value-2"):
+        run(vault.set("github", Secret(value)))
+        assert redacted(confidential, value) == MASK
+    assert redacted(confidential, f"{TEXT} a-value-of-before-1") == f"it is {MASK}. a-value-of-before-1"
 
 
 def test_the_tokens_in_a_document_are_known_each() -> None:
@@ -89,3 +99,17 @@ def test_each_line_of_a_key_is_known() -> None:
     lines = ["-----BEGIN KEY-----", "QmFzZTY0IG9mIHRoZSBmaXJzdA", "c2Vjb25kIGxpbmUgb2YgYSBrZXk=", "-----END KEY-----"]
     told = redacted(Confidential(MemoryVault({"key": "\n".join(lines)})), f"2:{lines[1]}\nand {lines[2]}.")
     assert told == f"2:{MASK}\nand {MASK}."
+
+
+def test_what_could_not_be_read_yet_is_asked_for_again() -> None:
+    class Late(MemoryVault):
+        unlocked = False
+
+        async def get(self, name: str) -> Secret | None:
+            return await super().get(name) if self.unlocked else None
+
+    vault = Late({"github": VALUE})
+    confidential = Confidential(vault)
+    assert redacted(confidential, TEXT) == TEXT
+    vault.unlocked = True
+    assert redacted(confidential, TEXT) == f"it is {MASK}."

@@ -16,11 +16,14 @@ from carapax.redactor import Redactor
 log = logging.getLogger(__name__)
 
 FOLLOW_S = 1.0
+MOST_FORMER = 500
+"""How many values are known that are not in the vault any more."""
 _LEAST_IN_DOCUMENT = 20
 
 
 class Confidential:
-    """Everything in the vault, and what else is `given`. It follows the vault as that changes.
+    """Everything in the vault, and what else is `given`. It follows the vault as that changes, and still knows what was
+    there before: who was given it may show it later.
 
     While the vault cannot be read, as one that is locked, it knows what it knew: then nobody was given more either.
     """
@@ -28,6 +31,7 @@ class Confidential:
     def __init__(self, vault: SecretStore, given: Iterable[Secret] = ()) -> None:
         self._vault = vault
         self._given = tuple(given)
+        self._values: dict[Secret, None] = {}
         self._seen: tuple[tuple[str, int, float], ...] = ()
         self.known = Redactor(self._given)
 
@@ -43,11 +47,17 @@ class Confidential:
             seen = tuple((kept.name, kept.version, kept.changed_at) for kept in await self._vault.kept())
             if seen != self._seen:
                 values = [await self._vault.get(name) for name, _, _ in seen]
-                self.known = Redactor([*self._given, *(part for value in values if value for part in _parts(value))])
-                self._seen = seen
+                self._remember(dict.fromkeys(part for value in values if value for part in _parts(value)))
+                self._seen = seen if None not in values else ()  # what could not be had is asked for again
         except CarapaxError as error:
             log.debug("secrets of the vault are not known: %s", error)
         return self.known
+
+    def _remember(self, now: dict[Secret, None]) -> None:
+        """Know these, and of those before them the last."""
+        before = [value for value in self._values if value not in now][-MOST_FORMER:]
+        self._values = {**dict.fromkeys(before), **now}
+        self.known = Redactor([*self._given, *self._values])
 
 
 def of_providers(config: Config, environ: Mapping[str, str]) -> Iterator[Secret]:
