@@ -170,3 +170,16 @@ def test_everything_else_is_not_taken_for_it(text: str) -> None:
 )
 def test_what_may_become_an_option_when_it_runs_is_not_taken_for_reading(text: str) -> None:
     assert not parse(text).only_reads
+
+
+@pytest.mark.parametrize("text", ["base64 -d a", "base64 -w 0 < a", "base32 a --decode", "awk '{print FILENAME}' a"])
+def test_what_has_other_options_elsewhere_is_known_by_those_that_only_read(text: str) -> None:
+    assert parse(text).only_reads
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["base64 -i a -o b", "base64 --output=b a", "awk 'BEGIN {ARGV[1] = a; ARGC = 2} 1'", "awk '{SYMTAB[a] = b}' a"],
+)
+def test_what_writes_on_another_system_or_opens_what_it_makes_up_is_not(text: str) -> None:
+    assert not parse(text).only_reads

@@ -20,7 +20,7 @@ def _names(listed: str) -> frozenset[str]:
 
 # Read, and tell what they read, whatever they are told.
 _READING = _names(
-    "[ [[ : arch b2sum base32 base64 basename break cat cd cksum cmp comm continue cut df dir dirname du echo egrep"
+    "[ [[ : arch b2sum basename break cat cd cksum cmp comm continue cut df dir dirname du echo egrep"
     " exit expand expr factor false fgrep fmt fold free grep groups head hexdump hostid id join jq logname ls md5sum nl"
     " nproc numfmt od paste pathchk pgrep printenv printf ps pwd readlink realpath return rev seq sha1sum sha224sum"
     " sha256sum sha384sum sha512sum shift sleep stat strings sum tac tail test tr true tsort tty type uname unexpand"
@@ -32,7 +32,7 @@ _READING = _names(
 _ALONE = _READING | _names(
     "chgrp chmod chown cp curl date dd file halt hostname jobs kill killall link ln local mkdir mkfifo mknod mktemp mv"
     " pkill poweroff reboot rm rmdir shred shuf shutdown sync tee touch tree truncate umask uniq unlink unset unzip"
-    " yes"
+    " base32 base64 yes"
 )
 _DATE = re.compile(r"\+.*|-[uR]+|-I\w*|-d.+|--(utc|universal|iso-8601(=\w+)?|rfc-3339=\w+|rfc-email|date=.*)", re.S)
 _SORT = re.compile(
@@ -51,7 +51,8 @@ _DIFF = re.compile(
 )
 _FILE = re.compile(r"-[bhiLkrs0]+|--(brief|mime|mime-type|mime-encoding|dereference)")
 _AWK = re.compile(r"-F.+|-v\w+=.*")
-_AWK_UNSAFE = re.compile(r"[|>@`]|\b(system|getline)\b")
+_AWK_UNSAFE = re.compile(r"[|>@`]|\b(system|getline|ARGV|SYMTAB)\b")
+_BASE = re.compile(r"-[dD]|-w[0-9]+|--(decode|wrap=[0-9]+)")
 _ADDRESS = r"(?:[0-9]+|\$|/[^/\\\n]*/)"
 _SED_STEP = (
     rf"(?:{_ADDRESS}(?:,(?:\+?[0-9]+|\$|/[^/\\\n]*/))?)?[ ]?(?:!?[pdq=]"
@@ -182,6 +183,8 @@ def _hosts(told: Told) -> bool:
 
 _LOOKS: dict[str, Callable[[Told], bool]] = {
     "awk": _awks,
+    "base32": _takes(_BASE, "-w"),
+    "base64": _takes(_BASE, "-w"),
     "date": _dates,
     "diff": _takes(_DIFF),
     "file": _takes(_FILE),
