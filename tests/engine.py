@@ -24,6 +24,7 @@ import pytest
 from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine, filters, places
 from carapax.containers.records import AGENT, HOME, home_id
+from carapax.egressproxy import Connecting
 from carapax.sandboxes.docker import Config, Docker
 
 _START_S = 60.0
@@ -68,15 +69,22 @@ def root_files() -> Path:
 
 def configured(**changes: object) -> Config:
     """A sandbox of this engine and that file system. It has more of the processor, so that tests are quick."""
-    config = Config(engine_socket(), base=str(root_files()), limits=Allowance(cpus=1))
+    config = Config(socket=engine_socket(), base=str(root_files()), limits=Allowance(cpus=1))
     return msgspec.structs.replace(config, **changes)
 
 
+def relaxed() -> Config:
+    """One whose commands reach the web."""
+    return configured(level="relaxed")
+
+
 @contextlib.asynccontextmanager
-async def sandbox(folder: Path, config: Config | None = None) -> AsyncIterator[Docker]:
+async def sandbox(
+    folder: Path, config: Config | None = None, egress: Connecting | None = None
+) -> AsyncIterator[Docker]:
     """A sandbox, whose volume is removed afterwards."""
     try:
-        async with Docker(config or configured(), folder) as opened:
+        async with Docker(config or configured(), folder, egress) as opened:
             yield opened
     finally:
         if folder.parent.is_dir():

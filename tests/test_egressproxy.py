@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from carapax.config import EgressConfig
 from carapax.egress import PublicEgress
-from carapax.egressproxy import MAX_HEAD, Streams, offered
-from carapax.errors import Unavailable
+from carapax.egressproxy import MAX_HEAD, Streams, answering, offered, received
+from carapax.errors import InvalidRequest, Unavailable
 from tests.running import run
 
 PUBLIC = "93.184.215.14"
@@ -211,3 +212,43 @@ def test_connections_end_with_the_proxy() -> None:
                 writer.transport.abort()
 
     assert run(scene()) == b""
+
+
+def test_what_was_asked_before_it_answers_is_not_answered() -> None:
+    async def scene() -> tuple[list[str], bytes]:
+        with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as early:
+            listening.setblocking(False)
+            place = listening.getsockname()
+            early.connect(place)
+            early.send(b"CONNECT early:443 HTTP/1.1\r\n\r\n")
+            egress = Recording(0)
+            async with answering(listening, egress):
+                reader, writer = await asyncio.open_connection(*place)
+                writer.write(b"CONNECT late:443 HTTP/1.1\r\n\r\n")
+                answer = await reader.readline()
+                writer.close()
+            return egress.urls, answer
+
+    assert run(scene()) == (["https://late:443/"], b"HTTP/1.1 502 Bad Gateway\r\n")
+
+
+def test_a_message_without_a_socket_hands_over_none() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b".")
+        with pytest.raises(InvalidRequest, match="no socket was handed over"):
+            received(ours)
+
+
+def test_of_two_sockets_one_is_taken() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        socket.send_fds(theirs, [b"."], [one.fileno(), two.fileno()])
+        before = descriptors()
+        with received(ours) as taken:
+            assert taken.getsockname() == one.getsockname()
+            assert descriptors() == before + 1
+
+
+def descriptors() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])

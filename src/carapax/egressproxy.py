@@ -18,6 +18,11 @@ log = logging.getLogger(__name__)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 MAX_HEAD = 16_384
+PORT = 3128  # of the loopback of who has no network
+VARIABLES = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://127.0.0.1:{PORT}"),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1,::1"),
+}
 _HEAD_S = 10
 _CONNECT_S = 15
 _CONNECTIONS = 64
@@ -47,6 +52,24 @@ class Nowhere:
         raise Forbidden(f"{url} cannot be reached: there is no way out of here")
 
 
+def handing_over(gateway: str) -> str:
+    """A program in Python, for who has no network: it makes a socket that listens on PORT there, and hands it over to
+    the gateway. `gateway` are statements that assign a Unix socket to that name.
+
+    The module `socket` is left alone, for it takes longer to load than all the rest.
+    """
+    return f"""
+import _socket, sys
+listening = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listening.bind(("127.0.0.1", {PORT}))
+listening.listen(64)
+{gateway}
+descriptor = listening.fileno().to_bytes(4, sys.byteorder)
+gateway.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
+gateway.close()
+"""
+
+
 class _Asked(NamedTuple):
     url: str
     head: bytes  # what the server is sent; of CONNECT nothing
@@ -68,8 +91,29 @@ async def listening_here(egress: Connecting) -> AsyncIterator[int]:
     """Gives a port of this machine's loopback, on which the proxy answers until the end of the context."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
-        async with _meanwhile(serve(listening, egress)):
+        async with answering(listening, egress):
             yield listening.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def answering(listening: socket.socket, egress: Connecting) -> AsyncIterator[None]:
+    """The proxy answers on a listening socket until the end of the context, with which its connections end. Those that
+    wait there already are ended: who asked for them is gone."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            listening.accept()[0].close()
+    async with _meanwhile(serve(listening, egress)):
+        yield
+
+
+def received(channel: socket.socket) -> socket.socket:
+    """The listening socket that was sent over a Unix socket. Raises InvalidRequest when none was."""
+    _, descriptors, _, _ = socket.recv_fds(channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
+    if not descriptors:
+        raise InvalidRequest("no socket was handed over")
+    listening = socket.socket(fileno=descriptors[0])
+    listening.setblocking(False)
+    return listening
 
 
 @contextlib.asynccontextmanager
@@ -104,9 +148,7 @@ async def _serve_received(channel: socket.socket, egress: Connecting) -> None:
         await readable.wait()
     finally:
         loop.remove_reader(channel)
-    _, descriptors, _, _ = socket.recv_fds(channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
-    with socket.socket(fileno=descriptors[0]) as listening:
-        listening.setblocking(False)
+    with received(channel) as listening:
         await serve(listening, egress)
 
 

@@ -16,3 +16,11 @@ def test_the_configuration_is_closed() -> None:
     opening = {"Binds", "Devices", "CapAdd", "PidMode", "UsernsMode", "VolumesFrom", "ExtraHosts", "CgroupParent"}
     assert opening.isdisjoint(host)
     assert not {"Volumes", "ExposedPorts", "MacAddress"} & set(whole)
+
+
+def test_what_a_relaxed_container_has_besides_is_one_folder_that_it_cannot_write_to() -> None:
+    strict: dict[str, Any] = template("image", "volume", {}, Allowance())
+    relaxed: dict[str, Any] = template("image", "volume", {}, Allowance(), "/a/folder")
+    folder = relaxed["HostConfig"]["Mounts"].pop()
+    assert relaxed == strict
+    assert (folder["Source"], folder["Target"], folder["ReadOnly"]) == ("/a/folder", "/passing", True)

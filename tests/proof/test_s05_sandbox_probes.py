@@ -17,7 +17,7 @@ from carapax.process import Limits, run_process
 from carapax.redaction import Secret
 from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.workspace import Workspace
-from tests.engine import engine_socket, sandbox
+from tests.engine import engine_socket, relaxed, sandbox
 from tests.proof.figures import Figure, bound, shown
 from tests.proof.probes import Probed, planted_host, probed
 from tests.running import run
@@ -65,6 +65,11 @@ def _engine() -> None:
 @pytest.mark.usefixtures("_engine")
 def test_no_probe_of_docker_succeeds(tmp_path: Path) -> None:
     proven("docker", tried(tmp_path, sandbox))
+
+
+@pytest.mark.usefixtures("_engine")
+def test_no_probe_of_relaxed_docker_succeeds(tmp_path: Path) -> None:
+    proven("docker, relaxed", tried(tmp_path, lambda workspace: sandbox(workspace, relaxed())))
 
 
 class Careless(Workspace):

@@ -127,8 +127,11 @@ class FilesContract:
             run(scene())
 
 
-class SandboxContract(FilesContract):
-    """The same, and commands."""
+class CommandsContract:
+    """Running commands, which share the workspace with reading and writing."""
+
+    def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
+        raise NotImplementedError
 
     def executed(self, folder: Path, *command: str, timeout_s: float = 20, max_output: int = 10_000) -> Execution:
         async def scene() -> Execution:
@@ -330,6 +333,10 @@ class SandboxContract(FilesContract):
     def test_the_length_of_files_is_bounded(self, tmp_path: Path) -> None:
         ended = self.executed(tmp_path, "sh", "-c", "truncate -s 1000000000000 big; stat -c %s big")
         assert "1000000000000" not in ended.output.splitlines()
+
+
+class SandboxContract(FilesContract, CommandsContract):
+    """All of it."""
 
 
 def running(words: str) -> list[str]:

@@ -29,6 +29,7 @@ from carapax.sandboxes.bubblewrap import Bubblewrap, Config
 from carapax.sandboxes.local import Config as LocalConfig
 from carapax.sandboxes.local import Local
 from tests.running import run
+from tests.sandboxes.reaching import DIRECT, FETCH, page, told
 from tests.sandboxes.sandbox_contract import SandboxContract, processes, running
 
 pytestmark = pytest.mark.skipif(
@@ -141,9 +142,9 @@ def test_what_a_command_made_for_itself_alone_is_read_by_the_gateway(tmp_path: P
 
 
 def test_paths_of_the_host_are_not_told(tmp_path: Path) -> None:
-    told = executed(tmp_path, "cat /proc/*/cmdline /proc/*/environ; readlink /proc/1/cwd; pwd; env").output
-    assert str(tmp_path) not in told
-    assert str(Path.cwd()) not in told
+    output = executed(tmp_path, "cat /proc/*/cmdline /proc/*/environ; readlink /proc/1/cwd; pwd; env").output
+    assert str(tmp_path) not in output
+    assert str(Path.cwd()) not in output
 
 
 def test_many_processes_are_contained(tmp_path: Path) -> None:
@@ -318,42 +319,14 @@ class TestRelaxedBubblewrap(SandboxContract):
 
 
 def reached(folder: Path, script: str, config: Config, *allowed: str) -> str:
-    """What a Python script in the sandbox said; a page that says "page" is at PORT of this machine."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npage")
-        await writer.drain()
-        writer.close()
+    """What a Python script in the sandbox said; a page is at PORT of this machine."""
 
     async def scene() -> str:
-        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            async with Bubblewrap(config, folder / "workspace", PublicEgress(EgressConfig(allowed))) as sandbox:
-                command = ["python3", "-c", f"import os, socket, urllib.request as u\nPORT = {port}\n{script}"]
-                return (await sandbox.exec(command, timeout_s=20, max_output=5000)).output
+        egress = PublicEgress(EgressConfig(allowed))
+        async with page() as port, Bubblewrap(config, folder / "workspace", egress) as sandbox:
+            return await told(sandbox, script, port)
 
     return run(scene())
-
-
-FETCH = """
-for name in ("no_proxy", "NO_PROXY"):
-    del os.environ[name]
-handler = u.ProxyHandler({"http": os.environ["http_proxy"]})
-try:
-    print(u.build_opener(handler).open(f"http://127.0.0.1:{PORT}/", timeout=10).read().decode())
-except u.HTTPError as error:
-    print(error.code, error.read().decode())
-"""
-DIRECT = """
-for kind, place in ((socket.SOCK_STREAM, ("127.0.0.1", PORT)), (socket.SOCK_STREAM, ("1.1.1.1", 443)),
-                    (socket.SOCK_DGRAM, ("1.1.1.1", 53))):
-    try:
-        socket.socket(socket.AF_INET, kind).connect(place)
-        print("reached", place)
-    except OSError as error:
-        print(error.errno)
-"""
 
 
 def test_relaxed_commands_reach_through_the_proxy_what_the_way_out_allows(tmp_path: Path) -> None:
@@ -366,8 +339,8 @@ def test_relaxed_commands_reach_no_address_that_is_not_public(tmp_path: Path) ->
 
 def test_relaxed_commands_without_a_way_out_reach_nothing(tmp_path: Path) -> None:
     script = f"import os, urllib.request as u\nPORT = 80\n{FETCH}"
-    told = executed(tmp_path, f"python3 -c {shlex.quote(script)}", RELAXED).output
-    assert "there is no way out of here" in told
+    output = executed(tmp_path, f"python3 -c {shlex.quote(script)}", RELAXED).output
+    assert "there is no way out of here" in output
 
 
 def test_relaxed_commands_are_cut_off_but_for_the_proxy(tmp_path: Path) -> None:

@@ -12,21 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from carapax.config import AgentConfig
+from carapax.config import AgentConfig, EgressConfig
 from carapax.config import Config as GatewayConfiguration
 from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine, filters
 from carapax.containers.records import HOME, home_id
 from carapax.contracts import Entry, Execution, Sandbox
+from carapax.egress import PublicEgress
 from carapax.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from carapax.events import ToolReturned
 from carapax.sandboxes.docker import Config, Docker
 from carapax.testing import call
 from carapax.testing.provider import Answer
 from carapax.tools import search_files, shell, write_file
-from tests.engine import configured, engine_socket, remove_volumes, root_files, sandbox
+from tests.engine import configured, engine_socket, relaxed, remove_volumes, root_files, sandbox
 from tests.running import run
-from tests.sandboxes.sandbox_contract import SandboxContract, running
+from tests.sandboxes.reaching import DIRECT, FETCH, page, told
+from tests.sandboxes.sandbox_contract import CommandsContract, SandboxContract, running
 from tests.sessions.opened import opened as opened_gateway
 from tests.tools.calling import called
 
@@ -39,6 +41,11 @@ def _engine() -> None:
 class TestDocker(SandboxContract):
     def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
         return sandbox(folder / "private" / "workspace")
+
+
+class TestRelaxedDocker(CommandsContract):
+    def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
+        return sandbox(folder / "private" / "workspace", relaxed())
 
 
 def executed(folder: Path, *scripts: str, config: Config | None = None, timeout_s: float = 20) -> list[Execution]:
@@ -202,8 +209,8 @@ def test_commands_that_run_at_once_do_not_end_each_other(tmp_path: Path) -> None
 
 def test_a_clean_container_is_used_again_and_another_is_not(tmp_path: Path) -> None:
     script = "cat /tmp/seen; echo seen > /tmp/seen"
-    told = [ended.output for ended in executed(tmp_path, script, f"{script}; sleep 6161 & echo left", script)]
-    assert told == ["cat: /tmp/seen: No such file or directory\n", "seen\nleft\n", told[0]]
+    seen = [ended.output for ended in executed(tmp_path, script, f"{script}; sleep 6161 & echo left", script)]
+    assert seen == ["cat: /tmp/seen: No such file or directory\n", "seen\nleft\n", seen[0]]
     assert not running("sleep 6161")
 
 
@@ -279,7 +286,8 @@ from pathlib import Path
 from carapax.sandboxes.docker import Config, Docker
 
 async def main():
-    async with Docker(Config(socket=sys.argv[1], base=sys.argv[2]), Path(sys.argv[3])) as sandbox:
+    config = Config(sys.argv[4], socket=sys.argv[1], base=sys.argv[2])
+    async with Docker(config, Path(sys.argv[3])) as sandbox:
         await sandbox.exec(["sh", "-c", "echo kept > kept; echo; sleep 6363"], timeout_s=60, max_output=9,
                            progress=lambda text: print("started", flush=True))
 
@@ -287,9 +295,10 @@ asyncio.run(main())
 """
 
 
-def test_a_gateway_that_is_killed_leaves_no_container_and_its_volume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["strict", "relaxed"])
+def test_a_gateway_that_is_killed_leaves_no_container_and_its_volume(tmp_path: Path, level: str) -> None:
     folder = tmp_path / "workspace"
-    command = [sys.executable, "-c", PROGRAM, engine_socket(), str(root_files()), str(folder)]
+    command = [sys.executable, "-c", PROGRAM, engine_socket(), str(root_files()), str(folder), level]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == b"started\n"
@@ -298,6 +307,7 @@ def test_a_gateway_that_is_killed_leaves_no_container_and_its_volume(tmp_path: P
     while run(containers(tmp_path)):
         assert time.monotonic() < give_up
     assert not running("sleep 6363")
+    assert [*tmp_path.glob(".passing/*/*")] == []
     assert executed(tmp_path, "cat kept")[0].output == "kept\n"
 
 
@@ -426,7 +436,7 @@ def test_what_goes_wrong_in_a_build_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_engine_is_told_and_nothing_runs(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Docker(Config(str(tmp_path / "none"), base=str(root_files())), tmp_path / "workspace"):
+        async with Docker(Config(socket=str(tmp_path / "none"), base=str(root_files())), tmp_path / "workspace"):
             pass
 
     with pytest.raises(Unavailable, match="no container engine") as caught:
@@ -488,8 +498,8 @@ def test_the_tools_of_an_agent_work_in_containers(tmp_path: Path) -> None:
                 await called(shell.EXTENSION, shell.Config(), opened, command="wc -l < a/day.md; id -un"),
             ]
 
-    told = ["wrote 8 bytes as a/day.md", "a/day.md:2:two", "2\nagent\n[exit code 0]"]
-    assert run(scene()) == told
+    results = ["wrote 8 bytes as a/day.md", "a/day.md:2:two", "2\nagent\n[exit code 0]"]
+    assert run(scene()) == results
 
 
 def test_sessions_of_a_gateway_have_their_own_files_where_that_is_chosen(tmp_path: Path) -> None:
@@ -505,13 +515,13 @@ def test_sessions_of_a_gateway_have_their_own_files_where_that_is_chosen(tmp_pat
     async def scene() -> list[list[str]]:
         config = GatewayConfiguration(agents=agents, sandboxes={"docker": section})
         async with opened_gateway(tmp_path, script + script, config=config) as gateway:
-            told = []
+            results = []
             for _ in range(2):
                 session = await gateway.say("go on")
                 await gateway.finished(session)
                 events = await gateway.events(session)
-                told.append([event.result.text for event in events if isinstance(event, ToolReturned)])
-            return told
+                results.append([event.result.text for event in events if isinstance(event, ToolReturned)])
+            return results
 
     try:
         first, second = run(scene())
@@ -519,3 +529,70 @@ def test_sessions_of_a_gateway_have_their_own_files_where_that_is_chosen(tmp_pat
         run(remove_volumes(home_id(tmp_path / "data" / "workspaces")))
     assert first == second
     assert "mine" in first[2]
+
+
+METADATA = "http://169.254.169.254/latest/"
+ALONE = f"""
+try:
+    u.urlopen("{METADATA}", timeout=10)
+except u.HTTPError as error:
+    print(error.code, error.read().decode())
+"""
+
+
+def test_relaxed_commands_reach_through_the_proxy_what_the_way_out_allows_and_nothing_else(tmp_path: Path) -> None:
+    long = tmp_path / ("longer-than-the-address-of-a-socket" * 3) / "workspace"
+
+    async def scene() -> list[str]:
+        egress = PublicEgress(EgressConfig(("127.0.0.1/32",)))
+        async with page() as port, sandbox(long, relaxed(), egress) as opened:
+            return [await told(opened, script, port) for script in (FETCH, ALONE, DIRECT, FETCH)]
+
+    fetched, refused, direct, again = run(scene())
+    assert (fetched, again) == ("page\n", "page\n")
+    assert refused.startswith(f"403 {METADATA} is at 169.254.169.254, which is no public address")
+    assert direct.split() == [str(errno.ECONNREFUSED), str(errno.ENETUNREACH), str(errno.ENETUNREACH)]
+
+
+HANDING_IN = """
+import os, socket
+listening = socket.create_server(("127.0.0.1", 0))
+for what in (lambda: socket.socket(socket.AF_UNIX).connect("/passing/gateway"),
+             lambda: socket.socket(socket.AF_UNIX).bind("/passing/gateway"), lambda: os.mkdir("/passing/x")):
+    try:
+        print("done", what())
+    except OSError as error:
+        print(error.errno)
+print(os.listdir("/passing"))
+"""
+
+
+def test_relaxed_commands_find_no_way_to_hand_in_another_socket(tmp_path: Path) -> None:
+    def waiting() -> list[Path]:
+        return [*tmp_path.glob(".passing/*/*")]
+
+    async def scene() -> tuple[list[str], list[Path]]:
+        async with sandbox(tmp_path / "workspace", relaxed()) as opened:
+            return (await told(opened, HANDING_IN, 0)).split(), waiting()
+
+    (tmp_path / ".passing" / "workspace" / "left-by-a-crash").mkdir(parents=True)
+    words, left = run(scene())
+    assert set(words[:3]) <= {str(errno.ENOENT), str(errno.EROFS)}
+    assert (words[3:], left) == (["[]"], [])
+
+
+def test_strict_commands_have_no_proxy(tmp_path: Path) -> None:
+    assert said(tmp_path, "env | grep -i proxy; cat /proc/net/tcp | wc -l; ls -d /passing 2> /dev/null") == ["1"]
+
+
+def test_a_sandbox_says_whether_it_gives_a_network(tmp_path: Path) -> None:
+    levels = [Docker(config, tmp_path / "workspace") for config in (configured(), relaxed())]
+    assert [level.network for level in levels] == [False, True]
+
+
+def test_relaxed_without_python_in_the_image_nothing_runs(tmp_path: Path) -> None:
+    config = configured(level="relaxed", commands=("rm /usr/bin/python3",))
+    with pytest.raises(Unavailable, match="needs Python in the image") as caught:
+        executed(tmp_path, "true", config=config)
+    assert 'add "python3" to [sandboxes.docker] packages' in caught.value.hint
+    assert run(containers(tmp_path)) == []

@@ -10,6 +10,7 @@ which the kernel does at once.
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ Sink = Callable[[bytes], bool]
 Configuration = dict[str, Any]
 
 WORKSPACE = "/data"
+PASSING = "/passing"
 USER = 1000
 _KEEPER_USER = 65_534
 _KEEPER = """
@@ -45,6 +47,11 @@ _LOOK_S = 1.0
 _SETTLING_S = 0.25
 _LEAST_MEMORY = 256 << 20  # the engine's own program, which becomes the command, needs as much of a process's share
 _DYING_MEMORY = 64 << 20
+_UNSEEN = "bind source path does not exist"  # as Docker says it of a folder of the gateway's
+_ONE_MACHINE = (
+    "run gateway and engine on one machine, where both see the same files, or stay with [sandboxes.docker] level ="
+    ' "strict"'
+)
 _ADDRESSES = 64  # times the memory; runtimes reserve far more addresses than they use
 
 
@@ -84,8 +91,17 @@ class Gone(Exception):
     """The container had ended before the command: nothing was run."""
 
 
-def template(image: str, volume: str, labels: Mapping[str, str], allowance: Allowance) -> Configuration:
-    """The one configuration that containers have. Nothing in it comes from a model, a command or a workspace."""
+def template(
+    image: str, volume: str, labels: Mapping[str, str], allowance: Allowance, passing: str = ""
+) -> Configuration:
+    """The one configuration that containers have. Nothing in it comes from a model, a command or a workspace.
+
+    `passing` is a folder of the gateway's, seen as PASSING, in which the container hands over a socket at its start.
+    """
+    mounts: list[dict[str, object]] = [{"Type": "volume", "Source": volume, "Target": WORKSPACE}]
+    if passing:
+        private = {"Propagation": "rprivate"}
+        mounts.append({"Type": "bind", "Source": passing, "Target": PASSING, "ReadOnly": True, "BindOptions": private})
     memory = max(allowance.memory_bytes, _LEAST_MEMORY)
     sizes = {"core": 0, "cpu": allowance.cpu_seconds, "data": memory, "as": memory * _ADDRESSES}
     sizes |= {"fsize": allowance.file_bytes, "nofile": allowance.open_files}
@@ -119,18 +135,19 @@ def template(image: str, volume: str, labels: Mapping[str, str], allowance: Allo
             "ShmSize": allowance.tmp_bytes,
             "Ulimits": [{"Name": name, "Soft": size, "Hard": size} for name, size in sizes.items()],
             "Tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,mode=1777,size={allowance.tmp_bytes}"},
-            "Mounts": [{"Type": "volume", "Source": volume, "Target": WORKSPACE}],
+            "Mounts": mounts,
             "LogConfig": {"Type": "none"},
         },
     }
 
 
 class Container:
-    """One that was started; see `start`."""
+    """One that was started; see `start`. `listening` is a socket of its network, which is closed when it ends."""
 
     def __init__(self, engine: Engine, name: str, keeper: Stream, memory_bytes: int) -> None:
         self.name = name
         self.usable = True
+        self.listening: socket.socket | None = None
         self._engine = engine
         self._keeper = keeper
         # Dying takes processor time and memory as well, of which there may be none left.
@@ -195,12 +212,17 @@ class Container:
                 await self._engine.call("POST", f"/containers/{self.name}/kill")
                 await self._engine.call("POST", f"/containers/{self.name}/wait")
         finally:
-            self._keeper.close()
+            self._close()
 
     def drop(self) -> None:
         """Let it end and be removed, in its own time."""
         self.usable = False
+        self._close()
+
+    def _close(self) -> None:
         self._keeper.close()
+        if self.listening is not None:
+            self.listening.close()
 
     async def _made(self, command: Sequence[str], environment: Mapping[str, str], *, with_input: bool) -> str:
         try:
@@ -288,7 +310,8 @@ def _ours() -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
-        raise Unavailable(error.message, "look at [sandboxes.docker] limits") from error
+        apart = _UNSEEN in error.message
+        raise Unavailable(error.message, _ONE_MACHINE if apart else "look at [sandboxes.docker] limits") from error
 
 
 async def _rest(stream: Stream, sink: Sink) -> None:

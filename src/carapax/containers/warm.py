@@ -11,7 +11,9 @@ from carapax.containers.container import WORKSPACE, Allowance, Container, Ended,
 from carapax.containers.engine import Engine
 from carapax.containers.records import Owner, keep_volume
 from carapax.containers.room import Room
+from carapax.containers.wayout import WayOut
 from carapax.contracts import Entry, Execution
+from carapax.egressproxy import VARIABLES
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.process import Output, bounded, revealed, stepped
 from carapax.redaction import Secret
@@ -29,14 +31,13 @@ class Warm:
     """A Sandbox of one owner. It starts containers as they are needed, at most so many at a time, from what `image`
     gives; one that nothing has used for `idle_s` seconds ends."""
 
-    network = False
-
     def __init__(
         self,
         engine: Engine,
         owner: Owner,
         image: Callable[[], Awaitable[str]],
         allowance: Allowance,
+        way_out: WayOut | None = None,
         *,
         most: int,
         idle_s: float,
@@ -45,10 +46,16 @@ class Warm:
         self._owner = owner
         self._image = image
         self._allowance = allowance
+        self._way_out = way_out
         self._idle_s = idle_s
         self._places = asyncio.Semaphore(most)
         self._room = Room(engine, owner.volume, allowance.workspace_bytes)
         self._free: dict[Container, asyncio.TimerHandle] = {}
+
+    @property
+    def network(self) -> bool:
+        """Whether commands reach the web."""
+        return self._way_out is not None
 
     def drop(self) -> None:
         """Let all containers that nothing uses end."""
@@ -77,7 +84,7 @@ class Warm:
 
         if await self._room.is_full():
             command = stepped(["ulimit -f 0"], command)
-        given = {**revealed(environment), **_ENVIRONMENT}
+        given = {**revealed(environment), **_ENVIRONMENT, **(VARIABLES if self._way_out else {})}
         ended = await self._watched(self._run(command, environment=given, timeout_s=timeout_s, sink=sink))
         await self._room.glance()
         output.end()
@@ -151,7 +158,7 @@ class Warm:
         standard_input: bytes = b"",
     ) -> Ended:
         while True:
-            async with self._container() as container:
+            async with self._container() as container, self._reaching(container):
                 with contextlib.suppress(Gone):  # nothing was run; the next one is another
                     return await container.run(
                         command,
@@ -185,4 +192,13 @@ class Warm:
         tag = await self._image()
         volume = await keep_volume(self._engine, self._owner)
         name = f"{volume}-{secrets.token_hex(4)}"
-        return await Container.start(self._engine, name, template(tag, volume, self._owner.labels, self._allowance))
+        given = (tag, volume, self._owner.labels, self._allowance)
+        if self._way_out is None:
+            return await Container.start(self._engine, name, template(*given))
+        with self._way_out.passing() as passing:
+            container = await Container.start(self._engine, name, template(*given, passing.folder))
+            await passing.take(container)
+        return container
+
+    def _reaching(self, container: Container) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._way_out.answering(container) if self._way_out else contextlib.nullcontext()

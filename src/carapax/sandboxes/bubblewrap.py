@@ -24,7 +24,7 @@ from msgspec import Meta, Struct, structs
 
 from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
-from carapax.egressproxy import Connecting, Nowhere, offered
+from carapax.egressproxy import VARIABLES, Connecting, Nowhere, handing_over, offered
 from carapax.errors import Unavailable
 from carapax.process import LIVING, Limits, Process, ended, keep_inherited, limiting, revealed, run_process, stepped
 from carapax.redaction import Secret
@@ -49,22 +49,9 @@ _OWN_SETTINGS = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _ENVIRONMENT = {"PATH": _PATH, "HOME": _HOME, "LANG": "C.UTF-8", "TERM": "dumb", "USER": "agent"}
-_PROXY_PORT = 3128
-_PROXY = {
-    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://127.0.0.1:{_PROXY_PORT}"),
-    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1,::1"),
-}
-# Inside, before the command: a socket of the sandbox's own network, on which the gateway answers as a proxy. The module
-# `socket` is left alone, for it takes longer to load than all the rest.
-_LISTENING = f"""
-import _socket, posix, sys
-listening = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-listening.bind(("127.0.0.1", {_PROXY_PORT}))
-listening.listen(64)
-gateway = _socket.socket(fileno=int(sys.argv[1]))
-descriptor = listening.fileno().to_bytes(4, sys.byteorder)
-gateway.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
-gateway.close()
+# Inside, before the command: a socket of the sandbox's own network, on which the gateway answers as a proxy.
+_LISTENING = f"""{handing_over("gateway = _socket.socket(fileno=int(sys.argv[1]))")}
+import posix
 posix.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -242,7 +229,7 @@ class Bubblewrap(Workspace):
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL")
         yield from ("--die-with-parent", "--new-session", "--hostname", "sandbox")
         yield from ("--uid", str(_UID), "--gid", str(_UID), "--clearenv")
-        for name, value in {**given, **_ENVIRONMENT, **(_PROXY if self._egress else {})}.items():
+        for name, value in {**given, **_ENVIRONMENT, **(VARIABLES if self._egress else {})}.items():
             yield from ("--setenv", name, value)
         yield from ("--ro-bind", "/usr", "/usr")
         for path in map(Path, _SYSTEM):

@@ -1,7 +1,7 @@
 """A container engine, Docker or Podman: each agent's commands run in warm containers of its own, over one volume.
 
-A container has no network, no capabilities, a read-only root, a filter of system calls and one template for its
-configuration, in which nothing comes from an agent. Commands that run at the same time run in different containers;
+A container has no network of its own, no capabilities, a read-only root, a filter of system calls and one template for
+its configuration, in which nothing comes from an agent. Commands that run at the same time run in different containers;
 what they share is the volume, seen as /data, which outlives them all.
 """
 
@@ -20,7 +20,9 @@ from carapax.containers.container import Allowance
 from carapax.containers.engine import Engine
 from carapax.containers.records import HOME, Owner, leave, limits_hold, sweep
 from carapax.containers.warm import Warm
+from carapax.containers.wayout import WayOut
 from carapax.contracts import Entry, Execution
+from carapax.egressproxy import Connecting, Nowhere
 from carapax.errors import Unavailable
 from carapax.redaction import Secret
 
@@ -28,6 +30,7 @@ from carapax.redaction import Secret
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Which engine runs commands, in what, and what they may use.
 
+    level: "strict" gives no network; "relaxed" the web, through a proxy that goes by the rules of `[egress]`
     socket: the engine's socket; "" is the one DOCKER_HOST names, else the first that answers of Docker's and Podman's,
       the system's and the user's own
     scope: "agent" gives all sessions of an agent one workspace and its containers, "session" each its own
@@ -39,6 +42,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: what each container may use
     """
 
+    level: Literal["strict", "relaxed"] = "strict"
     socket: str = ""
     scope: Literal["agent", "session"] = "agent"
     base: str = "debian:trixie-slim"
@@ -56,12 +60,12 @@ class Docker:
     Raises Unavailable with the remedy where no engine answers, or where it cannot bound memory and processes.
     """
 
-    network = False
-
-    def __init__(self, config: Config, workspace: Path, egress: object = None) -> None:
-        """`workspace` names the agent; the folder itself is not used. `egress` is not reached from here."""
+    def __init__(self, config: Config, workspace: Path, egress: Connecting | None = None) -> None:
+        """`workspace` names the agent; the folder itself is not used. Where commands may reach the web they do so by
+        `egress`; without one they reach nothing."""
         self._config = config
         self._folder = workspace.absolute()
+        self._way_out = WayOut(self._folder, egress or Nowhere()) if config.level == "relaxed" else None
         self._recipe = image.Recipe("", "", (), ())
         self._owner = Owner("", "")
         self._opened = contextlib.AsyncExitStack()
@@ -78,6 +82,8 @@ class Docker:
             self._engine = await opened.enter_async_context(await Engine.open(config.socket))
             await limits_hold(self._engine)
             await sweep(self._engine, self._owner)
+            if self._way_out:
+                await asyncio.to_thread(self._way_out.sweep)
             self._own = self._workspace("")
             self._opened = opened.pop_all()
         return self
@@ -91,6 +97,11 @@ class Docker:
             if self._engine is not None:
                 with contextlib.suppress(Unavailable):
                     await leave(self._engine, self._owner)
+
+    @property
+    def network(self) -> bool:
+        """Whether commands reach the web, by `egress`."""
+        return self._way_out is not None
 
     @property
     def image(self) -> str:
@@ -130,7 +141,8 @@ class Docker:
         found = self._workspaces.get(session)
         if found is None:
             config, owner = self._config, structs.replace(self._owner, session=session)
-            found = Warm(self._engine, owner, self._built, config.limits, most=config.containers, idle_s=config.idle_s)
+            most, idle_s = config.containers, config.idle_s
+            found = Warm(self._engine, owner, self._built, config.limits, self._way_out, most=most, idle_s=idle_s)
             self._workspaces[session] = found
         return found
 
