@@ -11,7 +11,7 @@ import pytest
 
 from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
-from carapax.process import Limits, Process, limiting, run_process, stepped
+from carapax.process import Limits, Process, limiting, run_process, stepped, to_the_end
 from tests.running import run
 from tests.sandboxes.sandbox_contract import running
 
@@ -85,6 +85,26 @@ def test_nothing_stays_open_when_many_commands_run_and_are_cancelled() -> None:
     before, after = run(scene())
     assert after <= before
     assert not running("/bin/sleep 4949")
+
+
+def test_what_is_not_to_be_cut_short_ends_before_any_cancellation_takes_effect() -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        for step in ("begun", "ended"):
+            told.append(step)
+            await asyncio.sleep(0)
+
+    async def scene() -> None:
+        task = asyncio.get_running_loop().create_task(to_the_end(work()))
+        while not task.done():
+            await asyncio.sleep(0)
+            task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        run(scene())
+    assert told == ["begun", "ended"]
 
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]

@@ -9,10 +9,10 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from msgspec import Struct, structs
 
@@ -21,6 +21,8 @@ from carapax.contracts import Execution
 from carapax.errors import InvalidRequest, Unavailable
 from carapax.quota import Quota, Usage
 from carapax.redaction import Secret
+
+T = TypeVar("T")
 
 Progress = Callable[[str], None]
 Process = subprocess.Popen[bytes]
@@ -170,6 +172,22 @@ def _carrying(mark: bytes) -> list[int]:
     return found
 
 
+async def to_the_end(work: Coroutine[object, object, T]) -> T:
+    """What it gives. A cancellation, or several, take effect when it has ended: for what would leave something behind
+    if it were cut short, and is bounded itself."""
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        await asyncio.gather(task, return_exceptions=True)  # what it raises is of no interest any more
+        raise cancelled
+    return task.result()
+
+
 async def run_process(
     command: Sequence[str],
     *,
@@ -202,9 +220,14 @@ async def run_process(
             killed = "time"
         finally:
             kill(process)
-            code = await asyncio.to_thread(process.wait) if process.poll() is None else process.returncode
-            await output.drained()
+            code = await to_the_end(_reaped(process, output))
     return Execution(code, output.text(), output.truncated, "output" if output.is_over else killed)
+
+
+async def _reaped(process: Process, output: "Output") -> int:
+    code = await asyncio.to_thread(process.wait) if process.poll() is None else process.returncode
+    await output.drained()
+    return code
 
 
 def _started(

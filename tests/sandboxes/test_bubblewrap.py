@@ -313,6 +313,30 @@ def test_where_no_program_changes_to_another_user_nothing_runs_or_stays(
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 (a count, not paths)
 
 
+def test_a_command_that_is_cancelled_again_and_again_leaves_nothing_open(tmp_path: Path) -> None:
+    async def scene() -> tuple[int, int]:
+        async with Bubblewrap(Config(), tmp_path / "workspace") as sandbox:
+            before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, not paths)
+            for times in range(1, 20):
+                begun = asyncio.Event()
+
+                def said(text: str, begun: asyncio.Event = begun) -> None:
+                    begun.set()
+
+                command = ["sh", "-c", "setsid sleep 9191 & echo begun; sleep 9191"]
+                async with asyncio.TaskGroup() as group:
+                    task = group.create_task(sandbox.exec(command, timeout_s=20, max_output=99, progress=said))
+                    await begun.wait()
+                    for _ in range(times):
+                        task.cancel()
+                        await asyncio.sleep(0)
+            return before, len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, not paths)
+
+    before, after = run(scene())
+    assert after <= before
+    assert not running("sleep 9191")
+
+
 class TestRelaxedBubblewrap(SandboxContract):
     def opened(self, folder: Path) -> AbstractAsyncContextManager[Sandbox]:
         return Bubblewrap(RELAXED, folder / "private" / "workspace")

@@ -62,10 +62,10 @@ def said(folder: Path, script: str, config: Config | None = None) -> list[str]:
     return executed(folder, script, config=config)[0].output.split()
 
 
-async def containers(folder: Path) -> list[str]:
+async def containers(folder: Path, **more: list[str]) -> list[str]:
     """The names of the containers of the home that has this folder of workspaces."""
     async with await Engine.open(engine_socket()) as engine:
-        query = {"all": "1", **filters({HOME: home_id(folder)})}
+        query = {"all": "1", **filters({HOME: home_id(folder)}, **more)}
         listed: list[dict[str, object]] = json.loads(await engine.call("GET", "/containers/json", query=query))
         return [str(one["Id"]) for one in listed]
 
@@ -212,6 +212,25 @@ def test_a_clean_container_is_used_again_and_another_is_not(tmp_path: Path) -> N
     seen = [ended.output for ended in executed(tmp_path, script, f"{script}; sleep 6161 & echo left", script)]
     assert seen == ["cat: /tmp/seen: No such file or directory\n", "seen\nleft\n", seen[0]]
     assert not running("sleep 6161")
+
+
+def test_a_start_that_is_cancelled_at_any_moment_leaves_no_container(tmp_path: Path) -> None:
+    async def scene() -> list[str]:
+        async with sandbox(tmp_path / "workspace") as opened:
+            await opened.exec(["true"], timeout_s=20, max_output=9)  # the image is there
+            for moment in range(12):
+                async with asyncio.TaskGroup() as group:
+                    running_it = [
+                        group.create_task(opened.exec(["sleep", "6464"], timeout_s=20, max_output=9)) for _ in range(4)
+                    ]
+                    for place, task in enumerate(running_it):
+                        await asyncio.sleep(0.001 * moment * place)
+                        task.cancel()
+                        await asyncio.sleep(0)
+                        task.cancel()
+            return await containers(tmp_path, status=["created", "exited", "dead"])
+
+    assert run(scene()) == []
 
 
 def test_a_command_takes_no_memory_from_those_after_it(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from carapax.config import Positive
 from carapax.containers.engine import Engine, Stream
 from carapax.containers.profile import profile
 from carapax.errors import CarapaxError, Conflict, InvalidRequest, NotFound, Unavailable
+from carapax.process import to_the_end
 
 Sink = Callable[[bytes], bool]
 Configuration = dict[str, Any]
@@ -161,8 +162,8 @@ class Container:
         """A new one by that name. Raises NotFound when its image is missing, Unavailable when it does not start."""
         keeper = None
         try:
-            with _ours():
-                await engine.call("POST", "/containers/create", query={"name": name}, body=configuration)
+            with _ours():  # cut short, the engine would make it after it was told to remove it
+                await to_the_end(engine.call("POST", "/containers/create", query={"name": name}, body=configuration))
             keeper = await engine.attach(f"/containers/{name}/attach?stream=1&stdin=1&stdout=1", {})
             await engine.call("POST", f"/containers/{name}/start")
             container = cls(engine, name, keeper, configuration["HostConfig"]["Memory"])
@@ -175,7 +176,7 @@ class Container:
             if keeper is not None:
                 keeper.close()
             with contextlib.suppress(CarapaxError):  # it was not made, or is gone, or the engine is
-                await engine.call("DELETE", f"/containers/{name}", query={"force": "1", "v": "1"})
+                await to_the_end(engine.call("DELETE", f"/containers/{name}", query={"force": "1", "v": "1"}))
             raise
 
     async def run(
@@ -197,7 +198,9 @@ class Container:
             ended = await self._watched(process, timeout_s, sink, standard_input)
         finally:
             if self.usable and (ended is None or ended.killed or not await self._settled() or self._deaths > deaths):
-                await self.kill()  # where memory was short, what holds it may be no process: /tmp, shared memory
+                await to_the_end(
+                    self.kill()
+                )  # where memory was short, what holds it may be no process: /tmp, shared memory
         if self._deaths > deaths and not ended.killed:
             return Ended(ended.exit_code, "memory")
         return ended

@@ -26,7 +26,18 @@ from carapax.contracts import Execution
 from carapax.controlgroup import ControlGroup
 from carapax.egressproxy import VARIABLES, Connecting, Nowhere, handing_over, offered
 from carapax.errors import Unavailable
-from carapax.process import LIVING, Limits, Process, ended, keep_inherited, limiting, revealed, run_process, stepped
+from carapax.process import (
+    LIVING,
+    Limits,
+    Process,
+    ended,
+    keep_inherited,
+    limiting,
+    revealed,
+    run_process,
+    stepped,
+    to_the_end,
+)
 from carapax.redaction import Secret
 from carapax.seccomp import program
 from carapax.workspace import Workspace
@@ -316,11 +327,13 @@ async def _outlived() -> AsyncIterator[int]:
     try:
         yield write_end
     finally:
+        told = None
         with contextlib.suppress(OSError):
-            if told := _FIRST.search(os.read(read_end, 4096)):
-                await _emptied(int(told[1]))
+            told = _FIRST.search(os.read(read_end, 4096))
         os.close(read_end)
         os.close(write_end)
+        if told:
+            await to_the_end(_emptied(int(told[1])))
 
 
 def _children_of_stopped(pid: int) -> list[int]:
