@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from carapax.config import AgentConfig, Config, PolicyConfig, RuleConfig
+from carapax.contracts import Effect
 from carapax.errors import Conflict, InvalidRequest, NotFound
 from carapax.events import ApprovalAsked, ApprovalGiven, RunFinished, ToolCalled, ToolReturned
 from carapax.messages import Attachment, Inbound, Origin, Sender
+from carapax.policy import rule_of_two
 from carapax.store.audit import LOCAL
 from carapax.testing import call
 from carapax.testing.provider import Script
@@ -386,6 +388,24 @@ def test_a_new_file_that_was_named_with_what_it_holds_needs_no_question(tmp_path
             question = await asked(gateway, session)
             assert "cannot be brought back" in question.reason
             assert len(results(await gateway.events(session))) == 2
+            await gateway.sessions.cancel(session)
+            await gateway.finished(session)
+
+    run(scenario())
+
+
+def test_links_are_not_followed_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_of_two, "MOST_FOLLOWED", 2)
+    text = "https://docs.example/a https://docs.example/b"
+    effects: frozenset[Effect] = frozenset({"read", "network"})
+    page = FunctionTool("page", lambda given: text, effects, authority=("text",), source="outside")
+    calls = [call("page", text=f"https://docs.example/{name}") for name in ("start", "a", "b")]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, [*calls, "done"], tools=[page]) as gateway:
+            session = await gateway.say("read https://docs.example/start and what it points to")
+            question = await asked(gateway, session)
+            assert question.shown == "page\ntext: https://docs.example/b"
             await gateway.sessions.cancel(session)
             await gateway.finished(session)
 
