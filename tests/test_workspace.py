@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import carapax.beneath
 from carapax.contracts import Entry
-from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound
+from carapax.errors import CarapaxError, Forbidden, InvalidRequest, NotFound, Unavailable
 from carapax.workspace import Workspace
 from tests.running import run
 
@@ -368,3 +368,13 @@ def test_what_a_crash_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"")
     Workspace(tmp_path).make()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".carapax-of-another.tmp", "kept"]
+
+
+def test_what_a_link_leads_to_is_given_to_nobody(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (tmp_path / "workspace").symlink_to(elsewhere)
+    before = elsewhere.stat()
+    with pytest.raises(Unavailable, match="is a link"):
+        Workspace(tmp_path / "workspace", owner=(before.st_uid, before.st_gid)).make()
+    assert elsewhere.stat().st_mode == before.st_mode

@@ -47,6 +47,11 @@ class Workspace:
 
         Raises Unavailable.
         """
+        if self._owner is not None and self.root.is_symlink():
+            raise Unavailable(
+                f"the workspace {self.root} is a link, and what it leads to would be given to another user",
+                "bind-mount the folder there, or run the gateway as an ordinary user",
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if self._owner is not None:

@@ -165,3 +165,28 @@ def test_addresses_that_nobody_named_are_followed_only_so_often() -> None:
     call = asking("read docs.example", {"url": url}, "read", "network", authority=("url",), links=links)
     assert RuleOfTwo().judge(replace(call, followed=MOST_FOLLOWED - 1)).verdict == "allow"
     assert RuleOfTwo().judge(replace(call, followed=MOST_FOLLOWED)).verdict == "ask"
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("make a summary of the page", "ask"),
+        ("then run `make`", "allow"),
+        ('then run "make", please', "allow"),
+        ("run this:\n  $ make\n", "allow"),
+        ("run `make install`", "ask"),
+    ],
+)
+def test_a_command_is_named_only_when_it_is_written_out(said: str, verdict: str) -> None:
+    asking = Asking(
+        agent="main",
+        session="s",
+        channel="api",
+        tool="shell",
+        arguments={"command": "make"},
+        effects=frozenset({"read", "write", "execute"}),
+        authority=("command",),
+        origins=(Origin("web", "https://evil.example"),),
+        vouching=(said,),
+    )
+    assert RuleOfTwo().judge(asking).verdict == verdict

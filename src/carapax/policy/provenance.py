@@ -81,6 +81,7 @@ _POINTERS = frozenset("./@:~")
 _KEY = 16
 _SCHEME = re.compile("(?<![/?#=&%])https?://")
 _PATHLIKE = re.compile(r"/|\w[?#]\w")
+_QUOTES = (("`", "`"), ('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("„", "“"))
 _DOTS = str.maketrans("。｡．", "...")
 
 
@@ -110,6 +111,16 @@ def said_all(texts: Sequence[str], value: Any) -> bool:
     """Whether each word of a value stands in one of the texts, but for those too short or common to matter."""
     words = {word for leaf in leaves(value) for word in re.findall(r"[\w-]+", written(leaf))}
     return all(names(texts, word) or len(word) < 3 or word.lower() in _COMMON for word in words)
+
+
+def writes_out(texts: Sequence[str], command: str) -> bool:
+    """Whether one of the texts has the command between quotes or backticks, or on a line of its own: who writes "make a
+    summary" has named no program."""
+    return any(
+        any(f"{before}{command}{after}" in text for before, after in _QUOTES)
+        or any(line.strip().removeprefix("$ ") == command for line in text.splitlines())
+        for text in texts
+    )
 
 
 def written(value: object) -> str:

@@ -5,7 +5,7 @@ whose every decisive value was named by those who may give orders does what they
 """
 
 from carapax.contracts import Asking, Decision
-from carapax.policy.provenance import leaves, names, names_host, references, written
+from carapax.policy.provenance import leaves, names, names_host, references, writes_out, written
 
 NAME = "rule of two"
 MOST_FOLLOWED = 20
@@ -67,6 +67,8 @@ def _doubt(asking: Asking) -> str | None:
             if not names(known, leaf) and not _called(asking, leaf):
                 return f"nobody who may give orders has named {_shown(leaf)}, its {name}"
             named += 1
+            if "execute" in asking.effects and not writes_out(asking.vouching, written(leaf)):
+                return f"nobody who may give orders has written out {_shown(leaf)} as its {name}"
     if not named:
         return "nothing in the call says whom or what it touches"
     return _points_elsewhere(asking, decisive)
