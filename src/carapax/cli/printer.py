@@ -67,8 +67,8 @@ class Printer:
                 call = self._calls.pop(result.call_id, ToolCall(result.call_id, result.name, ""))
                 outcome = ("failed: " if result.is_error else "") + one_line(result.text, 80)
                 self._note(f"· {one_line(call.name, 40)} {one_line(call.arguments, 80)} → {outcome}")
-            case ApprovalAsked(shown=shown, reason=reason):
-                self._note(f"? {one_line(shown, 100)} (asked because {clean(reason)})")
+            case ApprovalAsked():
+                self._end_line()  # whoever is asked is shown all of it
             case ApprovalGiven() as given:
                 self._note(f"({clean(spoken(given))})")
             case HistoryCompacted():
