@@ -59,7 +59,7 @@ def test_what_happens_is_followed_until_ctrl_c(run: Run, home: Home) -> None:
         env=dict(os.environ),
         text=True,
     )
-    impatience = threading.Timer(20, following.kill)
+    impatience = threading.Timer(60, following.kill)
     impatience.start()
     with following:
         assert following.stdout is not None

@@ -36,7 +36,7 @@ def test_a_call_of_any_tool_is_decided(run: Run) -> None:
     arguments = ("--tool", "write_file", "--arguments", '{"path": "a", "content": "b"}')
     assert "allow: " in run("policy", "test", *arguments).output
     done = run("policy", "test", *arguments, "--tainted")
-    assert "effects: write\nask: " in done.output
+    assert "effects: destroy, write\nask: " in done.output
     assert "https://example.org" in done.output
 
 

@@ -117,7 +117,7 @@ def test_the_abuses_find_a_sandbox_that_forgets_what_was_started(
 @needs_bubblewrap
 def test_the_abuses_find_a_sandbox_without_a_limit_on_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abuses, "ABUSES", {name: abuses.ABUSES[name] for name in ("a disk full of files",)})
-    monkeypatch.setattr(abuses, "_OVERSHOT", structs.replace(abuses._OVERSHOT, files=1000))
+    monkeypatch.setattr(abuses, "_OVERSHOT", structs.replace(abuses._OVERSHOT, files=100))
     without = structs.replace(LIMITS, workspace_files=1 << 40)
     (found,) = tried(tmp_path, lambda workspace: Bubblewrap(structs.replace(SMALL, limits=without), workspace))
     assert (found.overshot, found.contained) == (True, False)

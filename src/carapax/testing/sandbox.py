@@ -8,6 +8,7 @@ from carapax.contracts import Entry, Execution
 from carapax.errors import Forbidden, InvalidRequest, NotFound
 from carapax.redaction import Secret
 
+LONGEST_NAME = 255
 Script = Callable[[list[str]], Execution]
 
 
@@ -101,6 +102,8 @@ def _name(path: str) -> str:
     name = posixpath.normpath(path.removeprefix("/workspace").lstrip("/") if path.startswith("/workspace/") else path)
     if name.startswith(("/", "../")) or name == "..":
         raise Forbidden(f"{path!r} is outside of the workspace", "use a path relative to the workspace")
+    if any(len(part.encode()) > LONGEST_NAME for part in name.split("/")):
+        raise InvalidRequest(f"a name in {path[:100]!r} has more than {LONGEST_NAME} bytes")
     return name
 
 
