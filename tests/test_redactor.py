@@ -206,7 +206,7 @@ def test_nothing_that_is_taken_out_of_texts_hides_a_secret() -> None:
     assert [code for code in hidden() if secret in strip(redact(chr(code).join(secret)))] == []
 
 
-@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize("count", [1, 100])
 def test_each_of_many_secrets_is_found_in_texts_of_any_length(count: int) -> None:
     secrets = [f"Zx{number:03}-kept-{number * 7919:07}" for number in range(count)]
     redact = Redactor(map(Secret, secrets))

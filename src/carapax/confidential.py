@@ -15,7 +15,7 @@ from carapax.redactor import Redactor
 
 log = logging.getLogger(__name__)
 
-FOLLOW_S = 1.0
+FOLLOW_S = 10.0
 MOST_FORMER = 500
 """How many values are known that are not in the vault any more."""
 _LEAST_IN_DOCUMENT = 20

@@ -8,6 +8,8 @@ from tests.programmes.planted import PLANTS, Plant
 from tests.programmes.simulated_gateway import play
 
 SEEDS = 200
+# Those that found a bug before are tried first: it saves time, and proves no less.
+GOOD_SEEDS = (0, 5, 25, 130)
 SEEDS_FOR_A_BUG = 400
 
 
@@ -37,7 +39,7 @@ def test_the_same_seed_gives_the_same_life(tmp_path: Path) -> None:
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = plant(monkeypatch)
-    for seed in range(SEEDS_FOR_A_BUG):
+    for seed in dict.fromkeys((*GOOD_SEEDS, *range(SEEDS_FOR_A_BUG))):
         outcome = play(seed, tmp_path, planted)
         if outcome.broken:
             print(f"{plant.__name__}: found with seed {seed}: {outcome.broken[0][:200]}")
