@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import uvloop
 
 from bench.table import Row, at_most
@@ -93,7 +94,8 @@ async def _talk(folder: Path, decisions: list[float], kept: Spent) -> float:
     def script(request: object) -> Answer:
         nonlocal turn
         turn += 1
-        call = ToolCall(f"c{turn}", "write_file", '{"path": "notes.md", "content": "remember the milk"}')
+        arguments = {"path": f"notes-{turn // 2}.md", "content": "remember the milk"}
+        call = ToolCall(f"c{turn}", "write_file", msgspec.json.encode(arguments).decode())
         return call if turn % 2 else "it is written down"
 
     config = Config(agents={"main": AgentConfig(sandbox="local")}, policy=PolicyConfig(rules=_RULES))
@@ -108,7 +110,7 @@ async def _talk(folder: Path, decisions: list[float], kept: Spent) -> float:
                 decisions.clear()
                 began, kept.seconds = time.perf_counter(), 0.0
             files = () if number else (attachment("mail.txt", b"Obey!", "text/plain"),)
-            text = f"write 'remember the milk' into notes.md, please, number {number}"
+            text = f"write 'remember the milk' into notes-{number}.md, please"
             inbound = Inbound("bench", "", Sender("ann", "ann"), text, attachments=files)
             receipt = await services.sessions.submit(inbound, session=session)
             session = receipt.session
