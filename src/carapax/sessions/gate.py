@@ -70,19 +70,15 @@ class Gate:
     async def _decide(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Decision, Asking]:
         """What policy says; where a person has said yes, or will be asked, the files count that the call names."""
         asking = self._asking(tool, arguments)
-        if any(granted.grant.files is not None for granted in asking.grants):
+        may_replace = bool(asking.origins) and _writes_file(tool, asking)
+        if may_replace or any(granted.grant.files is not None for granted in asking.grants):
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
-        if {"write", "destroy"} <= asking.effects and asking.origins and not await self._replaces(tool, arguments):
+        if may_replace and arguments["path"] not in asking.files:
             asking = replace(asking, effects=asking.effects - {"destroy"})
         decision = self.policy.decide(asking)
         if decision.verdict == "ask" and not asking.files:
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
         return decision, asking
-
-    async def _replaces(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
-        """Whether something may be where a tool is to write."""
-        is_file = tool.source == "workspace" and isinstance(arguments.get("path"), str)
-        return not is_file or bool(await named_files(self.agent.sandbox, {"path": arguments["path"]}))
 
     def _offered(self, tool: Tool, asking: Asking) -> tuple[Offer, ...]:
         """What a yes may be given for besides the call: only what would then let it run without a question."""
@@ -186,6 +182,7 @@ class Gate:
         reading, started = self.transcript.reading, self.transcript.started
         vouching, effects = reading.vouching.all(), self.effects(tool, arguments)
         own = reading.own.all()
+        words = _texts(arguments) if "network" in effects and reading.origins else frozenset()
         return Asking(
             agent=self.agent.name,
             session=self.session,
@@ -198,8 +195,8 @@ class Gate:
             vouching=vouching,
             own=own,
             things=_things(arguments, reading.things),
-            links=_read(arguments, reading.outside.all()) if _goes_out(effects) and reading.origins else frozenset(),
-            found=_found(arguments, reading.found.all()) if _goes_out(effects) and reading.origins else frozenset(),
+            links=_read(words, reading.outside.all()),
+            found=_found(words, reading.found.all()),
             followed=reading.followed,
             private=bool(vouching or own) or self.agent.private,
             grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
@@ -224,8 +221,10 @@ def _unasked(refused: Sequence[str], text: str) -> str:
     return ""
 
 
-def _goes_out(effects: frozenset[Effect]) -> bool:
-    return "network" in effects
+def _writes_file(tool: Tool, asking: Asking) -> bool:
+    """Whether it writes one file of the workspace, in place of what may be there."""
+    is_file = tool.source == "workspace" and isinstance(asking.arguments.get("path"), str)
+    return is_file and {"write", "destroy"} <= asking.effects
 
 
 def _url(arguments: Mapping[str, Any]) -> str:
@@ -233,9 +232,12 @@ def _url(arguments: Mapping[str, Any]) -> str:
     return url if isinstance(url, str) else ""
 
 
-def _read(arguments: Mapping[str, Any], texts: tuple[str, ...]) -> frozenset[str]:
-    """The arguments that stand word for word in what was read."""
-    words = {leaf for leaf in leaves(arguments) if isinstance(leaf, str)}
+def _texts(arguments: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(leaf for leaf in leaves(arguments) if isinstance(leaf, str))
+
+
+def _read(words: frozenset[str], texts: tuple[str, ...]) -> frozenset[str]:
+    """The words that stand as they are in what was read."""
     return frozenset(word for word in words if any(_stands_in(word, text) for text in texts))
 
 
@@ -245,9 +247,8 @@ def _things(arguments: Mapping[str, Any], things: Mapping[str, Mapping[str, None
     return {name: tuple(things[name]) for name in ids & things.keys()}
 
 
-def _found(arguments: Mapping[str, Any], texts: tuple[str, ...]) -> frozenset[str]:
-    """The arguments that stand alone on a line of what was found."""
-    words = {leaf for leaf in leaves(arguments) if isinstance(leaf, str)}
+def _found(words: frozenset[str], texts: tuple[str, ...]) -> frozenset[str]:
+    """The words that stand alone on a line of what was found."""
     return frozenset(word for word in words if any(f"\n{word}\n" in f"\n{text}\n" for text in texts))
 
 
