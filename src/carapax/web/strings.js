@@ -324,6 +324,13 @@ const en = {
   "kind-budget_reached": "Budget reached",
   "kind-run_finished": "Run finished",
   "kind-session_ended": "Session ended",
+  // --- sign-in and access
+  // --- certificates and Tailscale
+  // --- settings
+  // --- first run
+  // --- palette, sessions, chat
+  // --- agents, tools, secrets, health, activity, channels
+  // --- log
 };
 
 export const language = "en";
