@@ -42,6 +42,7 @@ from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
 from carapax.sessions.workspaces import Workspaces
+from carapax.settings import Settings
 from carapax.store.audit import LOCAL, Audit, newest
 from carapax.store.database import Database
 from carapax.store.files import Files
@@ -200,7 +201,7 @@ async def open_app(
             tasks.keep(f"channel {name}", partial(channel.run, door.of(name, answers.submit)))
         tokens = Tokens(database, clock)
         yield Services(
-            config,
+            Settings(config),
             clock,
             journal,
             sessions,

@@ -24,6 +24,9 @@ CarapaxError                 what is told to a person: a message and, where ther
     └── OverBudget           the call could cost more than a budget has left
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class CarapaxError(Exception):
     """Something that went wrong and can be told to a person.
@@ -45,7 +48,11 @@ class ConfigError(CarapaxError):
 
 
 class InvalidRequest(CarapaxError):
-    pass
+    """`fields` says what is wrong with each field that does not fit, by its name as the caller knows it."""
+
+    def __init__(self, message: str, hint: str = "", *, fields: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(message, hint)
+        self.fields = dict(fields)
 
 
 class NotFound(CarapaxError):

@@ -29,3 +29,6 @@ def test_a_problem_says_what_was_wrong_and_what_to_do() -> None:
     assert (found.status, found.detail, found.kind, found.retry_after_s) == (429, "too fast", "rate_limited", 7.5)
     assert problem(ModelBusy("busy", retry_after_s=3)).retry_after_s == 3
     assert kind_of(errors.StoreFull("x")) == "store_full"
+    assert problem(errors.InvalidRequest("wrong", fields={"agents.main.title": "too long"})).fields == {
+        "agents.main.title": "too long"
+    }

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from carapax.api.operation import Operation
 from carapax.api.services import Services
-from carapax.errors import Broken, Conflict, Forbidden, NotFound, RateLimited
+from carapax.errors import Broken, Conflict, Forbidden, InvalidRequest, NotFound, RateLimited
 from carapax.gateway.rpc import Rpc
 
 T = TypeVar("T")
@@ -85,6 +85,22 @@ def result(difference: int, request_id: object) -> object:
 def code_of(answer: object) -> tuple[int, object]:
     assert isinstance(answer, dict)
     return answer["error"]["code"], answer["id"]
+
+
+def test_a_refusal_names_the_fields_that_do_not_fit() -> None:
+    async def refuse(services: Services, params: Nothing) -> Struct:
+        raise InvalidRequest("2 fields do not fit", fields={"host": "expected an address", "port": "too large"})
+
+    async def main() -> bytes | None:
+        rpc = Rpc({"set": Operation("set", "read", refuse, Nothing, Struct, "")}, 32, 100, supervise)
+        return await rpc.answer(b'{"jsonrpc":"2.0","id":1,"method":"set"}', cast(Services, None), admit)
+
+    answer = msgspec.json.decode(asyncio.run(main()) or b"")
+    told: dict[str, object] = {
+        "kind": "invalid_request",
+        "fields": {"host": "expected an address", "port": "too large"},
+    }
+    assert answer == error(-32602, "2 fields do not fit", 1, **told)
 
 
 @pytest.mark.parametrize(

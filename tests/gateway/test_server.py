@@ -7,6 +7,7 @@ from carapax.config import Config, GatewayConfig
 from carapax.errors import ConfigError, Unavailable
 from carapax.gateway.server import open_gateway
 from carapax.redaction import Secret
+from carapax.settings import Settings
 from carapax.testing import Pause
 from carapax.testing.gateway import gateway_client
 from tests.gateway.raw import connect
@@ -55,7 +56,7 @@ def test_an_address_that_is_not_ours_is_told(host: str) -> None:
     async def main() -> str:
         async with gateway_client() as gateway:
             await gateway.services.tokens.create("first", ("read",))
-            services = replace(gateway.services, config=Config(gateway=GatewayConfig(host=host)))
+            services = replace(gateway.services, settings=Settings(Config(gateway=GatewayConfig(host=host))))
             with pytest.raises(ConfigError) as caught:
                 async with open_gateway(services, supervise, local=Secret("x")):
                     pass

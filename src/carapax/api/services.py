@@ -15,6 +15,7 @@ from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
 from carapax.sessions.prepare import Models
 from carapax.sessions.sessions import Sessions
+from carapax.settings import Settings
 from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
 from carapax.store.grants import Grants
@@ -63,7 +64,7 @@ LOCAL = Caller("local", "", ("admin",))
 class Services:
     """The parts of an open gateway, `caller`, and `watcher` where the request came over a connection that stays."""
 
-    config: Config
+    settings: Settings
     clock: Clock
     journal: Journal
     sessions: Sessions
@@ -82,3 +83,8 @@ class Services:
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force now; it may be another one after the next await."""
+        return self.settings.current

@@ -78,6 +78,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     kind: the kind of error, stable for programs
     hint: what to do
     retry_after_s: when trying again may help, in seconds
+    fields: what is wrong with each field that does not fit, by its name
     """
 
     title: str
@@ -86,6 +87,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     kind: str
     hint: str = ""
     retry_after_s: float | None = None
+    fields: dict[str, str] = {}
 
 
 def told(error: CarapaxError) -> Told:
@@ -105,6 +107,11 @@ def retry_after(error: CarapaxError) -> float | None:
     return None
 
 
+def fields_of(error: CarapaxError) -> dict[str, str]:
+    return error.fields if isinstance(error, InvalidRequest) else {}
+
+
 def problem(error: CarapaxError) -> Problem:
-    status = told(error).status
-    return Problem(HTTPStatus(status).phrase, status, error.message, kind_of(error), error.hint, retry_after(error))
+    status, kind = told(error).status, kind_of(error)
+    phrase = HTTPStatus(status).phrase
+    return Problem(phrase, status, error.message, kind, error.hint, retry_after(error), fields_of(error))

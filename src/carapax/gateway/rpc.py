@@ -25,6 +25,7 @@ class ErrorData(Struct, frozen=True, omit_defaults=True):
     kind: str
     hint: str = ""
     retry_after_s: float | None = None
+    fields: dict[str, str] = {}
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
@@ -128,5 +129,5 @@ def _failure(request_id: Id, code: int, message: str) -> Failure:
 
 
 def _failed(request_id: Id, error: CarapaxError) -> Failure:
-    data = ErrorData(errors.kind_of(error), error.hint, errors.retry_after(error))
+    data = ErrorData(errors.kind_of(error), error.hint, errors.retry_after(error), errors.fields_of(error))
     return Failure("2.0", Error(errors.told(error).code, error.message, data), request_id)

@@ -5,7 +5,7 @@ const LONGEST_WAIT_MS = 8_000;
 const PULSE_MS = 20_000;
 const ANSWER_WITHIN_MS = 15_000;
 
-/** The gateway's refusal. `data` may hold `hint` and `retry_after_s`. */
+/** The gateway's refusal. `data` may hold `hint`, `retry_after_s`, and `fields`: problems by name. */
 export class RpcError extends Error {
   constructor({ code, message, data }) {
     super(data?.hint ? `${message} (${data.hint})` : message);
