@@ -9,6 +9,7 @@ import { Connection, Offline } from "./rpc.js";
 import { Screen, SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { t } from "./strings.js";
+import { Palette } from "./views/palette.js";
 import { Session } from "./views/session.js";
 import { Sidebar } from "./views/sidebar.js";
 import { SignIn } from "./views/signin.js";
@@ -38,6 +39,7 @@ class App {
     this.approvals = new Approvals(this);
     this.outbox = new Outbox(this.rpc, (session) => this.route.session || this.feed(session).open());
     this.killSwitch = new KillSwitch(this);
+    this.commands = new Palette(this);
     this.sidebar = new Sidebar(this);
     this.main = h("main", { id: "main", tabindex: -1 });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
@@ -58,9 +60,22 @@ class App {
     this.outbox.addEventListener("sent", () => this.sessions.refresh());
     addEventListener("hashchange", () => this.#navigate());
     addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("problem", ({ detail }) => this.tell(detail));
+    this.#addCommands();
     this.sidebar.draw();
     this.#navigate();
     this.rpc.connect();
+  }
+
+  #addCommands() {
+    const { commands, killSwitch, sidebar } = this;
+    const add = (id, sign, label, run, more = {}) => commands.add({ id, icon: sign, label: t(label), run, ...more });
+    add("new", "plus", "new-session", () => (location.hash = "#/"), { keys: "N" });
+    add("stop", "halt", "stop-agents", () => killSwitch.pull(), { shown: () => killSwitch.stop === null });
+    add("release", "check", "release-agents-all", () => killSwitch.release(), { shown: () => killSwitch.stop !== null });
+    add("theme", "sun", "change-theme", () => sidebar.nextTheme());
+    add("help", "help", "shortcuts", () => this.showShortcuts(), { keys: "?" });
+    add("out", "out", "sign-out", () => this.signOut(), { shown: () => !sidebar.signOut.hidden });
   }
 
   /** The events of a session; the last few stay at hand, so that going back shows them at once. */
@@ -113,7 +128,7 @@ class App {
 
   toggleDrawer(open) {
     this.shell.classList.toggle("drawer", open);
-    if (open) this.sidebar.focusSearch();
+    if (open) this.sidebar.focus();
   }
 
   announce(text) {
@@ -163,17 +178,18 @@ class App {
 
   #navigate() {
     const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
-    const [, screen = ""] = /^#\/(\w+)$/.exec(location.hash) ?? [];
+    const [, screen = "", path = ""] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
     const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
-    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", model: decodeURIComponent(model) };
-    const shown = this.route.screen || model ? location.hash : this.route.session;
+    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", path, model: decodeURIComponent(model) };
+    const shown = this.route.screen ? `#/${screen}` : model ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
       this.view?.close();
       this.view = this.#open(this.route);
       this.main.replaceChildren(this.view.element);
     }
     this.view.id = shown;
-    this.view.show?.(tab, this.route.seq);
+    if (this.route.screen) this.view.show(decodeURIComponent(path));
+    else this.view.show?.(tab, this.route.seq);
     if (!session) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
     this.sidebar.draw();
@@ -243,8 +259,7 @@ class App {
     if (document.querySelector("dialog[open]") || this.shell.hidden) return;
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      this.toggleDrawer(true);
-      this.sidebar.focusSearch();
+      this.commands.open();
       return;
     }
     if (event.key === "Escape") {
@@ -260,7 +275,6 @@ class App {
 
   #escape() {
     if (this.shell.classList.contains("drawer")) this.toggleDrawer(false);
-    else if (document.activeElement === this.sidebar.search) this.view.focus();
     else if (!this.view.escape?.()) document.activeElement.blur();
   }
 }

@@ -1,20 +1,26 @@
-// The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one; its link says
-// `screen-NAME` and shows `icon`. Its code is loaded when it is opened first: `load` gives a class that is made with the
-// app and has `element`, `update()`, `focus()`, `close()`, and `escape()` where that key means something there.
+// The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one, `#/NAME/PATH` a place
+// in it; its link says `screen-NAME`, shows `icon` and stands in `group`. Its code is loaded when it is opened first: `load`
+// gives a class like `Page` of kit.js. `shown(app)` may say that there is nothing yet that it could be about.
 
 import { h } from "./dom.js";
 import { Offline } from "./rpc.js";
 
+export const GROUPS = ["work", "agents", "gateway"];
+
 export const SCREENS = {
-  approvals: { icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
-  costs: { icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
-  models: { icon: "model", load: async () => (await import("./views/models.js")).Models },
-  activity: { icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
+  approvals: { group: "work", icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
+  costs: { group: "work", icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
+  models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
+  activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };
+
+/** The names of the screens that there are now. */
+export const shownScreens = (app) => Object.keys(SCREENS).filter((name) => SCREENS[name].shown?.(app) ?? true);
 
 /** A screen by name, there at once and filled as soon as its code is. */
 export class Screen {
   #view = null;
+  #path = "";
   #closed = false;
 
   constructor(app, name) {
@@ -25,10 +31,21 @@ export class Screen {
   async #open(app, name) {
     const View = await SCREENS[name].load().catch(() => app.tell(new Offline()));
     if (!View || this.#closed) return;
-    this.#view = new View(app);
+    this.#view = new View(app, name);
+    this.#view.path = this.#path;
+    this.#view.update();
     this.element.replaceWith(this.#view.element);
     this.element = this.#view.element;
     if (!matchMedia("(pointer: coarse)").matches) this.#view.focus();
+  }
+
+  /** Go to a place within the screen, as the address says. */
+  show(path) {
+    if (path === this.#path) return;
+    this.#path = path;
+    if (!this.#view) return;
+    this.#view.path = path;
+    this.#view.refresh?.();
   }
 
   update() {

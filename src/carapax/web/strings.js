@@ -5,7 +5,7 @@ const en = {
   "skip": "Skip to the conversation",
   "sessions": "Sessions",
   "new-session": "New session",
-  "search": "Search sessions",
+  "search": "Search or do…",
   "no-sessions": "No sessions yet",
   "no-matches": "Nothing matches “{text}”",
   "more-sessions": "Show older sessions",
@@ -232,7 +232,7 @@ const en = {
   "costs-anew": "begins anew {when}",
 
   "key-new": "New session",
-  "key-search": "Search sessions",
+  "key-search": "Search, and do anything",
   "key-focus": "Write a message",
   "key-list": "Move through sessions",
   "key-timeline": "Conversation or timeline",
@@ -329,6 +329,17 @@ const en = {
   // --- settings
   // --- first run
   // --- palette, sessions, chat
+  "group-work": "Work",
+  "group-agents": "Agents",
+  "group-gateway": "Gateway",
+  "palette": "Search and commands",
+  "palette-hint": "Sessions, screens, agents, commands",
+  "palette-of-session": "Session",
+  "palette-of-screen": "Screen",
+  "palette-of-agent": "Agent",
+  "palette-of-command": "Command",
+  "change-theme": "Change the theme",
+  "release-agents-all": "Release the agents",
   // --- agents, tools, secrets, health, activity, channels
   // --- log
 };

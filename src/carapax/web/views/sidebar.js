@@ -1,11 +1,13 @@
-// The list of sessions: search, new, theme, signing out. A drawer on a phone.
+// The ways to everything: a new session, the palette, sessions, screens, theme, signing out. A drawer on a phone.
 
 import { h, icon, iconButton } from "../dom.js";
 import { dayGroup, formatAgo, formatExact } from "../format.js";
-import { SCREENS } from "../screens.js";
+import { GROUPS, SCREENS, shownScreens } from "../screens.js";
 import { t } from "../strings.js";
 
 const SEARCH_KEYS = navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K";
+const CLOSED = "carapax.closed-groups";
+const LOW = 640;
 const THEMES = { auto: "auto", light: "sun", dark: "moon" };
 
 const hint = (keys) => h("kbd", { "aria-hidden": "true" }, keys);
@@ -13,17 +15,11 @@ const hint = (keys) => h("kbd", { "aria-hidden": "true" }, keys);
 export class Sidebar {
   constructor(app) {
     this.app = app;
-    this.search = h("input", {
-      type: "search",
-      placeholder: t("search"),
-      "aria-label": t("search"),
-      autocomplete: "off",
-      oninput: () => this.draw(),
-      onkeydown: (event) => this.#fromSearch(event),
-    });
+    const search = { type: "button", class: "search", "aria-haspopup": "dialog", onclick: () => app.commands.open() };
+    this.search = h("button", search, icon("search", 16), t("search"), hint(SEARCH_KEYS));
     this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
-    this.screens = h("nav", { class: "screens", "aria-label": t("screens") }, Object.entries(SCREENS).map(screenLink));
-    this.theme = iconButton("auto", "", () => this.#nextTheme());
+    this.screens = h("nav", { class: "screens", "aria-label": t("screens") });
+    this.theme = iconButton("auto", "", () => this.nextTheme());
     this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
     app.killSwitch.addEventListener("change", () => (this.stop.hidden = app.killSwitch.stop !== null));
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
@@ -38,7 +34,7 @@ export class Sidebar {
         iconButton("close", t("close"), () => app.toggleDrawer(false), { class: "only-phone" }),
       ),
       h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), hint("N")),
-      h("label", { class: "search" }, icon("search", 16), this.search, hint(SEARCH_KEYS)),
+      this.search,
       this.list,
       this.screens,
       h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.stop, this.signOut),
@@ -47,29 +43,34 @@ export class Sidebar {
     setInterval(() => this.draw(), 60_000);
   }
 
-  focusSearch() {
+  focus() {
     this.search.focus();
-    this.search.select();
   }
 
   draw() {
     const { sessions, route } = this.app;
-    for (const link of this.screens.children) link.ariaCurrent = link.dataset.name === route.screen ? "page" : null;
+    this.#drawScreens();
     this.#count(this.app.approvals.items.length);
-    const wanted = this.search.value.trim().toLowerCase();
-    const shown = sessions.items.filter(({ title, agent, id }) => `${title} ${agent} ${id}`.toLowerCase().includes(wanted));
     const groups = {};
-    for (const info of shown) (groups[dayGroup(info.updated_at)] ??= []).push(info);
+    for (const info of sessions.items) (groups[dayGroup(info.updated_at)] ??= []).push(info);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const section = ([name, infos]) => h("section", null, h("h2", null, name), h("ul", null, infos.map((info) => this.#row(info))));
     this.list.replaceChildren(...Object.entries(groups).map(section));
-    if (sessions.loaded && !shown.length) {
-      this.list.append(h("p", { class: "none" }, wanted ? t("no-matches", { text: wanted }) : t("no-sessions")));
-    }
+    if (sessions.loaded && !sessions.items.length) this.list.append(h("p", { class: "none" }, t("no-sessions")));
     if (sessions.more) {
       this.list.append(h("button", { type: "button", class: "quiet", onclick: () => sessions.loadMore() }, t("more-sessions")));
     }
     if (focused) this.list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #drawScreens() {
+    const names = shownScreens(this.app);
+    if (this.shown !== `${names}`) {
+      this.shown = `${names}`;
+      const groups = GROUPS.map((group) => [group, names.filter((name) => SCREENS[name].group === group)]);
+      this.screens.replaceChildren(...groups.filter(([, within]) => within.length).map(screenGroup));
+    }
+    for (const link of this.screens.querySelectorAll("a")) link.ariaCurrent = link.dataset.name === this.app.route.screen ? "page" : null;
   }
 
   #row(info) {
@@ -101,14 +102,6 @@ export class Sidebar {
     link.append(h("span", { class: "count", title: label }, h("span", { "aria-hidden": "true" }, String(count)), h("span", { class: "unseen" }, label)));
   }
 
-  #fromSearch(event) {
-    const first = this.list.querySelector("a");
-    if (event.key === "ArrowDown") first?.focus();
-    else if (event.key === "Enter") first?.click();
-    else return;
-    event.preventDefault();
-  }
-
   #arrows(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
@@ -119,7 +112,7 @@ export class Sidebar {
     else if (step < 0) this.search.focus();
   }
 
-  #nextTheme() {
+  nextTheme() {
     const names = Object.keys(THEMES);
     const next = names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length];
     document.documentElement.dataset.theme = next;
@@ -136,6 +129,16 @@ export class Sidebar {
   }
 }
 
-function screenLink([name, screen]) {
-  return h("a", { href: `#/${name}`, dataset: { name } }, icon(screen.icon, 16), t(`screen-${name}`));
+/** Links under a heading that folds them: as it was left, and folded first where there is little height. */
+function screenGroup([group, names]) {
+  const closed = JSON.parse(localStorage.getItem(CLOSED) ?? "{}");
+  const ontoggle = () => {
+    const kept = JSON.parse(localStorage.getItem(CLOSED) ?? "{}");
+    localStorage.setItem(CLOSED, JSON.stringify({ ...kept, [group]: !element.open }));
+  };
+  const link = (name) => h("a", { href: `#/${name}`, dataset: { name } }, icon(SCREENS[name].icon, 16), t(`screen-${name}`));
+  const title = h("summary", null, t(`group-${group}`), icon("chevron", 13));
+  const element = h("details", { open: !(closed[group] ?? innerHeight < LOW) }, title, h("div", null, names.map(link)));
+  element.addEventListener("toggle", ontoggle);
+  return element;
 }

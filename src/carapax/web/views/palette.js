@@ -1,0 +1,118 @@
+// The command palette: whatever there is, found by a few of its letters.
+
+import { h, icon } from "../dom.js";
+import { SCREENS, shownScreens } from "../screens.js";
+import { t } from "../strings.js";
+
+const SHOWN = 12;
+
+export class Palette {
+  #commands = [];
+
+  constructor(app) {
+    this.app = app;
+  }
+
+  /** A command {id, label, run, icon, keys, shown}; one with the same id takes its place. `shown()` may leave it out. */
+  add(command) {
+    this.#commands = [...this.#commands.filter(({ id }) => id !== command.id), command];
+  }
+
+  open() {
+    if (this.dialog) return;
+    this.input = h("input", {
+      type: "text",
+      role: "combobox",
+      placeholder: t("palette-hint"),
+      "aria-label": t("palette"),
+      "aria-expanded": "true",
+      "aria-controls": "palette-list",
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      spellcheck: "false",
+      enterkeyhint: "go",
+      oninput: () => this.#draw(),
+      onkeydown: (event) => this.#key(event),
+    });
+    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": t("palette") });
+    this.none = h("p", { class: "none", role: "status" });
+    const onclick = (event) => event.target === this.dialog && this.dialog.close();
+    const box = h("div", null, h("label", { class: "search" }, icon("search", 16), this.input), this.list, this.none);
+    this.dialog = h("dialog", { class: "palette", "aria-label": t("palette"), onclick, onclose: () => this.#closed() }, box);
+    document.body.append(this.dialog);
+    this.dialog.showModal();
+    this.input.focus();
+    this.#draw();
+  }
+
+  #closed() {
+    this.dialog.remove();
+    this.dialog = null;
+  }
+
+  /** Everything there is: {kind, label, detail, icon, run}. */
+  #all() {
+    const { app } = this;
+    const entry = (kind, label, sign, hash, detail = "") => ({ kind, label, icon: sign, detail, run: () => (location.hash = hash) });
+    const commands = this.#commands.filter(({ shown }) => !shown || shown()).map((command) => ({ kind: "command", ...command }));
+    const screens = shownScreens(app).map((name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`));
+    const sessions = app.sessions.items.map(({ id, title, agent }) => entry("session", title || t("untitled"), "chat", `#/s/${id}`, agent));
+    return [...commands, ...screens, ...sessions];
+  }
+
+  #draw() {
+    const wanted = this.input.value.trim().toLowerCase();
+    const scored = this.#all().map((entry) => ({ entry, score: match(wanted, entry.label.toLowerCase()) }));
+    const best = scored.filter(({ score }) => score > 0).sort((one, other) => other.score - one.score).slice(0, SHOWN);
+    this.entries = best.map(({ entry }) => entry);
+    this.list.replaceChildren(...this.entries.map((entry, index) => this.#option(entry, index)));
+    this.list.hidden = !this.entries.length;
+    this.none.textContent = this.entries.length ? "" : t("no-matches", { text: this.input.value });
+    this.#choose(0);
+  }
+
+  #option({ kind, label, detail, icon: sign = "tool", keys }, index) {
+    const said = [t(`palette-of-${kind}`), detail].filter(Boolean).join(" · ");
+    const attributes = { role: "option", id: `palette-${index}`, onclick: () => this.#run(index), onpointermove: () => this.#choose(index) };
+    const shortcut = keys && h("kbd", { "aria-hidden": "true" }, keys);
+    return h("li", attributes, icon(sign, 16), h("span", { class: "label" }, label), h("small", null, said), shortcut);
+  }
+
+  #choose(index) {
+    this.chosen = index;
+    [...this.list.children].forEach((each, at) => (each.ariaSelected = String(at === index)));
+    this.input.setAttribute("aria-activedescendant", this.entries.length ? `palette-${index}` : "");
+    this.list.children[index]?.scrollIntoView({ block: "nearest" });
+  }
+
+  #key(event) {
+    const { length } = this.entries;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && length) this.#choose((this.chosen + step + length) % length);
+    else if (event.key === "Enter" && !event.isComposing) this.#run(this.chosen);
+    else return;
+    event.preventDefault();
+  }
+
+  #run(index) {
+    const entry = this.entries[index];
+    if (!entry) return;
+    this.dialog.close();
+    entry.run();
+  }
+}
+
+/** How well letters match a label: as a whole word's beginning best, then within it, then scattered; 0 for not at all. */
+export function match(wanted, label) {
+  if (!wanted) return 1;
+  const at = label.indexOf(wanted);
+  if (at >= 0) return (at === 0 ? 4 : /\W/.test(label[at - 1]) ? 3 : 2) + wanted.length / label.length;
+  let place = -1;
+  let first = -1;
+  for (const letter of wanted.replace(/\s/g, "")) {
+    place = label.indexOf(letter, place + 1);
+    if (place < 0) return 0;
+    if (first < 0) first = place;
+  }
+  return wanted.length / (place - first + 1 + wanted.length);
+}
