@@ -8,6 +8,9 @@ PY := .venv/bin/python
 ROUNDS ?= 200
 ARGS ?=
 TESTS ?= tests
+# As many processes as there are cores, up to four; JOBS=0 runs everything in one.
+JOBS ?= auto
+SPREAD := -n $(JOBS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,10 +19,10 @@ run: .venv/.run ## install what is needed into .venv, and start the gateway (ARG
 	@exec .venv/bin/carapax serve $(ARGS)
 
 test: .venv/.dev parts ## install what the suite needs, and run it (TESTS=tests/store for a part)
-	@$(PY) -m pytest $(TESTS)
+	@$(PY) -m pytest $(SPREAD) $(TESTS)
 
 prove: .venv/.dev parts .venv-agentdojo/.ready ## run the programmes that prove the guard, and print their figures
-	@$(PY) -m pytest tests/proof
+	@$(PY) -m pytest $(SPREAD) tests/proof
 
 check: .venv/.dev ## style, types, layers, architecture and claims
 	.venv/bin/ruff check .

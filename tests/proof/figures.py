@@ -1,5 +1,7 @@
 """What a programme has found, as one row of the table that `make prove` prints."""
 
+import re
+
 from msgspec import Struct
 
 
@@ -19,6 +21,12 @@ class Figure(Struct, frozen=True):
     aim: str
     met: bool
 
+    @property
+    def place(self) -> tuple[int, str]:
+        """Its place in the table."""
+        number = re.search("[0-9]+", self.programme)
+        return (int(number.group()) if number else 0, self.what)
+
 
 TABLE: list[Figure] = []
 
@@ -27,6 +35,11 @@ def shown(figure: Figure) -> Figure:
     """Put it into the table."""
     TABLE.append(figure)
     return figure
+
+
+def row(figure: Figure) -> tuple[str, str, str, str]:
+    """Its cells in the table."""
+    return ("ok" if figure.met else "MISSED", f"{figure.programme} {figure.what}", figure.value, figure.aim)
 
 
 def bound(failures: int, trials: int) -> str:
