@@ -125,7 +125,7 @@ class UserItem {
 
   draw({ id, text, at, name, waiting, pending, attachments }) {
     if (id) this.element.dataset.source = id;
-    const label = h("h3", { class: "unseen" }, name ? t("said", { name }) : t("you"));
+    const label = h("h2", { class: "unseen" }, name ? t("said", { name }) : t("you"));
     const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at);
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
     this.element.classList.toggle("failed", Boolean(pending?.error));
@@ -151,7 +151,7 @@ class AnswerItem {
     this.body = h("div", { class: "parts" });
     this.rests = h("div", { class: "rests", hidden: true });
     this.foot = h("footer", null);
-    const label = h("h3", { class: "unseen" }, t("answered"));
+    const label = h("h2", { class: "unseen" }, t("answered"));
     this.element = h("article", { class: "answer" }, label, this.body, this.rests, this.foot);
   }
 

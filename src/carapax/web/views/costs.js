@@ -25,7 +25,7 @@ export class Costs {
     this.summary = h("dl", { class: "figures" });
     this.budgets = h("ul", { class: "budgets", "aria-label": t("costs-budgets") });
     this.legend = h("ul", { class: "legend" });
-    this.table = h("div", { class: "table" });
+    this.table = h("div", { class: "table", role: "region", tabindex: 0, "aria-label": t("screen-costs") });
     this.remarks = h("p", { class: "remarks" });
     this.empty = h("p", { class: "none" });
     this.shown = h("div", { class: "spent" }, this.chart.element, this.legend, this.table, this.remarks);

@@ -1,0 +1,90 @@
+"""What keeps people from using what is shown: found by axe-core, and by pressing Tab."""
+
+from functools import cache
+from pathlib import Path
+
+from selenium.webdriver.common.keys import Keys
+
+from tests.web.browser import Browser
+
+_AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
+_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+_RUN = """
+    const { violations } = await axe.run(document, { runOnly: given[0], resultTypes: ["violations"] });
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
+        `${id}: ${target.join(" ")}: ${failureSummary.replace(/\\s+/g, " ")}`));
+"""
+# What a person can press or write into, and can see. Of a group that arrow keys move in, one takes part in Tab's order.
+_CONTROLS = """
+    const css = "a[href], button, input, select, textarea, summary, [role=button], [role=tab], [role=option], [onclick]";
+    const grouped = "[role=tablist], [role=listbox], [role=toolbar], [role=menu], [role=radiogroup], [role=grid]";
+    window.controls = [...document.querySelectorAll(css)].filter((each) => {
+        if (each.disabled || each.type === "hidden" || each.closest("[inert], dialog:not([open])")) return false;
+        if (document.querySelector("dialog:modal") && !each.closest("dialog:modal")) return false;
+        if (each.type === "radio" && !each.checked) return false;
+        if (each.tabIndex < 0 && each.closest(grouped)) return false;
+        return each.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && each.getClientRects().length;
+    });
+    window.reached = new Set();
+    document.activeElement?.blur();
+    return controls.length;
+"""
+_REACHED = """
+    const here = document.activeElement;
+    if (reached.has(here) || here === document.body) return false;
+    reached.add(here);
+    return true;
+"""
+_MISSED = """
+    const told = (each) => each.outerHTML.slice(0, 160);
+    return controls.filter((each) => !reached.has(each) && each.isConnected).map(told);
+"""
+_UNSEEN = """
+    const here = document.activeElement;
+    const ring = (each) => getComputedStyle(each).outlineStyle !== "none" || getComputedStyle(each).boxShadow !== "none";
+    const shown = here === document.body || ring(here) || ring(here.parentElement);
+    return shown ? "" : here.outerHTML.slice(0, 160);
+"""
+
+
+@cache
+def _axe() -> str:
+    return _AXE.read_text(encoding="utf-8")
+
+
+def violations(browser: Browser) -> list[str]:
+    """What axe-core objects to in the page as it is now: rule, element and reason of each."""
+    browser.run("for (const each of document.getAnimations()) each.finish()")
+    if not browser.run("return 'axe' in window"):
+        browser.driver.execute_script(_axe())
+    found = browser.run(_RUN, _RULES)
+    assert isinstance(found, list)
+    return found
+
+
+def unreachable(browser: Browser) -> list[str]:
+    """What Tab does not come to, or comes to without showing it, of all that can be pressed or written into."""
+    count = browser.run(_CONTROLS)
+    assert isinstance(count, int)
+    problems = []
+    for _ in range(count * 2 + 20):
+        browser.type(Keys.TAB)
+        if unseen := browser.run(_UNSEEN):
+            problems.append(f"no focus ring: {unseen}")
+        if not browser.run(_REACHED) and browser.run("return reached.size >= controls.length"):
+            break
+    missed = browser.run(_MISSED)
+    assert isinstance(missed, list)
+    return problems + [f"not reached: {each}" for each in missed]
+
+
+def overflowing(browser: Browser) -> list[str]:
+    """What makes the page wider than the window."""
+    found = browser.run("""
+        const width = document.documentElement.clientWidth;
+        if (document.documentElement.scrollWidth <= width) return [];
+        return [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > width + 1)
+            .map((each) => each.outerHTML.slice(0, 120));
+    """)
+    assert isinstance(found, list)
+    return found
