@@ -16,14 +16,15 @@ _RUN = """
 """
 # What a person can press or write into, and can see. Of a group that arrow keys move in, one takes part in Tab's order.
 _CONTROLS = """
-    const css = "a[href], button, input, select, textarea, summary, [role=button], [role=tab], [role=option], [onclick]";
+    const css = "a[href],button,input, select, textarea, summary,[role=button],[role=tab],[role=option],[onclick]";
     const grouped = "[role=tablist], [role=listbox], [role=toolbar], [role=menu], [role=radiogroup], [role=grid]";
     window.controls = [...document.querySelectorAll(css)].filter((each) => {
         if (each.disabled || each.type === "hidden" || each.closest("[inert], dialog:not([open])")) return false;
         if (document.querySelector("dialog:modal") && !each.closest("dialog:modal")) return false;
         if (each.type === "radio" && !each.checked) return false;
         if (each.tabIndex < 0 && each.closest(grouped)) return false;
-        return each.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && each.getClientRects().length;
+        const seen = each.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+        return seen && each.getClientRects().length;
     });
     window.reached = new Set();
     document.activeElement?.blur();
@@ -41,7 +42,10 @@ _MISSED = """
 """
 _UNSEEN = """
     const here = document.activeElement;
-    const ring = (each) => getComputedStyle(each).outlineStyle !== "none" || getComputedStyle(each).boxShadow !== "none";
+    const ring = (each) => {
+        const { outlineStyle, boxShadow } = getComputedStyle(each);
+        return outlineStyle !== "none" || boxShadow !== "none";
+    };
     const shown = here === document.body || ring(here) || ring(here.parentElement);
     return shown ? "" : here.outerHTML.slice(0, 160);
 """
