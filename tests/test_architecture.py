@@ -48,6 +48,8 @@ TESTED_ELSEWHERE = {
     "cli/asked.py": "cli/test_record.py",
     "cli/stored.py": "cli/test_record.py",
     "cli/serving.py": "cli/test_rpc.py",
+    "cli/unit.py": "cli/test_daemon.py",
+    "cli/supervisors.py": "cli/test_daemon.py",
     "doctor/run.py": "doctor/test_checks.py",
     "doctor/finding.py": "doctor/test_checks.py",
 }

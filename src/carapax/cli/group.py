@@ -1,4 +1,4 @@
-"""The commands by name, imported when called; what all of them take; and how errors become exit codes."""
+"""The commands, imported when called; what all of them take; and how errors become exit codes."""
 
 import importlib
 import os
@@ -7,31 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from carapax.cli.commands import COMMANDS, PURPOSES
 from carapax.config import Home
 from carapax.errors import CarapaxError, ConfigError
 from carapax.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COMMANDS = {
-    "serve": "Start the gateway (what `carapax` alone does).",
-    "chat": "Talk to an agent.",
-    "sessions": "List, show, replay, fork, export and import sessions.",
-    "costs": "Show what models cost, and how the budgets stand.",
-    "approvals": "Answer what agents ask, and show and take back what was allowed for good.",
-    "vouch": "Answer for files of a workspace, or for what a session has read.",
-    "audit": "Show who did what to the gateway, and whether that is as it was written.",
-    "policy": "Try the rules about what agents may do.",
-    "token": "Create, list and revoke access tokens.",
-    "bans": "List and lift the bans of those who showed too many wrong tokens.",
-    "config": "Check and show the configuration.",
-    "models": "List models, and add, check and remove their providers.",
-    "secrets": "List, keep, remove and import what the vault keeps secret, and protect it.",
-    "sandbox": "List, build, clean and remove what the docker sandbox has on its engine.",
-    "stop-agents": "End all that agents do, until they are released.",
-    "doctor": "Look for what is wrong, and say what to do.",
-}
 _FOLDERS = {
     "--home": "Folder of configuration and data.  [default: $CARAPAX_HOME, else ~/.carapax]",
     "--config-dir": "Folder of carapax.toml, where it is apart from the data.",
@@ -57,21 +41,30 @@ class Commands(click.Group):
     """A group whose commands are modules of this folder; without a command it is `serve`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"carapax.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  carapax {line}" for line in COMMANDS[cmd_name].examples)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        for purpose, commands in PURPOSES.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name, told.summary) for name, told in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands by what the table says of them, so that none is imported for it."""
+        commands = [CompletionItem(name, help=told.summary) for name, told in COMMANDS.items()]
+        found = [item for item in commands if item.value.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args if _names_command(args) else ["serve", *args])
+        named = ctx.resilient_parsing or _names_command(args)
+        return super().parse_args(ctx, args if named else ["serve", *args])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

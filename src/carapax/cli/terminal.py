@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from datetime import datetime
+from typing import Literal, TextIO
 
 import click
 
@@ -12,6 +13,15 @@ _COMMANDS = re.compile(
     "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning the line
     "\U000e0000-\U000e007f]"
 )
+
+
+State = Literal["ok", "warn", "fail", ""]
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("ok  ", "green"),
+    "warn": ("warn", "yellow"),
+    "fail": ("FAIL", "red"),
+    "": ("    ", ""),
+}
 
 
 def clean(text: str) -> str:
@@ -31,10 +41,21 @@ def whole(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
+def has_colours(stream: TextIO) -> bool:
+    """Whether what is written there may be coloured."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def dim(text: str, stream_is_terminal: bool) -> str:
     """The text in a weaker colour where there are colours."""
     plain = not stream_is_terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else click.style(text, dim=True)
+
+
+def mark(state: State) -> str:
+    """A word of four letters for how something is, in its colour on standard output; blanks for nothing to say."""
+    word, colour = _MARKS[state]
+    return click.style(word, fg=colour) if colour and has_colours(sys.stdout) else word
 
 
 def time_of(at: float) -> str:
