@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from carapax.cli.group import carapax
+from carapax.cli.supervisors import Systemd
+from carapax.cli.unit import name_of
+from carapax.config import Home
 from tests.fakes import supervisor
 
 Daemon = Callable[..., Result]
@@ -128,9 +131,11 @@ def test_another_home_is_another_service(place: Place, tmp_path: Path) -> None:
     place.install("systemctl")
     daemon("install")
     daemon("install", "--home", str(tmp_path / "other"))
-    names = sorted((place.told / "active").read_text().split())
+    usual, other = Home.resolve(None, None, None, {}), Home.resolve(tmp_path / "other", None, None, {})
+    names = {f"{name_of(usual, usual)}.service", f"{name_of(other, usual)}.service"}
+    assert set((place.told / "active").read_text().split()) == names
     assert len(names) == 2
-    assert names[0].startswith("carapax-")
+    assert Systemd(name_of(other, usual), other, sys.executable).file.exists()
 
 
 def test_launchd_gets_a_property_list(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
