@@ -20,6 +20,7 @@ from carapax.confidential import Confidential, Discreet, of_providers
 from carapax.config import Config, Home
 from carapax.contracts import Approver, Channel, Egress, Sandbox, SecretStore, Tool
 from carapax.credentials import AgentCredentials, open_credentials
+from carapax.doctor.run import Doctor
 from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
@@ -156,7 +157,8 @@ async def open_app(
         await files.sweep()
         health = await open_health(database, clock)
         http = await stack.enter_async_context(Http())
-        keys = Keys(open_vault(home, environ, clock, passphrase), environ)
+        vault = open_vault(home, environ, clock, passphrase)
+        keys = Keys(vault, environ)
         confidential = Confidential(keys.vault, of_providers(config, environ))
         await confidential.redactor()
         stack.enter_context(_discreet(confidential))
@@ -217,6 +219,7 @@ async def open_app(
             Bans(),
             grants,
             stains,
+            Doctor(home, environ, vault),
             clock.now(),
         )
 

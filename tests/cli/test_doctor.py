@@ -19,3 +19,14 @@ def test_findings_may_be_read_by_a_program(run: Run) -> None:
     lines = run("doctor", "--json").output.splitlines()
     found = [msgspec.json.decode(line, type=Finding) for line in lines]
     assert {finding.check for finding in found} >= {"configuration", "home", "database", "port", "sandbox", "clock"}
+
+
+def test_with_fix_what_can_be_repaired_is_and_it_is_told_what_was_done(run: Run, home: Home) -> None:
+    home.config_file.chmod(0o600)
+    home.config_dir.chmod(0o755)
+    assert "`carapax doctor --fix` does it" in run("doctor").output
+    done = run("doctor", "--fix", "--json")
+    found = [msgspec.json.decode(line, type=Finding) for line in done.output.splitlines()]
+    assert [finding.fixed for finding in found if finding.fixed] == [f"only you can get at {home.config_dir} now"]
+    assert home.config_dir.stat().st_mode & 0o777 == 0o700
+    assert "--fix" not in run("doctor").output

@@ -105,6 +105,9 @@ def test_clean_removes_containers_that_do_not_run_and_keeps_volumes(run: Run, wo
             await engine.call("POST", "/containers/create", query={"name": "carapax-left"}, body=body)
 
     run_(leave_behind())
+    assert run("doctor").output.count("left over on the engine: carapax-left") == 1
+    assert "repaired: removed: carapax-left" in run("doctor", "--fix").output
+    run_(leave_behind())
     assert "carapax-left is removed" in run("sandbox", "clean").stdout
     assert volumes(run) == [("volume", "main", "kept")]
 

@@ -11,7 +11,7 @@ from keyring.errors import KeyringLocked
 from carapax.config import Home
 from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
-from carapax.doctor.run import examine
+from carapax.doctor.run import Doctor
 from carapax.redaction import Secret
 from carapax.vault import open_vault
 from tests.fakes.memory_keyring import memory_keyring
@@ -22,9 +22,10 @@ needs_bubblewrap = pytest.mark.skipif(
 )
 
 
-def findings(home: Home, environ: dict[str, str] | None = None, running: int = 0) -> list[Finding]:
+def findings(home: Home, environ: dict[str, str] | None = None, *checks: str) -> list[Finding]:
     async def collect() -> list[Finding]:
-        return [finding async for finding in examine(home, environ or {}, running)]
+        doctor = Doctor(home, environ or {}, open_vault(home, environ or {}))
+        return [finding async for finding in doctor.examine(checks)]
 
     return run(collect())
 
@@ -47,6 +48,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
     assert list(dict.fromkeys(finding.check for finding in found)) == [
         "configuration",
         "home",
+        "disk",
         "database",
         "port",
         "sandbox",
@@ -54,6 +56,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
         "model",
         "search",
         "clock",
+        "remains",
     ]
     assert not (tmp_path / "new").exists()
 
@@ -84,8 +87,8 @@ def test_a_home_that_others_can_read_is_warned_about(home: Home) -> None:
     home.config_dir.chmod(0o755)
     home.config_file.chmod(0o644)
     states = of("home", findings(home))
-    assert ("warn", f"other users can get into {home.config_dir}") in states
-    assert ("warn", f"other users can get into {home.config_file}") in states
+    assert ("warn", f"other users can get at {home.config_dir}") in states
+    assert ("warn", f"other users can get at {home.config_file}") in states
 
 
 def test_a_file_in_place_of_the_home_fails(tmp_path: Path) -> None:
@@ -105,7 +108,8 @@ def test_a_port_that_is_taken_fails_unless_it_is_by_the_gateway_of_this_home(hom
     assert of("port", findings(home)) == [("ok", f"127.0.0.1:{port} is free")]
     with socket.create_server(("127.0.0.1", port)):
         assert of("port", findings(home))[0][0] == "fail"
-        assert of("port", findings(home, running=port))[0][0] == "ok"
+        home.run_file.write_text(f'{{"url": "http://127.0.0.1:{port}", "pid": 1, "token": "x"}}')
+        assert of("port", findings(home)) == [("ok", f"the gateway of this home answers at http://127.0.0.1:{port}")]
 
 
 def test_a_key_is_named_by_its_variable_and_never_shown(home: Home) -> None:
@@ -230,5 +234,21 @@ def test_a_secret_for_agents_that_nobody_kept_or_nobody_has_is_told(home: Home) 
 def test_a_vault_that_cannot_be_read_is_told(home: Home) -> None:
     run(open_vault(home).set("provider:groq", Secret("k")))
     (home.vault / "key").chmod(0o644)
-    [(state, message)] = of("vault", findings(home))
+    [(state, message), open_key] = of("vault", findings(home))
     assert (state, "others can read the key" in message) == ("fail", True)
+    assert open_key == ("warn", f"other users can get at {home.vault / 'key'}")
+
+
+def test_the_room_on_the_disk_and_what_the_home_takes_of_it_are_told(home: Home) -> None:
+    (home.data_dir / "much").write_bytes(b"x" * 3_000_000)
+    [(state, message)] = of("disk", findings(home))
+    assert (state, "and takes 3.0 MB" in message) == ("ok", True)
+
+
+def test_nothing_is_said_of_containers_before_there_were_any(home: Home) -> None:
+    assert of("containers", findings(home)) == []
+    home.workspaces.mkdir()
+    (home.workspaces / ".containers").write_text("0123456789ab")
+    home.config_file.write_text('[sandboxes.docker]\nsocket = "/nowhere"\n')
+    [finding] = findings(home, {}, "containers")
+    assert (finding.state, bool(finding.remedy)) == ("fail", True)

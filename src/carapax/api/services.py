@@ -9,6 +9,7 @@ from carapax.agent.health import Health
 from carapax.agent.ledger import Accounts
 from carapax.clock import Clock
 from carapax.config import Config
+from carapax.doctor.run import Doctor
 from carapax.http import Http
 from carapax.messages import Sender, Trust
 from carapax.models.facts import FactBook
@@ -80,6 +81,7 @@ class Services:
     bans: Bans
     grants: Grants
     stains: Stains
+    doctor: Doctor
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

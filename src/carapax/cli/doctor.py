@@ -3,41 +3,55 @@
 import asyncio
 import os
 import sys
-from urllib.parse import urlsplit
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from carapax.cli.group import home, takes_home
-from carapax.cli.rpc import find_gateway
 from carapax.cli.terminal import clean
 from carapax.doctor.finding import Finding
-from carapax.doctor.run import examine
+from carapax.doctor.run import Doctor
+from carapax.errors import CarapaxError
+from carapax.vault import open_vault
 
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+_INDENT = f"\n{' ' * 21}"
 
 
 @click.command()
+@click.option("--fix", is_flag=True, help="Repair what can be repaired without losing anything.")
 @click.option("--json", "as_json", is_flag=True, help="One finding a line, as JSON.")
 @takes_home
-def command(as_json: bool) -> None:
-    """Look for what is wrong, and say what to do. Changes nothing. Exits with 1 when something fails."""
-    gateway = find_gateway(home())
-    running = (urlsplit(gateway.running.url).port or 0) if gateway else 0
-    findings = asyncio.run(_examine(running, as_json))
-    sys.exit(1 if any(finding.state == "fail" for finding in findings) else 0)
+def command(fix: bool, as_json: bool) -> None:
+    """Look for what is wrong, and say what to do. Without --fix it changes nothing. Exits with 1 when something fails
+    that was not repaired."""
+    findings = asyncio.run(_examine(fix, as_json))
+    sys.exit(1 if any(finding.state == "fail" and not finding.fixed for finding in findings) else 0)
 
 
-async def _examine(running: int, as_json: bool) -> list[Finding]:
+async def _examine(fix: bool, as_json: bool) -> list[Finding]:
+    doctor = Doctor(home(), os.environ, open_vault(home(), os.environ))
     findings = []
-    async for finding in examine(home(), os.environ, running):
-        findings.append(finding)
-        click.echo(msgspec.json.encode(finding).decode() if as_json else _line(finding))
+    async for finding in doctor.examine():
+        told = await _repaired(doctor, finding) if fix and finding.fix else finding
+        findings.append(told)
+        click.echo(msgspec.json.encode(told).decode() if as_json else _line(told))
     return findings
+
+
+async def _repaired(doctor: Doctor, finding: Finding) -> Finding:
+    """The finding, with what was done about it, or why that could not be."""
+    try:
+        return replace(finding, fixed=await doctor.fix(finding.fix))
+    except CarapaxError as error:
+        return replace(finding, remedy=f"it could not be repaired: {error}")
 
 
 def _line(finding: Finding) -> str:
     mark, colour = _MARKS[finding.state]
     shown = mark if os.environ.get("NO_COLOR") else click.style(mark, fg=colour)
-    remedy = f"\n{' ' * 21}{clean(finding.remedy)}" if finding.remedy else ""
-    return f"{shown}  {finding.check:13}  {clean(finding.message)}{remedy}"
+    below = f"repaired: {finding.fixed}" if finding.fixed else finding.remedy
+    if finding.fix and not finding.fixed:
+        below += "; `carapax doctor --fix` does it"
+    return f"{shown}  {finding.check:13}  {clean(finding.message)}{below and _INDENT + clean(below)}"

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from msgspec import Struct
 
 from carapax.cli.group import home, takes_home
 from carapax.cli.terminal import clean as cleaned
 from carapax.cli.terminal import write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager
 
-    from carapax.config import Home
-    from carapax.containers.engine import Engine
-    from carapax.containers.image import Recipe
+    from carapax.containers.opened import Opened
     from carapax.containers.records import Holding
 
 
@@ -38,7 +35,7 @@ def list_(as_json: bool) -> None:
     async def told() -> list[Holding]:
         from carapax.containers.records import holdings
 
-        async with _opened(home()) as there:
+        async with _opened() as there:
             return await holdings(there.engine, there.home)
 
     held = asyncio.run(told())
@@ -57,7 +54,7 @@ def build() -> None:
         from carapax.containers import image
         from carapax.containers.records import HOME
 
-        async with _opened(home()) as there:
+        async with _opened() as there:
             labels = {HOME: there.home}
             await image.build(there.engine, there.recipe, labels, lambda text: write(cleaned(text)), anew=True)
             return there.recipe.tag
@@ -73,8 +70,8 @@ def clean() -> None:
     async def gone() -> list[Holding]:
         from carapax.containers.records import clean
 
-        async with _opened(home()) as there:
-            return await clean(there.engine, there.home, (there.recipe.tag, there.recipe.parent))
+        async with _opened() as there:
+            return await clean(there.engine, there.home, there.needed)
 
     _removed(asyncio.run(gone()))
 
@@ -89,7 +86,7 @@ def remove(agent: str, yes: bool) -> None:
     async def gone() -> list[Holding]:
         from carapax.containers.records import remove
 
-        async with _opened(home()) as there:
+        async with _opened() as there:
             return await remove(there.engine, there.home, agent)
 
     if not yes:
@@ -97,26 +94,11 @@ def remove(agent: str, yes: bool) -> None:
     _removed(asyncio.run(gone()))
 
 
-class _There(Struct):
-    engine: Engine
-    home: str
-    recipe: Recipe
-
-
-@asynccontextmanager
-async def _opened(place: Home) -> AsyncIterator[_There]:
-    """The engine that the home's configuration names, and the image that it asks for."""
-    from carapax import extensions
+def _opened() -> AbstractAsyncContextManager[Opened]:
     from carapax.configfile import load
-    from carapax.containers.engine import Engine
-    from carapax.containers.image import Recipe
-    from carapax.containers.records import home_id
+    from carapax.containers.opened import open_engine
 
-    section = load(place).sandboxes.get("docker", {})
-    config = extensions.configure("sandbox", "docker", extensions.find("sandbox", "docker"), section)
-    recipe = Recipe.of(config.base, config.packages, config.commands)
-    async with await Engine.open(config.socket) as engine:
-        yield _There(engine, home_id(place.workspaces), recipe)
+    return open_engine(home(), load(home()))
 
 
 def _removed(gone: Iterable[Holding]) -> None:

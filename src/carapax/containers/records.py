@@ -78,6 +78,11 @@ def home_id(folder: Path) -> str:
     return known
 
 
+def has_identity(folder: Path) -> bool:
+    """Whether the home that has this folder of workspaces ever had something on an engine."""
+    return (folder / _ID_FILE).is_file()
+
+
 async def limits_hold(engine: Engine) -> None:
     """Raises Unavailable where the engine would start containers without their limits."""
     info = await engine.ask("GET", "/info", kind=_Info)
@@ -149,19 +154,26 @@ async def holdings(engine: Engine, home: str) -> list[Holding]:
     return sorted(found, key=lambda one: (one.kind, one.agent, one.name))
 
 
+async def leftovers(engine: Engine, home: str, needed: Container[str]) -> list[Holding]:
+    """The home's containers that do not run, and its images but those needed."""
+    return [
+        held
+        for held in await holdings(engine, home)
+        if (held.kind == "container" and held.state != "running") or (held.kind == "image" and held.name not in needed)
+    ]
+
+
 async def clean(engine: Engine, home: str, needed: Container[str]) -> list[Holding]:
-    """Remove the home's containers that do not run, and its images but those needed; returns what is gone."""
+    """Remove what is left over; returns what is gone."""
     gone: list[Holding] = []
-    for held in await holdings(engine, home):
-        if held.kind == "container" and held.state != "running":
+    for held in await leftovers(engine, home, needed):
+        if held.kind == "container":
             await _removed(engine, held.name)
-        elif held.kind == "image" and held.name not in needed:
+        else:
             try:
                 await engine.call("DELETE", f"/images/{held.name}")
             except (Conflict, NotFound):  # another needs it
                 continue
-        else:
-            continue
         gone.append(held)
     return gone
 

@@ -1,6 +1,8 @@
-"""Runs every check, in this order."""
+"""Runs the checks, and the repairs that they offer."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from carapax.config import Config, Home
 from carapax.configfile import load
@@ -9,38 +11,95 @@ from carapax.doctor.checks import (
     audit,
     clock,
     configuration,
+    containers,
     database,
+    disk,
     folders,
     model,
     port,
+    remains,
     sandbox,
     search,
     vault,
 )
-from carapax.doctor.finding import Finding, Patient
-from carapax.errors import ConfigError
+from carapax.doctor.finding import Finding, Patient, failed
+from carapax.doctor.fixes import FIXES
+from carapax.doctor.running import announced, answers
+from carapax.errors import CarapaxError, ConfigError, NotFound
+from carapax.vault import Vault
 
-CHECKS = (
-    configuration.check,
-    folders.check,
-    database.check,
-    agents.check,
-    audit.check,
-    port.check,
-    sandbox.check,
-    vault.check,
-    model.check,
-    search.check,
-    clock.check,
-)
+LIMIT_S = 12.0
+"""How long a check may take."""
+
+Check = Callable[[Patient], Awaitable[list[Finding]]]
+CHECKS: dict[str, Check] = {
+    configuration.NAME: configuration.check,
+    folders.NAME: folders.check,
+    disk.NAME: disk.check,
+    database.NAME: database.check,
+    agents.NAME: agents.check,
+    audit.NAME: audit.check,
+    port.NAME: port.check,
+    sandbox.NAME: sandbox.check,
+    containers.NAME: containers.check,
+    vault.NAME: vault.check,
+    model.NAME: model.check,
+    search.NAME: search.check,
+    clock.NAME: clock.check,
+    remains.NAME: remains.check,
+}
 
 
-async def examine(home: Home, environ: Mapping[str, str], running: int = 0) -> AsyncIterator[Finding]:
-    """What each check finds, as it finds it. `running` is the port of the home's gateway, or 0. Changes nothing."""
-    patient = Patient(home, _config(home), environ, running)
-    for check in CHECKS:
-        for finding in await check(patient):
-            yield finding
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Looks at a home, beside its gateway or without one. Its checks wait for disks, servers and programs, some of them
+    without letting go of the event loop."""
+
+    home: Home
+    environ: Mapping[str, str]
+    vault: Vault
+
+    async def examine(self, names: Collection[str] = ()) -> AsyncIterator[Finding]:
+        """What each check finds, or only those of these names. They run at the same time, and their findings come in
+        the order of `CHECKS`. Changes nothing. Raises NotFound for a check that there is not."""
+        for name in names:
+            if name not in CHECKS:
+                raise NotFound(f"there is no check {name!r}", f"there are: {', '.join(CHECKS)}")
+        patient = self._patient()
+        async with asyncio.TaskGroup() as group:
+            chosen = {name: check for name, check in CHECKS.items() if name in (names or CHECKS)}
+            tasks = [group.create_task(_bounded(name, check(patient))) for name, check in chosen.items()]
+            for task in tasks:
+                for finding in await task:
+                    yield finding
+
+    async def fix(self, fix: str) -> str:
+        """Make a repair, if a check offers it now, and tell what was done. Raises NotFound when none does, and a
+        CarapaxError that says why it could not be made."""
+        check, kind, subject = [*fix.split(":", 2), "", ""][:3]
+        offered = [finding.fix async for finding in self.examine([check])] if check in CHECKS else []
+        if fix not in offered or kind not in FIXES:
+            raise NotFound(f"nothing asks for the repair {fix!r} now", "look again with `carapax doctor`")
+        return await asyncio.to_thread(FIXES[kind], self._patient(), subject)
+
+    def _patient(self) -> Patient:
+        last = announced(self.home)
+        running = last.url if last and answers(last.url) else ""
+        return Patient(self.home, _config(self.home), self.environ, self.vault, running)
+
+
+async def _bounded(name: str, work: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            return await work
+    except TimeoutError:
+        message = f"this did not come to its end in {LIMIT_S:.0f} s"
+        return [Finding(name, "warn", message, "look again when the machine has less to do")]
+    except CarapaxError as error:
+        return [failed(name, error)]
+    except OSError as error:
+        place = error.filename or "a file"
+        return [Finding(name, "fail", f"{place}: {error.strerror or error}", "see whose it is, and what its disk says")]
 
 
 def _config(home: Home) -> Config | None:

@@ -1,6 +1,7 @@
 """One connection to a SQLite file: how it is opened, checked, and what its errors mean to us."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ RESTING_LOG_PAGES = 200
 LONGEST_LOG_PAGES = 1_000
 # A whole check takes about 10 ms a megabyte; of a larger file only the tables that stay small are checked at the start.
 WHOLE_CHECK_BYTES = 4 << 20
+_STEPS = 10_000  # of its virtual machine, a few milliseconds
 _LARGE_TABLES = ("events", "receipts", "audit")
 
 
@@ -103,6 +105,38 @@ def check(connection: apsw.Connection, path: Path) -> None:
                 _quick_check(connection, path, f"('{table}')")
     except apsw.Error as error:
         raise explained(path, error) from error
+
+
+def check_for(path: Path, seconds: float) -> bool:
+    """Check all of a file, for so long; whether that was enough. Raises StoreCorrupt, or another StoreError."""
+    connection = connect(Source(path), read_only=True)
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        _quick_check(connection, path, "")
+    except apsw.InterruptError:
+        return False
+    except apsw.Error as error:
+        raise explained(path, error) from error
+    finally:
+        close(connection)
+    return True
+
+
+def tidy(path: Path) -> tuple[int, int]:
+    """Move the log of a file that nobody else uses into it, and gather what queries are planned by. Returns the bytes
+    of the log before and after. Raises a StoreError."""
+    log = Path(f"{path}-wal")
+    before = log.stat().st_size if log.exists() else 0
+    connection = connect(Source(path), read_only=False)
+    try:
+        connection.pragma("optimize")
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.Error as error:
+        raise explained(path, error) from error
+    finally:
+        close(connection)
+    return before, log.stat().st_size if log.exists() else 0
 
 
 def _quick_check(connection: apsw.Connection, path: Path, argument: str) -> None:

@@ -1,16 +1,13 @@
-"""Whether the folders of the home are private, can be written, and have room."""
+"""Whether the folders of the home are private and can be written."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from carapax.doctor.finding import Finding, Patient
+from carapax.doctor.finding import Finding, Patient, open_to_others
 
 NAME = "home"
-_NEEDED_BYTES = 50 << 20
-_WANTED_BYTES = 500 << 20
 
 
 async def check(patient: Patient) -> list[Finding]:
@@ -18,7 +15,7 @@ async def check(patient: Patient) -> list[Finding]:
     folders = dict.fromkeys([home.config_dir, home.data_dir])
     found = [finding for folder in folders for finding in _folder(folder)]
     if home.config_file.exists() and _is_open(home.config_file):
-        found.append(_open_to_others(home.config_file, 0o600))
+        found.append(open_to_others(NAME, home.config_file))
     return found
 
 
@@ -36,8 +33,9 @@ def _folder(folder: Path) -> Iterator[Finding]:
     if not _writable(folder):
         yield Finding(NAME, "fail", f"{folder} cannot be written", _REMEDY)
     if _is_open(folder):
-        yield _open_to_others(folder, 0o700)
-    yield _room(folder)
+        yield open_to_others(NAME, folder)
+    else:
+        yield Finding(NAME, "ok", f"{folder} is yours alone")
 
 
 _REMEDY = "make it writable for this user, or choose another home with --home"
@@ -49,15 +47,3 @@ def _writable(folder: Path) -> bool:
 
 def _is_open(path: Path) -> bool:
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-
-def _open_to_others(path: Path, mode: int) -> Finding:
-    return Finding(NAME, "warn", f"other users can get into {path}", f"chmod {mode:o} {path}")
-
-
-def _room(folder: Path) -> Finding:
-    free = shutil.disk_usage(folder).free
-    if free < _WANTED_BYTES:
-        message = f"{folder} has only {free >> 20} MB left"
-        return Finding(NAME, "fail" if free < _NEEDED_BYTES else "warn", message, "free some space on its disk")
-    return Finding(NAME, "ok", f"{folder} has {free >> 30} GB of room" if free >> 30 else f"{folder} has room")

@@ -14,7 +14,6 @@ from carapax.models.closest import did_you_mean
 from carapax.models.detection import detect, needs_key
 from carapax.models.keys import CONFIGURATION, VAULT, Keys
 from carapax.models.opening import open_provider
-from carapax.vault import open_vault
 
 NAME = "model"
 _TIMEOUT_S = 10.0
@@ -23,7 +22,7 @@ _TIMEOUT_S = 10.0
 async def check(patient: Patient) -> list[Finding]:
     if patient.config is None:
         return []
-    keys = Keys(open_vault(patient.home, patient.environ), patient.environ)
+    keys = Keys(patient.vault, patient.environ)
     wanted: dict[str, None] = {}
     for agent in patient.config.agents.values():
         wanted |= dict.fromkeys(patient.config.chains.get(agent.model, (agent.model,)))
@@ -33,7 +32,7 @@ async def check(patient: Patient) -> list[Finding]:
         return [failed(NAME, error)]
     async with Http() as http:
         asking = _Asking(patient.config, keys, http)
-        return [*sources, *[await asking.model(model) for model in wanted]]
+        return [*sources, *await asyncio.gather(*[asking.model(model) for model in wanted])]
 
 
 async def _sources(config: Config, keys: Keys) -> list[Finding]:

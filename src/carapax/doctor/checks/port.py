@@ -9,7 +9,7 @@ NAME = "port"
 
 async def check(patient: Patient) -> list[Finding]:
     if patient.running:
-        return [Finding(NAME, "ok", f"the gateway of this home runs on port {patient.running}")]
+        return [Finding(NAME, "ok", f"the gateway of this home answers at {patient.running}")]
     if patient.config is None:
         return []
     host, port = patient.config.gateway.host, patient.config.gateway.port

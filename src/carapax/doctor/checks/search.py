@@ -7,7 +7,6 @@ from carapax.http import Http
 from carapax.models.catalogue import vendors
 from carapax.models.keys import Keys
 from carapax.models.search import choose
-from carapax.vault import open_vault
 
 NAME = "search"
 
@@ -15,7 +14,7 @@ NAME = "search"
 async def check(patient: Patient) -> list[Finding]:
     if patient.config is None:
         return []
-    keys = Keys(open_vault(patient.home, patient.environ), patient.environ)
+    keys = Keys(patient.vault, patient.environ)
     try:
         async with Http() as http:
             chosen = await choose(patient.config.providers, http, keys, SystemClock())

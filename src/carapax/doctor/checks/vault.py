@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from carapax.doctor.finding import Finding, Patient, failed
+from carapax.doctor.finding import Finding, Patient, failed, open_to_others
 from carapax.errors import CarapaxError
 from carapax.models.catalogue import vendors
 from carapax.passphrase import VARIABLE, Locked
 from carapax.redaction import is_called_secret
-from carapax.vault import Vault, open_vault
+from carapax.vault import Vault
 
 NAME = "vault"
 _LARGEST = 1 << 20
@@ -19,7 +19,7 @@ _MOST_TOLD = 5
 
 
 async def check(patient: Patient) -> list[Finding]:
-    vault = open_vault(patient.home, patient.environ)
+    vault = patient.vault
     kept = await _kept(patient, vault)
     missing = [] if kept.state == "fail" else _of_agents(patient, await vault.names())
     return [kept, *missing, *_open_to_others(patient), *_in_the_clear(patient)]
@@ -59,7 +59,7 @@ def _of_agents(patient: Patient, names: Collection[str]) -> Iterator[Finding]:
 
 def _open_to_others(patient: Patient) -> Iterator[Finding]:
     vault = patient.home.vault
-    files = [vault, vault / "vault.json"]
+    files = [vault, vault / "vault.json", vault / "key"]
     if named := patient.environ.get(VARIABLE, ""):
         files.append(Path(named))
     for file in files:
@@ -68,7 +68,7 @@ def _open_to_others(patient: Patient) -> Iterator[Finding]:
         except OSError:
             continue
         if mode:
-            yield Finding(NAME, "warn", f"other users can get at {file}", f"chmod go= {file}")
+            yield open_to_others(NAME, file)
 
 
 def _in_the_clear(patient: Patient) -> Iterator[Finding]:

@@ -1,0 +1,60 @@
+"""What is repaired without a person's hands: only what can lose nothing. Each repair says what it did."""
+
+import asyncio
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from carapax.doctor.checks import containers, remains
+from carapax.doctor.finding import Patient
+from carapax.errors import Unavailable
+from carapax.homelock import lock_home
+from carapax.store.connection import tidy
+
+Fix = Callable[[Patient, str], str]
+"""Given the home and what the finding names; it waits for disks, so it has a thread to itself."""
+
+
+def make_private(patient: Patient, path: str) -> str:
+    """Take the rights of other users away."""
+    file = Path(path)
+    try:
+        file.chmod(stat.S_IMODE(file.stat().st_mode) & 0o700)
+    except OSError as error:
+        raise Unavailable(f"{file}: {error.strerror}", f"chmod go= {file}, as its owner") from error
+    return f"only you can get at {file} now"
+
+
+def remove_draft(patient: Patient, path: str) -> str:
+    """Remove a file that was never finished."""
+    Path(path).unlink(missing_ok=True)
+    return f"{path} is gone"
+
+
+def remove_run_file(patient: Patient, subject: str) -> str:
+    """Remove what a gateway that is gone said of itself. Raises StoreLocked when one runs after all."""
+    with lock_home(patient.home):
+        patient.home.run_file.unlink(missing_ok=True)
+    return f"{patient.home.run_file} is gone"
+
+
+def tidy_database(patient: Patient, subject: str) -> str:
+    """Move the log of the database into it, and let it plan anew."""
+    with lock_home(patient.home):
+        before, after = tidy(patient.home.database_file)
+    return f"the log of the database takes {after / 1e6:.1f} MB, no longer {before / 1e6:.1f} MB"
+
+
+def remove_containers(patient: Patient, subject: str) -> str:
+    """Remove containers that do not run, and images that nothing names any more."""
+    gone = asyncio.run(containers.remove(patient))
+    return f"removed: {', '.join(gone)}" if gone else "nothing could be removed: another container needs it"
+
+
+FIXES: dict[str, Fix] = {
+    "private": make_private,
+    "tidy": tidy_database,
+    "clean": remove_containers,
+    remains.DRAFT: remove_draft,
+    remains.RUN_FILE: remove_run_file,
+}

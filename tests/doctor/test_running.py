@@ -1,0 +1,25 @@
+"""Whether a gateway answers for a home."""
+
+import socket
+from pathlib import Path
+
+from carapax.config import Home
+from carapax.doctor.running import Announced, announced, answers
+
+
+def test_a_run_file_says_where_the_gateway_is_if_it_can_be_read(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path)
+    assert announced(home) is None
+    home.run_file.parent.mkdir()
+    home.run_file.write_text("{")
+    assert announced(home) is None
+    home.run_file.write_text('{"url": "http://127.0.0.1:1", "pid": 7, "token": "x", "version": "1"}')
+    assert announced(home) == Announced("http://127.0.0.1:1", 7)
+
+
+def test_only_where_somebody_listens_there_is_an_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert answers(f"http://127.0.0.1:{port}")
+    assert not answers(f"http://127.0.0.1:{port}")
+    assert not answers("http://[")
