@@ -9,6 +9,7 @@ from carapax import confidential
 from carapax.app import Tasks, open_app, supervise
 from carapax.config import AgentConfig, Config, Home
 from carapax.errors import Broken, ConfigError, NotFound, StoreLocked
+from carapax.logs.logs import Logs
 from carapax.redaction import MASK, Secret
 from carapax.vault import open_vault
 from tests.running import run
@@ -79,22 +80,21 @@ def test_an_unknown_sandbox_or_tool_is_a_wrong_configuration(tmp_path: Path) -> 
 def test_nothing_in_the_vault_is_logged_from_the_start_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confidential, "FOLLOW_S", 0.0)
     written = io.StringIO()
-    handler = logging.StreamHandler(written)
+    told = logging.getLogger("test")
 
     async def main() -> None:
         vault = open_vault(Home(tmp_path, tmp_path))
         await vault.set("first", Secret("first-Value-4711"))
-        async with open_app(Config(), Home(tmp_path, tmp_path), environ={}):
-            logging.getLogger("test").warning("first-Value-4711")
-            assert written.getvalue() == f"{MASK}\n"
-            await vault.set("second", Secret("second-Value-4711"))
-            async with asyncio.timeout(10):
-                while written.getvalue().count(MASK) < 2:
-                    await asyncio.sleep(0)
-                    logging.getLogger("test").warning("second-Value-4711")
+        with Logs(written, least="warning") as logs:
+            async with open_app(Config(), Home(tmp_path, tmp_path), environ={}, logs=logs):
+                told.warning("first-Value-4711")
+                logs.flush()
+                assert written.getvalue().endswith(f" WARNING test: {MASK}\n")
+                await vault.set("second", Secret("second-Value-4711"))
+                async with asyncio.timeout(10):
+                    while written.getvalue().count(MASK) < 2:
+                        await asyncio.sleep(0)
+                        told.warning("second-Value-4711")
+                        logs.flush()
 
-    logging.getLogger().addHandler(handler)
-    try:
-        run(main())
-    finally:
-        logging.getLogger().removeHandler(handler)
+    run(main())

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from carapax.agent.redacted import Redacted
 from carapax.agent.toolbox import Flagged, Permitted, Supervised, Tools, Workable
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
-from carapax.confidential import Confidential, Discreet, of_providers
+from carapax.confidential import Confidential, of_providers
 from carapax.config import Config, Home
 from carapax.contracts import Approver, Channel, Egress, Sandbox, SecretStore, Tool
 from carapax.credentials import AgentCredentials, open_credentials
@@ -26,6 +26,7 @@ from carapax.errors import Broken, CarapaxError, Unavailable
 from carapax.homelock import lock_home
 from carapax.http import Http
 from carapax.injection import Injections
+from carapax.logs.logs import Logs
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
@@ -127,6 +128,7 @@ async def open_app(
     database: Database | None = None,
     models: Models | None = None,
     egress: Egress | None = None,
+    logs: Logs | None = None,
     passphrase: Secret | None = None,
     channels: Iterable[Channel] = (),
     tools: Iterable[Tool] = (),
@@ -161,7 +163,8 @@ async def open_app(
         keys = Keys(vault, environ)
         confidential = Confidential(keys.vault, of_providers(config, environ))
         await confidential.redactor()
-        stack.enter_context(_discreet(confidential))
+        logs = logs or stack.enter_context(Logs())
+        stack.enter_context(logs.of(home.log_folder, config.log, lambda: confidential.known))
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)
@@ -220,21 +223,9 @@ async def open_app(
             grants,
             stains,
             Doctor(home, environ, vault),
+            logs,
             clock.now(),
         )
-
-
-@contextmanager
-def _discreet(confidential: Confidential) -> Iterator[None]:
-    """No secrets in what is logged meanwhile."""
-    handlers, discreet = list(logging.getLogger().handlers), Discreet(confidential)
-    for handler in handlers:
-        handler.addFilter(discreet)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(discreet)
 
 
 async def _note_configuration(audit: Audit, home: Home) -> None:

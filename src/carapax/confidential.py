@@ -69,25 +69,6 @@ def of_providers(config: Config, environ: Mapping[str, str]) -> Iterator[Secret]
     yield from (Secret(environ[name].strip()) for name in variables & environ.keys())
 
 
-class Discreet(logging.Filter):
-    """Takes secrets out of what is logged, also of tracebacks. Put it on a handler."""
-
-    def __init__(self, confidential: Confidential) -> None:
-        super().__init__()
-        self._confidential = confidential
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        redactor = self._confidential.known
-        record.msg, record.args = redactor(record.getMessage()), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        if record.exc_text:
-            record.exc_text = redactor(record.exc_text)
-        if record.stack_info:
-            record.stack_info = redactor(record.stack_info)
-        return True
-
-
 def _parts(secret: Secret) -> Iterator[Secret]:
     """A secret, the long words in it, such as the lines of a key, and when it is a document, such as the tokens of a
     login, the long texts in it."""

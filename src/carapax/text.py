@@ -1,11 +1,21 @@
-"""Text fitted to what a chat platform takes. Pure."""
+"""Text fitted to what shows it: a chat platform, a terminal, a log. Pure."""
 
 import re
 
+_COMMANDS = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning the line
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")
 _MOST_MARKS = 4
 _CLOSING = 1 + 3 + _MOST_MARKS
 """The longest end of a fence: a line end, an indent, and its marks."""
+
+
+def written_out(text: str, keep: str = "") -> str:
+    """The text with every control and invisible character but those of `keep` written out, so that it only shows."""
+    return _COMMANDS.sub(lambda match: match[0] if match[0] in keep else _written(ord(match[0])), text)
 
 
 def split_text(text: str, limit: int) -> list[str]:
@@ -61,3 +71,7 @@ def _open_fence(text: str) -> tuple[str, str, str] | None:
         elif marks[0] == found[1][0] and len(marks) >= len(found[1]) and not info.strip():
             found = None
     return found
+
+
+def _written(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"

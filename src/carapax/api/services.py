@@ -11,6 +11,7 @@ from carapax.clock import Clock
 from carapax.config import Config
 from carapax.doctor.run import Doctor
 from carapax.http import Http
+from carapax.logs.logs import Logs
 from carapax.messages import Sender, Trust
 from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
@@ -82,6 +83,7 @@ class Services:
     grants: Grants
     stains: Stains
     doctor: Doctor
+    logs: Logs
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

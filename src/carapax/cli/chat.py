@@ -1,6 +1,5 @@
 """`carapax chat`: one message, or a conversation at the keyboard."""
 
-import logging
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +25,7 @@ from carapax.configcheck import check
 from carapax.configfile import first_start
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
+from carapax.logs.logs import Logs
 from carapax.redaction import Secret
 
 _HELP = """\
@@ -162,8 +162,8 @@ async def _open(
         else:
             first_start(home)
             click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
-            logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+            logs = stack.enter_context(Logs(sys.stderr, least="warning"))
             config = check(home)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
-            running = (await stack.enter_async_context(serve(home, config, passphrase))).running
+            running = (await stack.enter_async_context(serve(home, config, passphrase, logs))).running
         yield await stack.enter_async_context(converse(running, session, agent, model))

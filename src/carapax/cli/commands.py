@@ -18,6 +18,9 @@ PURPOSES: dict[str, dict[str, Told]] = {
             "Have the system start the gateway, and keep it running.",
             ("daemon install", "daemon status", "daemon logs --follow", "daemon install --print"),
         ),
+        "logs": Told(
+            "Show what the gateway logged.", ("logs", "logs --follow --level warning", "logs --session ID --json")
+        ),
         "doctor": Told("Look for what is wrong, and say what to do.", ("doctor", "doctor --json")),
         "config": Told("Check and show the configuration.", ("config check", "config show", "config path")),
     },

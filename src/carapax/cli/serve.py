@@ -1,8 +1,8 @@
 """`carapax serve`, and `carapax` alone."""
 
 import asyncio
-import logging
 import signal
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from carapax.config import Config, Home
 from carapax.configcheck import check
 from carapax.configfile import first_start, warnings
 from carapax.errors import StoreLocked
+from carapax.logs.logs import Logs
 from carapax.redaction import Secret
 from carapax.store.halt import REMEDY
 from carapax.version import __version__
@@ -38,19 +39,21 @@ def command(port: int | None, host: str | None, open_page: bool, passphrase_stdi
     gateway = config.gateway
     gateway = replace(gateway, port=gateway.port if port is None else port, host=host or gateway.host)
     config = replace(config, gateway=gateway)
-    logging.basicConfig(level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     passphrase = passphrase_of(place, from_stdin=passphrase_stdin)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(place, config, passphrase, is_new, open_page))
+    with Logs(sys.stderr) as logs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        logs.set(config.log)
+        runner.run(_serve(place, config, passphrase, logs, is_new, open_page))
 
 
-async def _serve(place: Home, config: Config, passphrase: Secret | None, is_new: bool, open_page: bool) -> None:
+async def _serve(
+    place: Home, config: Config, passphrase: Secret | None, logs: Logs, is_new: bool, open_page: bool
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with serve(place, config, passphrase) as serving:
+        async with serve(place, config, passphrase, logs) as serving:
             _greet(serving, config, place.config_file if is_new else None)
             if open_page:
                 webbrowser.open(serving.running.url)

@@ -15,6 +15,7 @@ from carapax.cli.rpc import Running
 from carapax.config import Config, Home
 from carapax.errors import StoreError
 from carapax.gateway.server import open_gateway
+from carapax.logs.logs import Logs
 from carapax.redaction import Secret
 from carapax.sessions.sessions import AgentStatus
 from carapax.version import __version__
@@ -32,15 +33,18 @@ class Serving:
 
 
 @asynccontextmanager
-async def serve(home: Home, config: Config, passphrase: Secret | None = None) -> AsyncGenerator[Serving, None]:
-    """Open the gateway of a home, and close it at the end. `passphrase` is that of its vault, where it was asked for.
+async def serve(
+    home: Home, config: Config, passphrase: Secret | None = None, logs: Logs | None = None
+) -> AsyncGenerator[Serving, None]:
+    """Open the gateway of a home, and close it at the end. `passphrase` is that of its vault, where it was asked for;
+    `logs` shows what is logged, which without it is only written to the home.
 
     Raises ConfigError, StoreLocked when another process holds the home, another StoreError when the home cannot be
     used, Unavailable when the port is taken.
     """
     local = Secret(secrets.token_urlsafe(32))
     async with (
-        open_app(config, home, environ=os.environ, passphrase=passphrase) as services,
+        open_app(config, home, environ=os.environ, passphrase=passphrase, logs=logs) as services,
         open_gateway(services, supervise, local=local) as gateway,
     ):
         running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)

@@ -1,18 +1,13 @@
 """What is printed to a terminal: nothing that a model, a tool or a file says can command it."""
 
 import os
-import re
 import sys
 from datetime import datetime
 from typing import Literal, TextIO
 
 import click
 
-_COMMANDS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, of which line feed and tab may stay
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning the line
-    "\U000e0000-\U000e007f]"
-)
+from carapax.text import written_out
 
 
 State = Literal["ok", "warn", "fail", ""]
@@ -26,7 +21,7 @@ _MARKS: dict[State, tuple[str, str]] = {
 
 def clean(text: str) -> str:
     """The text with every control and invisible character written out, so that it only shows."""
-    return _COMMANDS.sub(_written, text.replace("\r\n", "\n"))
+    return written_out(text.replace("\r\n", "\n"), "\n\t")
 
 
 def one_line(text: str, width: int = 100) -> str:
@@ -68,8 +63,3 @@ def write(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
-
-
-def _written(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"

@@ -33,6 +33,7 @@ from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_
 from carapax.gateway.rpc import Rpc
 from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
+from carapax.logs.about import About, about
 from carapax.redaction import Secret
 from carapax.throttle import Rate
 
@@ -70,6 +71,14 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Nothing of its body is read before it is known who asks."""
+        name = self._services.clock.new_id()
+        with about(About(request=name)):
+            response = await self._respond(request)
+        if not response.prepared:
+            response.headers["X-Request-Id"] = name
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             check_head(request)
             self._gate.check_ban(request, asyncio.get_running_loop().time())

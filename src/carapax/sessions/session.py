@@ -29,6 +29,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
+from carapax.logs.about import About, about, current
 from carapax.messages import Origin, ToolCall, ToolResult
 from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
@@ -181,7 +182,8 @@ class Session:
         """Serve what waits, unless that is being done."""
         if not self._serving:
             self._serving = True
-            self._around.spawn(f"session {self.name}", self._serve())
+            with about(About(self.name, agent=self.agent.name)):
+                self._around.spawn(f"session {self.name}", self._serve())
 
     def cancel(self, why: str = _GONE) -> bool:
         """End the run under way, or about to begin, as cancelled. Returns whether there was one."""
@@ -273,7 +275,8 @@ class Session:
         if self._cancelling and self._driving:
             self._driving.cancel()
         try:
-            yield
+            with about(About(self.name, run_id, self.agent.name, current().request)):
+                yield
         finally:
             self.run_id, self._driving, self._cancelling = "", None, ""
 

@@ -1,0 +1,76 @@
+"""`carapax logs`."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from carapax.config import Home
+from carapax.logs.files import LogFile
+from carapax.logs.line import Line, as_json
+from tests.cli.conftest import Run
+
+
+def write(folder: Path, *lines: Line) -> None:
+    file = LogFile(folder)
+    for line in lines:
+        file.write(as_json(line))
+    file.close()
+
+
+LINES = (
+    Line(1.0, "info", "carapax", "first", session="s1"),
+    Line(2.0, "error", "carapax", "second", "ValueError: odd"),
+)
+
+
+def test_the_last_lines_are_shown_without_a_gateway(run: Run, home: Home) -> None:
+    assert run("logs").output == ""
+    write(home.log_folder, *LINES)
+    assert run("logs").output == (
+        "1970-01-01T00:00:01.000Z INFO carapax: first session=s1\n"
+        "1970-01-01T00:00:02.000Z ERROR carapax: second\n  | ValueError: odd\n"
+    )
+    assert run("logs", "-n", "1").output.startswith("1970-01-01T00:00:02.000Z ERROR")
+    assert run("logs", "-n", "0").output == ""
+    shown = [msgspec.json.decode(line, type=Line) for line in run("logs", "--json").output.encode().splitlines()]
+    assert shown == list(LINES)
+
+
+@pytest.mark.parametrize("chosen", [("--level", "error"), ("--text", "ODD")])
+def test_lines_are_chosen(run: Run, home: Home, chosen: tuple[str, ...]) -> None:
+    write(home.log_folder, *LINES)
+    assert "first" not in run("logs", *chosen).output
+    assert "second" in run("logs", *chosen).output
+    assert "second" not in run("logs", "--session", "s1").output
+
+
+def test_what_is_logged_is_followed_until_ctrl_c(run: Run, home: Home) -> None:
+    write(home.log_folder, *LINES)
+    # A suite that runs in the background ignores SIGINT, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    following = subprocess.Popen(
+        [sys.executable, "-m", "carapax", "logs", "-f", "-n", "1", "--home", str(home.config_dir)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    assert following.stdout is not None
+    timer = threading.Timer(20, following.kill)
+    timer.start()
+    try:
+        assert following.stdout.readline().endswith("second\n")
+        assert following.stdout.readline().endswith("odd\n")
+        write(home.log_folder, Line(3.0, "info", "carapax", "third"))
+        assert following.stdout.readline().endswith("third\n")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(10) == 0
+    finally:
+        timer.cancel()
+        following.kill()
+        following.wait()
+        following.stdout.close()
