@@ -9,7 +9,6 @@ import click
 
 from carapax.text import written_out
 
-
 State = Literal["ok", "warn", "fail", ""]
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("ok  ", "green"),
