@@ -42,7 +42,7 @@ def test_what_the_file_says_is_in_force() -> None:
         ("[gatway]\nport = 1\n", "carapax.toml:1: gatway: unknown key; did you mean 'gateway'?"),
         ("\n[gateway]\nprot = 1\n", "carapax.toml:3: gateway.prot: unknown key; did you mean 'port'?"),
         ("gateway.prot = 1\n", "carapax.toml:1: gateway.prot: unknown key; did you mean 'port'?"),
-        ("[log]\nxyzzy = 1\n", "carapax.toml:2: log.xyzzy: unknown key; known here: level"),
+        ("[log]\nxyzzy = 1\n", "carapax.toml:2: log.xyzzy: unknown key; known here: format, level"),
         ('[gateway]\nport = "80"\n', "carapax.toml:2: gateway.port: expected `int`, got `str`"),
         ("[gateway]\nport = 70000\n", "carapax.toml:2: gateway.port: expected `int` <= 65535"),
         ("gateway = 3\n", "carapax.toml:1: gateway: expected a table"),
