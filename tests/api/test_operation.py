@@ -106,6 +106,7 @@ def test_the_operations_are_these() -> None:
             "grant.list",
             "grant.remove",
             "health",
+            "log.list",
         ),
         *("model.health", "model.list", "model.recover", "model.refresh"),
         *("provider.add", "provider.check", "provider.list", "provider.remove"),

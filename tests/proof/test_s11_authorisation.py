@@ -21,7 +21,7 @@ from tests.proof.figures import Figure, bound, shown
 from tests.running import run
 
 SCOPES = ("read", "write", "approve", "admin")
-ADMIN = {"token", "secret", "audit", "ban"}
+ADMIN = {"token", "secret", "audit", "ban", "log"}
 """Resources that only an admin may so much as look at."""
 NEEDS = {
     "agents.stop": "write",
