@@ -173,7 +173,7 @@ async def rehearse(rounds: int, seed: int, home: Path, *, control: bool = False)
         model.forget()
         await stack.enter_async_context(model)
         address = await stack.enter_async_context(serving(platform))
-        port = _free_port(chance)
+        port = _free_port()
         crowd.url = f"http://127.0.0.1:{port}"
         _configure(home, port=port, model=model.url, platform=address, hasty=control, queue=chance.choice(QUEUES))
         gateway = Gateway(home, port, crowd, figures)
@@ -193,8 +193,10 @@ async def rehearse(rounds: int, seed: int, home: Path, *, control: bool = False)
 QUEUES = ("steer", "followup", "collect")
 
 
-def _free_port(chance: random.Random) -> int:
-    """Below those that the system gives to outgoing connections, which could take it while the gateway is down."""
+def _free_port() -> int:
+    """Below those that the system gives to outgoing connections, which could take it while the gateway is down; and not
+    the one that another rehearsal of the same seed would choose at the same time."""
+    chance = random.SystemRandom()
     while True:
         port = chance.randint(20_000, 30_000)
         with socket.socket() as probe, suppress(OSError):

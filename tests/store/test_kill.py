@@ -42,4 +42,4 @@ def test_no_acknowledged_event_is_lost_by_killing_the_writer(tmp_path: Path) -> 
         for session, seq, value in acknowledged:
             event = kept[session][seq - 1].event
             assert isinstance(event, StateChanged) and event.value == value
-    assert len(acknowledged) > 100 * _KILLS
+    assert len(acknowledged) > 10 * _KILLS  # so that there was something to lose
