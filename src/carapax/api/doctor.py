@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from msgspec import Struct
@@ -73,8 +74,11 @@ async def fix(services: Services, params: Repair) -> Repaired:
 
 
 async def _aside(work: Coroutine[object, object, T]) -> T:
-    """Do it in another thread, on an event loop of its own, so that the gateway goes on whatever it waits for."""
+    """Do it in a thread of its own, on an event loop of its own, so that the gateway goes on whatever it waits for."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="doctor")
     try:
-        return await asyncio.wait_for(asyncio.to_thread(asyncio.run, work), 2 * LIMIT_S)
+        return await asyncio.wait_for(asyncio.wrap_future(pool.submit(asyncio.run, work)), 2 * LIMIT_S)
     except TimeoutError:
         raise Unavailable("the doctor waits for something that does not come", "see what the disks say") from None
+    finally:
+        pool.shutdown(wait=False)

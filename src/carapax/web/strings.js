@@ -341,6 +341,17 @@ const en = {
   "change-theme": "Change the theme",
   "release-agents-all": "Release the agents",
   // --- agents, tools, secrets, health, activity, channels
+  "screen-health": "Health",
+  "health-again": "Look again",
+  "health-fix": "Repair",
+  "health-fix-all": "Repair all",
+  "health-ok": "well",
+  "health-warn": "look",
+  "health-fail": "wrong",
+  "health-well": "All is well.",
+  "health-problems": "To look at: {count}",
+  "health-progress": "Looked at {done} of {count}",
+  "health-repaired": "Repaired: {fixed}",
   // --- log
 };
 

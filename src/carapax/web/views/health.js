@@ -1,0 +1,74 @@
+// Health: what the doctor finds, check by check, with a button for each repair.
+
+import { h } from "../dom.js";
+import { legible } from "../format.js";
+import { badge, button, card, Page } from "../kit.js";
+import { t } from "../strings.js";
+
+const FIRST = "configuration";
+const TONES = { ok: "ok", warn: "warn", fail: "bad" };
+
+export class Health extends Page {
+  #checks = [];
+  #found = new Map();
+  #repaired = new Map();
+
+  async load() {
+    const first = await this.call("doctor.run", { checks: [FIRST] });
+    if (!first) return;
+    this.#checks = first.checks;
+    this.#found = new Map([[FIRST, first.findings]]);
+    this.#draw();
+    await Promise.all(this.#checks.filter((check) => check !== FIRST).map((check) => this.#look(check)));
+    this.app.announce(this.#summary());
+  }
+
+  async #look(check) {
+    const report = await this.call("doctor.run", { checks: [check] });
+    this.#found.set(check, report?.findings ?? []);
+    this.#draw();
+  }
+
+  async #repair({ check, fix }) {
+    const { fixed } = await this.app.rpc.call("doctor.fix", { fix });
+    this.#repaired.set(check, [...(this.#repaired.get(check) ?? []), fixed]);
+    await this.#look(check);
+    this.app.announce(fixed);
+  }
+
+  async #repairAll(findings) {
+    for (const finding of findings) await this.#repair(finding);
+  }
+
+  #summary() {
+    const count = [...this.#found.values()].flat().filter(({ state }) => state !== "ok").length;
+    return count ? t("health-problems", { count }) : t("health-well");
+  }
+
+  #draw() {
+    const waiting = this.#checks.length - this.#found.size;
+    const fixable = [...this.#found.values()].flat().filter(({ fix }) => fix);
+    const again = button(t("health-again"), () => this.refresh(), { disabled: waiting > 0 });
+    const all = fixable.length > 1 && button(t("health-fix-all"), () => this.#repairAll(fixable), { tone: "primary" });
+    this.actions(all, again);
+    const label = t("health-progress", { done: this.#found.size, count: this.#checks.length });
+    const progress = h("progress", { max: this.#checks.length, value: this.#found.size, "aria-label": label });
+    const shown = this.#checks.filter((check) => this.#found.get(check)?.length);
+    this.put(
+      h("p", { class: "summary" }, waiting ? [progress, label] : this.#summary()),
+      h("div", { class: "findings" }, shown.map((check) => this.#card(check))),
+    );
+  }
+
+  #card(check) {
+    const repaired = (this.#repaired.get(check) ?? []).map((fixed) => h("p", { class: "repaired" }, t("health-repaired", { fixed: legible(fixed) })));
+    return card(check, h("ul", null, this.#found.get(check).map((finding) => this.#finding(finding))), repaired);
+  }
+
+  #finding(finding) {
+    const { state, message, remedy = "", fix = "" } = finding;
+    const about = h("div", null, h("p", null, legible(message)), remedy && h("p", { class: "remedy" }, legible(remedy)));
+    const repair = fix && button(t("health-fix"), () => this.#repair(finding));
+    return h("li", { dataset: { key: fix || message } }, badge(t(`health-${state}`), TONES[state]), about, repair);
+  }
+}

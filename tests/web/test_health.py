@@ -1,0 +1,36 @@
+"""The Health screen in a real browser."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.web.browser import MISSING, Browser
+from tests.web.served import Process
+
+pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Generator[Process, None, None]:
+    process = Process(tmp_path / "home")
+    process.start()
+    yield process
+    process.close()
+
+
+def test_what_is_wrong_is_shown_with_a_button_that_repairs_it(browser: Browser, gateway: Process) -> None:
+    config = gateway.home.config_file
+    config.chmod(0o644)
+    browser.resize(1280, 860)
+    browser.open(f"{gateway.url}/#/health")
+    browser.find(".health .card", f"other users can get at {config}").find_element("css selector", "button").click()
+    browser.find(".health .repaired", f"only you can get at {config} now")
+    assert config.stat().st_mode & 0o777 == 0o600
+    browser.until("!document.querySelector('.findings .button')")
+    browser.find(".health .card", "the clock can be right")
+    config.chmod(0o604)
+    browser.find(".health .actions .button", "Look again").click()
+    browser.find(".health .card", "other users can get at")
+    assert browser.violations == []
+    browser.forget(gateway.url)
