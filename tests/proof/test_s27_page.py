@@ -1,7 +1,6 @@
 """S27: whatever text comes to the page, in whatever field of whatever screen, is only text."""
 
 from collections.abc import Generator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -50,8 +49,8 @@ FOUND = """
     for (const { name } of performance.getEntriesByType("resource")) {
         if (new URL(name).origin !== here && !name.startsWith("data:")) bad.push(`loaded ${name}`);
     }
-    const css = "iframe, object, embed, base, meta[http-equiv], style, math, animate, set, video, audio, foreignObject," +
-        "script:not([src]), [srcdoc], [style*='url('], form[action], [formaction], portal, marquee";
+    const css = "iframe, object, embed, base, meta[http-equiv], style, math, animate, set, video, audio," +
+        "foreignObject, script:not([src]), [srcdoc], [style*='url('], form[action], [formaction], portal, marquee";
     for (const each of document.querySelectorAll(css)) bad.push(each.outerHTML.slice(0, 120));
     for (const each of document.querySelectorAll("*")) {
         for (const { name, value } of each.attributes) {
