@@ -57,6 +57,7 @@ TESTED_ELSEWHERE = {
 HELD_AS = {
     "Config": {"config"},
     "GatewayConfig": {"config", "gateway"},
+    "TlsConfig": {"tls"},
     "LimitsConfig": {"limits", "_limits"},
     "AgentConfig": {"agent", "config"},
     "ProviderConfig": {"section", "told", ""},

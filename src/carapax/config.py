@@ -36,6 +36,21 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     allowed_origins: tuple[str, ...] = ()
 
 
+class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Encryption of the gateway's own port. Read at start.
+
+    mode: "auto" encrypts where others can reach the address or `cert` is set; "on"; "off" for plain HTTP
+    cert: file of a certificate of your own, PEM, those that vouch for it after it; empty for one the gateway makes
+    key: file of its key, PEM without a passphrase; empty if it is in the same file
+    names: names and addresses that the gateway's own certificate is for besides those of this machine
+    """
+
+    mode: Literal["auto", "on", "off"] = "auto"
+    cert: str = ""
+    key: str = ""
+    names: tuple[str, ...] = ()
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, without port and brackets, is this machine and nobody else can reach it."""
     try:
@@ -308,6 +323,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `carapax.toml`. There is always an agent; the first one is the default.
 
     gateway: the door
+    tls: encryption of the gateway's own port
     limits: what the gateway takes before it refuses
     log: what is logged
     egress: where tools may go besides public addresses
@@ -328,6 +344,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     gateway: GatewayConfig = GatewayConfig()
+    tls: TlsConfig = TlsConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
     egress: EgressConfig = EgressConfig()

@@ -7,12 +7,13 @@ from typing import Any
 
 from carapax import extensions
 from carapax.commandline import Pattern
-from carapax.config import Config, CredentialConfig, Home, RuleConfig
+from carapax.config import Config, CredentialConfig, Home, RuleConfig, TlsConfig
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
 from carapax.places import Places
 from carapax.store.days import open_days
+from carapax.tls.names import spell
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
@@ -34,6 +35,7 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
     for table, kind in _TABLES:
         for name, section in getattr(config, table).items():
             yield from _section(kind, name, section, (table, name))
+    yield from _tls(config.tls)
     for name in config.extra_tools:
         if name not in config.tools:
             yield from _section("tool", name, {}, ("extra_tools",))
@@ -56,6 +58,16 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield ("egress", "allow"), '"*" would open every place: name the places'
     for number, rule in enumerate(config.policy.rules, 1):
         yield from _rule(rule, config, ("policy", "rules", str(number)))
+
+
+def _tls(tls: TlsConfig) -> Iterator[tuple[Route, str]]:
+    for name in tls.names:
+        try:
+            spell(name)
+        except ConfigError as error:
+            yield ("tls", "names"), str(error)
+    if tls.key and not tls.cert:
+        yield ("tls", "cert"), "there is a key without a certificate: name the file of the certificate too"
 
 
 def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:

@@ -54,6 +54,26 @@ class Home:
         return self.data_dir / "models.json"
 
     @property
+    def tls(self) -> Path:
+        """The folder of keys and certificates that the gateway made for its port."""
+        return self.data_dir / "tls"
+
+    @property
+    def authority_file(self) -> Path:
+        """Key and certificate of the gateway's own authority."""
+        return self.tls / "authority.pem"
+
+    @property
+    def leaf_file(self) -> Path:
+        """Key and certificate that the gateway has made for its port."""
+        return self.tls / "leaf.pem"
+
+    @property
+    def shown_file(self) -> Path:
+        """The certificate that a running gateway shows, and the one before it: what commands on this machine trust."""
+        return self.tls / "shown.pem"
+
+    @property
     def run_file(self) -> Path:
         """What a running gateway says of itself to commands of the same user: address, process, token."""
         return self.data_dir / "run" / "gateway.json"
