@@ -57,6 +57,7 @@ from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
 from carapax.throttle import Bans
+from carapax.tls.certificates import open_certificates
 from carapax.vault import open_vault
 
 log = logging.getLogger("carapax")
@@ -157,6 +158,7 @@ async def open_app(
         await grants.load()
         files = Files(database, clock)
         await files.sweep()
+        certificates = open_certificates(config, home, clock)
         health = await open_health(database, clock)
         http = await stack.enter_async_context(Http())
         vault = open_vault(home, environ, clock, passphrase)
@@ -200,6 +202,7 @@ async def open_app(
         stack.push_async_callback(tasks.close)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
+        tasks.keep("certificates", certificates.follow)
         tasks.keep("secrets", confidential.follow)
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
@@ -224,6 +227,7 @@ async def open_app(
             stains,
             Doctor(home, environ, vault),
             logs,
+            certificates,
             clock.now(),
         )
 

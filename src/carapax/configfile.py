@@ -135,8 +135,10 @@ def _warnings(config: Config) -> Iterator[str]:
     if not is_loopback(config.gateway.host):
         yield (
             f"gateway.host = {config.gateway.host!r} is reached from other machines: nothing is answered there until "
-            "`carapax token create` made a token; put TLS in front of it"
+            "`carapax token create` made a token"
         )
+        if config.tls.mode == "off":
+            yield 'tls.mode = "off": what crosses the network is readable, tokens too, unless a proxy encrypts it'
     if "*" in config.gateway.allowed_origins:
         yield 'gateway.allowed_origins has "*": every web page you open may call the gateway; name the origins'
     for name, agent in config.agents.items():

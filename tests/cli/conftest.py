@@ -18,6 +18,7 @@ model = "demo/demo"
 """
 
 Run = Callable[..., Result]
+GatewayOf = Callable[[str], Background[Serving]]
 
 
 @pytest.fixture
@@ -30,9 +31,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 @pytest.fixture
-def gateway(home: Home) -> Iterator[Serving]:
-    home.run_file.parent.mkdir(parents=True)
-    with Background(serve(home, load(home))) as serving:
+def gateway_of(home: Home) -> GatewayOf:
+    """Run a gateway on the home with another configuration."""
+
+    def start(config: str) -> Background[Serving]:
+        home.config_file.write_text(config)
+        home.run_file.parent.mkdir(parents=True, exist_ok=True)
+        return Background(serve(home, load(home)))
+
+    return start
+
+
+@pytest.fixture
+def gateway(gateway_of: GatewayOf) -> Iterator[Serving]:
+    with gateway_of(CONFIG) as serving:
         yield serving
 
 

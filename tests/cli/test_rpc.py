@@ -1,6 +1,7 @@
 """Finding the gateway that runs on a home, and asking it."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from carapax.cli.serving import Serving
 from carapax.config import Home
 from carapax.configfile import free_port
 from carapax.errors import CarapaxError, Unavailable
+from tests.cli.conftest import CONFIG, GatewayOf, Run
+from tests.tls.making import write_own
 
 
 def test_a_running_gateway_is_found_and_answers(home: Home, gateway: Serving) -> None:
@@ -44,3 +47,37 @@ def test_a_server_that_hangs_up_is_named() -> None:
         port = server.getsockname()[1]
     with pytest.raises(Unavailable, match=f"127.0.0.1:{port} does not answer"):
         Gateway(Running(f"http://127.0.0.1:{port}", 1, "token")).call("health", {}, dict[str, str])
+
+
+ENCRYPTED = f'{CONFIG}[tls]\nmode = "on"\n'
+
+
+def test_a_gateway_with_tls_is_found_and_answers(home: Home, gateway_of: GatewayOf) -> None:
+    with gateway_of(ENCRYPTED) as serving:
+        assert serving.running.url.startswith("https://127.0.0.1:")
+        found = find_gateway(home)
+        assert found is not None
+        assert found.call("health", {}, dict[str, str]) == {"status": "ok"}
+
+
+def test_a_certificate_of_your_own_for_another_name_is_known_to_commands(home: Home, gateway_of: GatewayOf) -> None:
+    write_own(home.config_dir / "cert.pem", home.config_dir / "key.pem", "desk.example")
+    with gateway_of(f'{CONFIG}[tls]\ncert = "cert.pem"\nkey = "key.pem"\n') as serving:
+        assert Gateway(serving.running).call("health", {}, dict[str, str]) == {"status": "ok"}
+
+
+def test_whoever_takes_the_place_of_the_gateway_with_another_certificate_is_told_nothing(
+    home: Home, gateway_of: GatewayOf, tmp_path: Path
+) -> None:
+    with gateway_of(ENCRYPTED) as serving:
+        write_own(home.shown_file, tmp_path / "key.pem", "localhost")
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            Gateway(serving.running).call("health", {}, dict[str, str])
+        home.shown_file.unlink()
+        with pytest.raises(Unavailable, match=r"shown\.pem cannot be used"):
+            Gateway(serving.running).call("health", {}, dict[str, str])
+
+
+def test_a_conversation_goes_on_over_tls(gateway_of: GatewayOf, run: Run) -> None:
+    with gateway_of(ENCRYPTED):
+        assert "Rex" in run("chat", "-m", "my dog is Rex").stdout

@@ -25,6 +25,7 @@ from carapax.store.journal import Journal
 from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
 from carapax.throttle import Bans
+from carapax.tls.certificates import Certificates
 
 
 class Caller(Struct, frozen=True):
@@ -84,6 +85,7 @@ class Services:
     stains: Stains
     doctor: Doctor
     logs: Logs
+    certificates: Certificates
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

@@ -89,7 +89,11 @@ class Client:
         headers = {"Authorization": f"Bearer {self._running.token}", "Content-Type": "application/octet-stream"}
         try:
             async with self._http.post(
-                f"{self._running.url}/api/files", params={"name": name}, data=data, headers=headers
+                f"{self._running.url}/api/files",
+                params={"name": name},
+                data=data,
+                headers=headers,
+                ssl=self._running.context() or True,
             ) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -126,7 +130,11 @@ class Client:
         headers = {"Authorization": f"Bearer {self._running.token}"}
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             self._socket = await self._http.ws_connect(
-                self._running.url + "/ws", headers=headers, max_msg_size=0, timeout=_FAREWELL
+                self._running.url + "/ws",
+                headers=headers,
+                max_msg_size=0,
+                timeout=_FAREWELL,
+                ssl=self._running.context() or True,
             )
         if self._watched is not None:
             session, after = self._watched

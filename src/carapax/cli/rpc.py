@@ -1,7 +1,7 @@
 """Finds the gateway that runs on a home, and asks it one thing at a time over HTTP."""
 
 import socket
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -11,18 +11,39 @@ from carapax.config import Home
 from carapax.errors import CarapaxError, Unavailable
 from carapax.store.records import SessionInfo
 
+if TYPE_CHECKING:
+    import ssl
+
 T = TypeVar("T")
 _TIMEOUT_S = 60.0
 _LINES = "application/x-ndjson"
 
 
 class Running(Struct, frozen=True):
-    """What a running gateway says of itself in its run file."""
+    """What a running gateway says of itself in its run file. `shown` is the file of the certificate that it shows,
+    where its port is encrypted."""
 
     url: str
     pid: int
     token: str
     version: str = ""
+    shown: str = ""
+
+    def context(self) -> "ssl.SSLContext | None":
+        """For the next connection to it: exactly the certificate that it says it shows is trusted, and no other. None
+        where its port is plain. Raises Unavailable when that file cannot be used."""
+        if not self.shown:
+            return None
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # a certificate of one's own need not be for the address of this machine
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(self.shown)
+        except (OSError, ssl.SSLError) as error:
+            raise Unavailable(f"{self.shown} cannot be used: {error}", "restart the gateway") from error
+        return context
 
 
 class ErrorData(Struct, frozen=True):
@@ -95,7 +116,12 @@ class Gateway:
         import http.client
 
         address = urlsplit(self.running.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT_S)
+        host, context = address.hostname or "", self.running.context()
+        connection = (
+            http.client.HTTPSConnection(host, address.port, timeout=_TIMEOUT_S, context=context)
+            if context
+            else http.client.HTTPConnection(host, address.port, timeout=_TIMEOUT_S)
+        )
         try:
             connection.request(method, path, body, {**headers, "Authorization": f"Bearer {self.running.token}"})
             answer = connection.getresponse()

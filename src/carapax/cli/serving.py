@@ -18,6 +18,7 @@ from carapax.gateway.server import open_gateway
 from carapax.logs.logs import Logs
 from carapax.redaction import Secret
 from carapax.sessions.sessions import AgentStatus
+from carapax.tls.status import TlsStatus
 from carapax.version import __version__
 
 
@@ -30,6 +31,7 @@ class Serving:
     budgets: list[str]
     guesses: list[str]
     stopped: str
+    tls: TlsStatus
 
 
 @asynccontextmanager
@@ -47,7 +49,9 @@ async def serve(
         open_app(config, home, environ=os.environ, passphrase=passphrase, logs=logs) as services,
         open_gateway(services, supervise, local=local) as gateway,
     ):
-        running = Running(_url(config.gateway.host, gateway.port), os.getpid(), local.reveal(), __version__)
+        url = _url(config.gateway.host, gateway.port, encrypted=gateway.encrypted)
+        shown = str(home.shown_file) if gateway.encrypted else ""
+        running = Running(url, os.getpid(), local.reveal(), __version__, shown)
         with _announced(home, running):
             stop = services.sessions.stopped
             yield Serving(
@@ -56,6 +60,7 @@ async def serve(
                 _budgets(services.accounts),
                 _guesses(services),
                 stop.told() if stop else "",
+                services.certificates.status(),
             )
 
 
@@ -76,10 +81,10 @@ def _guesses(services: Services) -> list[str]:
     return sorted({note for model in models if (note := services.facts.of(*model.split("/", 1)).note)})
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, encrypted: bool) -> str:
     """An address of this machine under which the gateway answers."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{reached}:{port}"
+    return f"{'https' if encrypted else 'http'}://{reached}:{port}"
 
 
 @contextmanager

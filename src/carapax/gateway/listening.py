@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from carapax.contracts import Supervise
-from carapax.errors import ConfigError, Unavailable
+from carapax.errors import CarapaxError, ConfigError, Unavailable
 from carapax.gateway.connection import LINGER_S, Listener
 
 log = logging.getLogger("carapax.gateway")
@@ -51,6 +51,7 @@ class TlsPort:
         for listening in self._sockets:
             self._loop.remove_reader(listening)
             listening.close()
+        await asyncio.sleep(0)  # each has begun then, and closes its connection
         for task in self._arriving:
             task.cancel()
         if self._arriving:
@@ -119,37 +120,38 @@ class TlsPort:
 
 @asynccontextmanager
 async def listening(
+    runner: web.ServerRunner,
     server: Listener,
     host: str,
     port: int,
     *,
     context: Callable[[], ssl.SSLContext | None],
     supervise: Supervise,
-    timeout_s: float,
 ) -> AsyncGenerator[int, None]:
-    """Have a server answer on an address until the block ends, with TLS if `context` is one now. Yields the port.
+    """Take connections for a server until the block ends, with TLS if `context` is one now. Yields the port.
 
     Raises ConfigError for an address that is not there, Unavailable when the port is taken.
     """
-    tls_port, runner = TlsPort(server, context, supervise, timeout_s), web.ServerRunner(server)
-    encrypted = context() is not None
+    tls_port = TlsPort(server, context, supervise, server.limits.header_timeout_s)
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
     try:
-        if encrypted:
+        if context() is not None:
             opened = await tls_port.open(host, port)
         else:
-            await runner.setup()
-            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+            await site.start()
             opened = int(runner.addresses[0][1])
     except OSError as error:
+        await tls_port.close()
         raise _refused(error, host, port) from error
     try:
         yield opened
     finally:
         await tls_port.close()
-        await runner.cleanup()
+        if runner.sites:
+            await site.stop()
 
 
-def _refused(error: OSError, host: str, port: int) -> Exception:
+def _refused(error: OSError, host: str, port: int) -> CarapaxError:
     if error.errno == errno.EADDRINUSE:
         return Unavailable(f"port {port} of {host} is in use", "stop what uses it, or set gateway.port")
     return ConfigError(f"gateway.host: cannot listen on {host}: {error.strerror}", "name an address of this machine")

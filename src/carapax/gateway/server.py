@@ -1,7 +1,6 @@
 """The gateway's one port: every request comes through `Gateway.handle`."""
 
 import asyncio
-import errno
 import itertools
 import resource
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -20,14 +19,16 @@ from carapax.api.file import FileWanted
 from carapax.api.message import Page
 from carapax.api.session import Session
 from carapax.contracts import Supervise
-from carapax.errors import CarapaxError, ConfigError, InvalidRequest, RateLimited, Unavailable
+from carapax.errors import CarapaxError, InvalidRequest, RateLimited, Unavailable
 from carapax.gateway import files, ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.embeddings import respond_embeddings
+from carapax.gateway.encryption import AUTHORITY, is_named, respond_authority, respond_plain
 from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.held import Held
 from carapax.gateway.limits import check_head, read_body
+from carapax.gateway.listening import listening
 from carapax.gateway.responses import refusal, respond
 from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_json, respond_operation
 from carapax.gateway.rpc import Rpc
@@ -39,7 +40,6 @@ from carapax.throttle import Rate
 
 P = TypeVar("P", bound=Struct)
 STOP_S = 5.0
-BACKLOG = 1024
 SPARE_FILES = 1024
 _WEB = Path(__file__).parent.parent / "web"
 _NAMED = {"/rpc": ("POST",), "/ws": ("GET",), "/login": ("POST",), "/logout": ("POST",)}
@@ -52,15 +52,23 @@ class Login(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Gateway:
-    """Everything that is served. `port` is known once it is open."""
+    """Everything that is served. `port` is known once it is open; `encrypted` is whether it takes TLS only."""
 
     def __init__(self, services: Services, local: Secret, supervise: Supervise) -> None:
         limits = services.config.limits
         self.port = 0
+        self.encrypted = services.certificates.context is not None
         self.held = Held(services.tokens)
         self._services = services
         self._supervise = supervise
-        self._gate = Gate(services.config.gateway, services.tokens, local, services.audit, services.bans)
+        self._gate = Gate(
+            services.config.gateway,
+            services.tokens,
+            local,
+            services.audit,
+            services.bans,
+            lambda host: is_named(host, services.certificates.names),
+        )
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
         self._rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, supervise)
@@ -93,6 +101,11 @@ class Gateway:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         now = asyncio.get_running_loop().time()
         path = request.path
+        if path in AUTHORITY and request.method in ("GET", "HEAD"):
+            self._files.take(address(request), now, "requests for files from this address")
+            return respond_authority(request, self._services.certificates)
+        if self.encrypted and not request.secure:
+            return respond_plain(request)
         if self._static.has(path) and request.method in ("GET", "HEAD"):
             self._files.take(address(request), now, "requests for files from this address")
             return self._static.respond(request)
@@ -259,12 +272,21 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     _allow_files(services.config.limits.sockets + SPARE_FILES)
     await check_bind(config, services.tokens)
     gateway = Gateway(services, local, supervise)
-    runner = web.ServerRunner(Listener(gateway.handle, services.config.limits), shutdown_timeout=STOP_S)
+    server = Listener(gateway.handle, services.config.limits)
+    runner = web.ServerRunner(server, shutdown_timeout=STOP_S)
     await runner.setup()
-    watching = asyncio.get_running_loop().create_task(supervise("watching tokens", gateway.held.watch()))
+    watch = gateway.held.watch()
+    watching = asyncio.get_running_loop().create_task(supervise("watching tokens", watch))
     try:
-        gateway.port = await _listen(runner, config.host, config.port)
-        yield gateway
+        async with listening(
+            runner,
+            server,
+            config.host,
+            config.port,
+            context=lambda: services.certificates.context,
+            supervise=supervise,
+        ) as gateway.port:
+            yield gateway
     finally:
         watching.cancel()
         try:
@@ -272,6 +294,7 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
         finally:
             await runner.cleanup()
             await asyncio.wait([watching])
+            watch.close()  # where listening failed, it has not begun
 
 
 def _allow_files(wanted: int) -> None:
@@ -280,15 +303,3 @@ def _allow_files(wanted: int) -> None:
     if now != resource.RLIM_INFINITY and now < wanted:
         allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, allowed), most))
-
-
-async def _listen(runner: web.ServerRunner, host: str, port: int) -> int:
-    try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Unavailable(f"port {port} of {host} is in use", "stop what uses it, or set gateway.port") from error
-        raise ConfigError(
-            f"gateway.host: cannot listen on {host}: {error.strerror}", "name an address of this machine"
-        ) from error
-    return int(runner.addresses[0][1])

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import ssl
 import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 from msgspec.structs import replace
 
 from carapax.api import Services
 from carapax.app import open_app, supervise
+from carapax.clock import Clock
 from carapax.config import Config, FactsConfig, GatewayConfig, Home
 from carapax.contracts import Tool
 from carapax.gateway.server import Gateway, open_gateway
@@ -98,7 +100,12 @@ class SocketClient:
 
 @asynccontextmanager
 async def gateway_client(
-    script: Script = (), *, config: Config | None = None, tools: Iterable[Tool] = (), home: Path | None = None
+    script: Script = (),
+    *,
+    config: Config | None = None,
+    tools: Iterable[Tool] = (),
+    home: Path | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[GatewayClient, None]:
     """Open a gateway on a free port of this machine, whose model answers from `script`, on a temporary home unless one
     is given. It fetches nothing from outside unless it is told from where. `tools` come on top of its own. Everything
@@ -110,11 +117,16 @@ async def gateway_client(
     with tempfile.TemporaryDirectory(prefix="carapax-") as folder:
         place = Home.resolve(home or Path(folder), None, None, {})
         async with (
-            open_app(config, place, environ={}, models=OneProvider(model), tools=tools) as services,
+            open_app(config, place, environ={}, clock=clock, models=OneProvider(model), tools=tools) as services,
             open_gateway(services, supervise, local=Secret(LOCAL_SECRET)) as gateway,
-            ClientSession() as http,
+            ClientSession(connector=TCPConnector(ssl=_trusting(services.certificates.authority_pem))) as http,
         ):
-            yield GatewayClient(f"http://127.0.0.1:{gateway.port}", http, services, gateway, model)
+            scheme = "https" if gateway.encrypted else "http"
+            yield GatewayClient(f"{scheme}://127.0.0.1:{gateway.port}", http, services, gateway, model)
+
+
+def _trusting(authority: bytes) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cadata=authority.decode()) if authority else True
 
 
 def _result(answer: dict[str, Any]) -> Any:

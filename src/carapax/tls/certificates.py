@@ -42,13 +42,15 @@ def own_files(config: Config, home: Home) -> tuple[Path, Path]:
 
 
 class Certificates:
-    """`context` is for the next connection that is made; None means that the port speaks plain HTTP.
+    """`context` is for the next connection that is made; None means that the port speaks plain HTTP. `names` are those
+    that the certificate is for.
 
     A new certificate makes a new context, so that connections that are open keep theirs.
     """
 
     def __init__(self, config: Config, home: Home, clock: Clock) -> None:
         self.context: ssl.SSLContext | None = None
+        self.names: frozenset[str] = frozenset()
         self.mode = mode_of(config)
         self._config = config
         self._home = home
@@ -80,13 +82,6 @@ class Certificates:
             (self._take_own if self.mode == "own" else self._take_private)()
         except OSError as error:
             raise StoreError(f"{error.filename}: {error.strerror}", "make it readable and writable") from error
-
-    @property
-    def names(self) -> frozenset[str]:
-        """What the certificate is for."""
-        from carapax.tls.shown import names  # noqa: PLC0415 - heavy, and most gateways listen on this machine only
-
-        return frozenset(names(self._certificate)) if self._certificate else frozenset()
 
     @property
     def authority_pem(self) -> bytes:
@@ -134,11 +129,13 @@ class Certificates:
 
     def _show(self, certificate: "Certificate", cert: Path, key: Path) -> None:
         """From now on. Commands on this machine are told of it before, and know the old one still."""
+        from carapax.tls.shown import names  # noqa: PLC0415 - heavy, and most gateways listen on this machine only
+
         context = server_context(cert, key)
         known = [certificate, *([self._certificate] if self._certificate else [])]
         self._home.tls.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable.replace(self._home.shown_file, b"".join(map(public_pem, known)))
-        self.context, self._certificate = context, certificate
+        self.context, self._certificate, self.names = context, certificate, frozenset(names(certificate))
         log.info("the certificate that is shown is valid until %s", certificate.not_valid_after_utc.date())
 
     def _tell(self, problem: str) -> None:
@@ -203,9 +200,7 @@ def renewal(certificate: "Certificate") -> float:
 def _due(leaf: "Certificate", wanted: list[str], now: float) -> bool:
     from carapax.tls.shown import names  # noqa: PLC0415 - heavy, as above
 
-    return not (
-        leaf.not_valid_before_utc.timestamp() <= now < renewal(leaf) and set(wanted) <= set(names(leaf))
-    )
+    return not (leaf.not_valid_before_utc.timestamp() <= now < renewal(leaf) and set(wanted) <= set(names(leaf)))
 
 
 def _status(

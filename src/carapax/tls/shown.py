@@ -1,6 +1,5 @@
 """What a gateway shows to those who connect: a certificate, whose it is, and what it says."""
 
-import datetime
 import hashlib
 from pathlib import Path
 
@@ -86,4 +85,6 @@ def _bytes(file: Path, place: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{place}: {file} cannot be read: {error.strerror}", "name a file that this user can read") from error
+        raise ConfigError(
+            f"{place}: {file} cannot be read: {error.strerror}", "name a file that this user can read"
+        ) from error
