@@ -37,13 +37,30 @@ class _Dropped(Exception):
     """The connection is gone; it may be made again."""
 
 
+class _Socket(aiohttp.ClientWebSocketResponse):
+    """Can be ended at once. What aiohttp does when it is closed ends a TLS connection some time later, when there may
+    be no loop any more."""
+
+    def __init__(
+        self, reader: Any, writer: Any, protocol: str | None, response: aiohttp.ClientResponse, *rest: Any, **more: Any
+    ) -> None:
+        super().__init__(reader, writer, protocol, response, *rest, **more)
+        self._transport = response.connection and response.connection.transport
+
+    async def end(self) -> None:
+        await self.close()
+        if self._transport is not None:
+            self._transport.abort()
+            await asyncio.sleep(0)
+
+
 class Client:
     """Made by `connect`. One task calls and iterates; `send` may be called by others meanwhile."""
 
     def __init__(self, http: aiohttp.ClientSession, running: Running) -> None:
         self._http = http
         self._running = running
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: _Socket | None = None
         self._events: deque[Envelope] = deque()
         self._watched: tuple[str, int] | None = None
         self._last_id = 0
@@ -110,7 +127,7 @@ class Client:
 
     async def close(self) -> None:
         if self._socket is not None:
-            await self._socket.close()
+            await self._socket.end()
 
     async def _connected(self) -> None:
         """Make the connection if there is none; what is watched is subscribed to again with it."""
@@ -129,13 +146,15 @@ class Client:
     async def _open(self) -> None:
         headers = {"Authorization": f"Bearer {self._running.token}"}
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            self._socket = await self._http.ws_connect(
+            connected = await self._http.ws_connect(
                 self._running.url + "/ws",
                 headers=headers,
                 max_msg_size=0,
                 timeout=_FAREWELL,
                 ssl=self._running.context() or True,
             )
+        assert isinstance(connected, _Socket)
+        self._socket = connected
         if self._watched is not None:
             session, after = self._watched
             await self._ask(self._socket, "session.subscribe", {"session": session, "after": after}, dict[str, Any])
@@ -183,7 +202,7 @@ class Client:
 @asynccontextmanager
 async def connect(running: Running) -> AsyncIterator[Client]:
     """A client of the gateway that `running` tells of; the connection is made with the first call."""
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(ws_response_class=_Socket) as http:
         client = Client(http, running)
         try:
             yield client
