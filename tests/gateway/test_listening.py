@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_and_an_address_that_is_not_ours_are_named(mode: st
 def test_more_peers_than_files_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system says no to one; the next is taken."""
     real: Callable[[socket.socket], object] = socket.socket.accept
-    refused = []
+    refused: list[socket.socket] = []
 
     def accept(self: socket.socket) -> object:
         if not refused:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from carapax.config import Config, GatewayConfig, Home, TlsConfig
+from carapax.config import Config, GatewayConfig, TlsConfig
 from carapax.errors import ConfigError, StoreError
+from carapax.home import Home
 from carapax.testing import FakeClock
 from carapax.tls.authority import DAY_S
 from carapax.tls.certificates import Certificates, describe, mode_of, open_certificates

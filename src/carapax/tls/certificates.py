@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from carapax import durable
 from carapax.clock import Clock
-from carapax.config import Config, Home, is_loopback
+from carapax.config import Config, is_loopback
 from carapax.errors import ConfigError, StoreError
+from carapax.home import Home
 from carapax.tls.names import asked, found
 from carapax.tls.status import Mode, TlsStatus
 
