@@ -30,6 +30,7 @@ from carapax.logs.logs import Logs
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.personas import Personas
 from carapax.policy.dry_run import DryRun
 from carapax.policy.grants import GrantRule
 from carapax.policy.policy import Policy
@@ -39,6 +40,7 @@ from carapax.redaction import Secret
 from carapax.sandboxes.absent import Absent
 from carapax.sessions.answers import Answers
 from carapax.sessions.delivery import Delivery
+from carapax.sessions.instructions import Instructions
 from carapax.sessions.intake import Door
 from carapax.sessions.prepare import Agent, Models, Prepare
 from carapax.sessions.session import Surroundings
@@ -178,11 +180,22 @@ async def open_app(
         injections = Injections(home.injection_file)
         agents = await _open_agents(config, home, egress, models, injections, tools, confidential, keys.vault, stack)
         opened = {channel.name: channel for channel in [*channels, *await _open_channels(config, stack)]}
+        settings = Settings(config)
+        personas = Personas(home.personas)
+        instructions = Instructions(home.workspaces, stains)
         delivery = Delivery(opened, Outbox(database), journal, clock, supervise)
         around = Surroundings(
             database,
             journal,
-            Prepare(clock, asyncio.get_running_loop().time, models),
+            Prepare(
+                clock,
+                asyncio.get_running_loop().time,
+                models,
+                journal,
+                personas,
+                instructions,
+                lambda: settings.current.user,
+            ),
             delivery,
             clock,
             supervise,
@@ -209,7 +222,7 @@ async def open_app(
             tasks.keep(f"channel {name}", partial(channel.run, door.of(name, answers.submit)))
         tokens = Tokens(database, clock)
         yield Services(
-            Settings(config),
+            settings,
             clock,
             journal,
             sessions,
@@ -228,6 +241,8 @@ async def open_app(
             Doctor(home, environ, vault),
             logs,
             certificates,
+            personas,
+            instructions,
             clock.now(),
         )
 

@@ -19,6 +19,7 @@ Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 Amount = Annotated[float, Meta(ge=0, le=1e9)]
 Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Called = Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,9 +118,12 @@ class ReachConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
+    title: what people call it; empty for its first heading in `agents/NAME/persona.md`, else the name of its table
+    emoji: one that stands for it
+    manner: how it talks to people, such as "brief and dry"
     description: what the agent is for, shown to people
     model: "provider/model", the name of a chain, or "auto" for the first provider that is found, else the offline demo
-    persona: text that goes before everything else the model is told
+    persona: text that goes before everything else the model is told, while there is no `agents/NAME/persona.md`
     tools: names of the tools the agent may use; "*" matches any part of a name
     sandbox: where its tools run: a sandbox by name
     egress: where its tools may go
@@ -134,6 +138,9 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     monthly_usd: the same for a calendar month
     """
 
+    title: Called = ""
+    emoji: Annotated[str, Meta(max_length=16, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    manner: Annotated[str, Meta(max_length=2000)] = ""
     description: str = ""
     model: str = "auto"
     persona: str = ""
@@ -165,9 +172,11 @@ class BudgetConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class UserConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The person this gateway works for.
 
+    name: what agents call them
     timezone: where days and months begin, such as "Europe/Berlin"; empty for the time zone of this machine
     """
 
+    name: Called = ""
     timezone: str = ""
 
 

@@ -49,6 +49,11 @@ class Home:
         return self.data_dir / "workspaces"
 
     @property
+    def personas(self) -> Path:
+        """A folder for each agent, with its `persona.md`."""
+        return self.config_dir / "agents"
+
+    @property
     def facts_file(self) -> Path:
         """The facts and prices of models that were fetched last."""
         return self.data_dir / "models.json"

@@ -12,8 +12,8 @@ def test_agents_are_listed_with_the_default_first() -> None:
         async with gateway_client(config=TWO) as gateway:
             assert await gateway.rpc("agent.list") == {
                 "agents": [
-                    {"name": "main", "description": "the first", "model": "scripted/model"},
-                    {"name": "poet", "description": "", "model": "scripted/model"},
+                    {"name": "main", "description": "the first", "model": "scripted/model", "title": "main"},
+                    {"name": "poet", "description": "", "model": "scripted/model", "title": "poet"},
                 ]
             }
 

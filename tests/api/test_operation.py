@@ -89,6 +89,8 @@ def test_the_operations_are_these() -> None:
     assert sorted(OPERATIONS) == [
         *(
             "agent.list",
+            "agent.persona",
+            "agent.set_persona",
             "agent.status",
             "agents.release",
             "agents.stop",

@@ -26,6 +26,8 @@ ADMIN = {"token", "secret", "audit", "ban", "log"}
 NEEDS = {
     "agents.stop": "write",
     "agents.release": "admin",
+    "agent.persona": "admin",
+    "agent.set_persona": "admin",
     "approval.answer": "approve",
     "grant.remove": "approve",
     "session.vouch": "approve",

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from carapax.contracts import Provider
 from carapax.http import Http
@@ -22,7 +23,7 @@ from carapax.messages import (
     UserMessage,
 )
 from carapax.models.server import Server
-from carapax.providers.demo import HELP, Config, Demo, respond
+from carapax.providers.demo import GREETING, HELP, Config, Demo, respond
 from carapax.testing import FakeClock, ProviderContract
 from tests.running import run
 
@@ -167,3 +168,42 @@ class TestContract(ProviderContract):
 class TestContractWithTools(TestContract):
     def request(self, *, stream: bool = True) -> ModelRequest:
         return request("run `date`", stream=stream)
+
+
+PERSONA = ToolSpec(
+    "write_persona", "", {"properties": {name: {} for name in ("user_name", "agent_name", "manner", "avoid")}}
+)
+
+
+def meeting(*messages: Message | str, offered: bool = True) -> str | tuple[str, dict[str, Any]]:
+    """What it says or calls where nobody has said yet who it is to be, or no more."""
+    asked = request(*messages)
+    [part] = respond(replace(asked, tools=(*asked.tools, PERSONA) if offered else asked.tools), lambda: "id")
+    if isinstance(part, ToolCall):
+        return part.name, msgspec.json.decode(part.arguments)
+    assert isinstance(part, Text)
+    return part.text
+
+
+def test_it_asks_who_it_is_to_be_writes_that_down_and_goes_on() -> None:
+    greeting = meeting("hello")
+    assert isinstance(greeting, str)
+    assert greeting.startswith(GREETING)
+    assert greeting.count("\n- ") == 4
+    said = (
+        "hello",
+        AssistantMessage((Text(greeting),)),
+        "Call me Sam and you are Ada. Be brief, please. Avoid jargon!",
+    )
+    answers = {"user_name": "Sam", "agent_name": "Ada", "manner": "brief, please", "avoid": "jargon"}
+    assert meeting(*said) == ("write_persona", answers)
+    after = (*said, used("write_persona"), gave("write_persona", "written"))
+    assert meeting(*after, offered=False) == f"Thank you, Sam! I am Ada. I have written it down.\n\n{HELP}"
+
+
+def test_who_wants_something_else_gets_it_instead() -> None:
+    greeting = AssistantMessage((Text(str(meeting("hello"))),))
+    assert meeting("hello", greeting, "list files") == ("list_files", {"path": "."})
+    assert meeting("list files") == ("list_files", {"path": "."})
+    assert meeting("help") == HELP
+    assert str(meeting("hello", greeting, "be quiet", offered=False)).startswith("I do not understand")

@@ -136,7 +136,7 @@ def test_a_run_is_cancelled_and_the_next_message_goes_on(tmp_path: Path) -> None
 
 def test_a_run_that_has_hardly_begun_is_cancelled_too(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, [(Pause(), "too late"), "fresh"]) as gateway:
+        async with opened(tmp_path, ["fresh"]) as gateway:
             session = await gateway.say("oh no")
             assert await gateway.sessions.cancel(session)
             ended = await gateway.finished(session)

@@ -47,6 +47,10 @@ class Reading:
         """Whether strangers take part, who hear what the agent says."""
         self.asker = ""
         """Who said something last."""
+        self.heard = 0
+        """How many messages it took."""
+        self.owners_only = True
+        """Whether nobody but owners has said something."""
         self.vouching = Texts()
         self.own = Texts()
         self.outside = Texts()
@@ -69,6 +73,8 @@ class Reading:
     def hear(self, message: MessageReceived, seq: int) -> None:
         """Take a message that a run has taken, in the event `seq`. Who sends a file has seldom written it."""
         self.asker = message.sender.id
+        self.heard += 1
+        self.owners_only = self.owners_only and message.sender.trust == "owner"
         if message.sender.trust in _TRUSTED:
             self.vouching.add(message.text)
             self.followed = 0

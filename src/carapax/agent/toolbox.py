@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from carapax.contracts import Supervise, Tool, Toolbox, ToolContext
-from carapax.errors import ConfigError, Forbidden
+from carapax.errors import ConfigError, Forbidden, NotFound
 from carapax.injection import flag
 from carapax.invisible import cleaned, strip
 from carapax.messages import ToolSpec
@@ -59,6 +59,25 @@ class Permitted:
 
     def _permits(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+
+
+class Joined:
+    """The tools of several toolboxes; of two with one name the first counts."""
+
+    def __init__(self, *toolboxes: Toolbox) -> None:
+        self._toolboxes = toolboxes
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple({spec.name: spec for each in reversed(self._toolboxes) for spec in each.specs()}.values())
+
+    def find(self, name: str) -> Tool | None:
+        return next((tool for each in self._toolboxes if (tool := each.find(name))), None)
+
+    async def call(self, tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> str:
+        for each in self._toolboxes:
+            if each.find(tool.name) is tool:
+                return await each.call(tool, context, arguments)
+        raise NotFound(f"{tool.name!r} is not there any more")
 
 
 class Workable:

@@ -15,6 +15,8 @@ from carapax.logs.logs import Logs
 from carapax.messages import Sender, Trust
 from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
+from carapax.personas import Personas
+from carapax.sessions.instructions import Instructions
 from carapax.sessions.prepare import Models
 from carapax.sessions.sessions import Sessions
 from carapax.settings import Settings
@@ -86,6 +88,8 @@ class Services:
     doctor: Doctor
     logs: Logs
     certificates: Certificates
+    personas: Personas
+    instructions: Instructions
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

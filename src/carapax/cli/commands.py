@@ -29,6 +29,10 @@ PURPOSES: dict[str, dict[str, Told]] = {
             "Talk to an agent.",
             ("chat", "chat -m 'what is new?'", "chat -m - < notes.txt", "chat --session ID --attach photo.png"),
         ),
+        "agents": Told(
+            "List the agents, and say who they are.",
+            ("agents", "agents persona main", "agents persona main --edit", "agents persona main --stdin < persona.md"),
+        ),
         "sessions": Told(
             "List, show, replay, fork, export and import sessions.",
             ("sessions list", "sessions show ID", "sessions fork ID --at 12", "sessions export ID -o session.jsonl"),

@@ -5,7 +5,7 @@ It is no language model and says so. What it answers depends on nothing but the 
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -103,6 +103,21 @@ def _recall() -> _Step:
     return _Use("read_file", {"path": NOTES}, "I remember:", failed="I remember nothing yet.")
 
 
+PERSONA = "write_persona"
+GREETING = "Hello! I am new here: Carapax's built-in demo. Before we begin, tell me in one message"
+_QUESTIONS = {
+    "user_name": "what I shall call you (`call me Sam`)",
+    "agent_name": "what you will call me (`you are Ada`)",
+    "manner": "how I shall talk (`be brief`)",
+    "avoid": "what I shall avoid (`avoid jargon`)",
+}
+_CALLED = r"\s+(?P<said>\w[^.,;!\n]*?)(?=\s+and\b|[.,;!\n]|$)"
+_ANSWERS = {
+    "user_name": rf"\b(?:call me|my name is|i am|i'm){_CALLED}",
+    "agent_name": rf"\b(?:you are|you're|your name is|i(?:'ll| will)? call you){_CALLED}",
+    "manner": r"(?:^|[.,;!\n]|\band\b)\s*be\s+(?P<said>[^.;!\n]+)",
+    "avoid": r"\b(?:avoid|never)\s+(?P<said>[^.;!\n]+)",
+}
 _BARE = r"`+(?:\w+\n)?(.+?)`+|\"(.+?)\"|'(.+?)'|(.+?)"
 _PHRASES: tuple[tuple[re.Pattern[str], Callable[..., _Step]], ...] = tuple(
     (re.compile(rf"(?:please\s+)?{pattern}".replace("OBJECT", f"(?:{_BARE})"), re.I | re.S), build)
@@ -118,6 +133,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], Callable[..., _Step]], ...] = tuple(
         (r"(?:hello|hi|hey|help|good \w+|who are you|what can you do)\b.*", lambda: _Say(HELP)),
     )
 )
+_ABOUT = re.compile(r"\s*(?:help|who are you|what (?:can|did|do|have))\b", re.I)
 _SAID = re.compile(r"what\s+(?:did|have)\s+i\s+sa(?:y|id).*", re.I | re.S)
 _THEN = re.compile(
     r"```.*?```|`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|(?P<then>[\s,;]+(?:and\s+)?then[\s,:]+)", re.I | re.S
@@ -129,10 +145,11 @@ def respond(request: ModelRequest, new_id: Callable[[], str]) -> tuple[Part, ...
     place = max((at for at, message in enumerate(request.messages) if isinstance(message, UserMessage)), default=-1)
     if place < 0:
         return (Text(HELP),)
-    steps = _understand(request.messages[place].text, request.messages[:place])
-    offered = {tool.name for tool in request.tools}
-    steps = [_refused(step) if isinstance(step, _Use) and step.tool not in offered else step for step in steps]
+    before, text = request.messages[:place], request.messages[place].text
     results = [message for message in request.messages[place + 1 :] if isinstance(message, ToolResult)]
+    offered = {tool.name: tool.parameters for tool in request.tools}
+    steps = _first_meeting(text, before, offered, results) or _understand(text, before)
+    steps = [_refused(step) if isinstance(step, _Use) and not _can(step, offered) else step for step in steps]
     uses = [step for step in steps if isinstance(step, _Use)]
     if len(results) < len(uses):
         following = uses[len(results)]
@@ -140,6 +157,34 @@ def respond(request: ModelRequest, new_id: Callable[[], str]) -> tuple[Part, ...
     given = iter(results)
     told = [_report(step, next(given)) if isinstance(step, _Use) else step.text for step in steps]
     return (Text("\n\n".join([*_untold(request.messages[:place]), *told])),)
+
+
+def _can(use: _Use, offered: Mapping[str, Any]) -> bool:
+    """The tool for the persona goes away with its one call."""
+    return use.tool in offered or use.tool == PERSONA
+
+
+def _first_meeting(
+    text: str, before: tuple[Message, ...], offered: Mapping[str, Any], results: list[ToolResult]
+) -> list[_Step]:
+    """Where nobody has said yet who it is to be: ask, when it is greeted; and what to do about the answers."""
+    says = all(isinstance(step, _Say) for step in _understand(text, ()))
+    if PERSONA in offered and not before and says and not _ABOUT.match(text):
+        asked = [f"- {_QUESTIONS[name]}" for name in offered[PERSONA]["properties"] if name in _QUESTIONS]
+        return [_Say("\n".join([GREETING, "", *asked, "", "Leave out what you like, or say what you want done."]))]
+    greeting = before[-1] if before else None
+    is_open = PERSONA in offered or any(result.name == PERSONA for result in results)
+    if not (isinstance(greeting, AssistantMessage) and greeting.text.startswith(GREETING) and is_open):
+        return []
+    asked = [name for name, question in _QUESTIONS.items() if question in greeting.text]
+    answers = {name: found["said"].strip() for name in asked if (found := re.search(_ANSWERS[name], text, re.I | re.M))}
+    first = next((message.text for message in reversed(before) if isinstance(message, UserMessage)), "")
+    return [_Use(PERSONA, answers, _thanks(answers), show=False), *_understand(first, ())] if answers else []
+
+
+def _thanks(answers: Mapping[str, str]) -> str:
+    whom, who = answers.get("user_name"), answers.get("agent_name")
+    return f"Thank you{f', {whom}' if whom else ''}!{f' I am {who}.' if who else ''} I have written it down."
 
 
 def _understand(text: str, before: tuple[Message, ...]) -> list[_Step]:

@@ -1,16 +1,16 @@
 """Builds a run: the agent's model, instructions, tools and limits, put together for one session."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Gate, Limits, Record, Run
-from carapax.agent.prompt import system_prompt
+from carapax.agent.prompt import About, system_prompt, told_files
 from carapax.agent.results import valid
-from carapax.agent.toolbox import Tools
+from carapax.agent.toolbox import Joined, Tools
 from carapax.clock import Clock
-from carapax.config import AgentConfig
+from carapax.config import AgentConfig, UserConfig
 from carapax.contracts import (
     Credentials,
     Egress,
@@ -25,7 +25,12 @@ from carapax.contracts import (
 )
 from carapax.errors import NotFound
 from carapax.events import Streamed, ToolProgress
+from carapax.invisible import strip
 from carapax.messages import ToolCall
+from carapax.personas import Personas
+from carapax.sessions.instructions import PERSONAL, Instruction, Instructions
+from carapax.sessions.introduction import introducing, invitation, may_be_introduced, missing
+from carapax.store.journal import Journal
 
 
 class Models(Protocol):
@@ -93,11 +98,15 @@ def removed(name: str, other: Agent) -> Agent:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Builds runs for any agent."""
+    """Builds runs for any agent. `user` is the person it works for, as configured now."""
 
     clock: Clock
     monotonic: Callable[[], float]
     models: Models
+    journal: Journal
+    personas: Personas
+    instructions: Instructions
+    user: Callable[[], UserConfig]
 
     async def run(
         self,
@@ -122,14 +131,14 @@ class Prepare:
             config.context_tokens or await self.models.context_tokens(chosen),
             config.max_output_tokens or None,
         )
+        files = await self.instructions.read(agent.name)
+        toolbox, asking = await self._introduced(agent, session, transcript, files)
         return Run(
             transcript,
             provider,
             model,
-            system_prompt(
-                agent.name, config.persona, self.clock.now(), agent.credentials.told() if agent.credentials else ""
-            ),
-            agent.toolbox,
+            self._told(agent, files, asking),
+            toolbox,
             gate,
             limits,
             record,
@@ -140,6 +149,33 @@ class Prepare:
             config.temperature,
             config.effort,
         )
+
+    def title(self, agent: Agent) -> str:
+        """What people call an agent."""
+        persona = self.personas.read(agent.name)
+        return strip(agent.config.title or (persona.title if persona else "")).strip() or agent.name
+
+    def _told(self, agent: Agent, files: Iterable[Instruction], asking: str) -> str:
+        config, persona = agent.config, self.personas.read(agent.name)
+        text = config.persona if persona is None else persona.text
+        about = About(self.title(agent), text, config.emoji, config.manner, self.user().name)
+        told = told_files((file.name, file.text, file.problem) for file in files)
+        secrets = agent.credentials.told() if agent.credentials else ""
+        return system_prompt(about, self.clock.now(), told, secrets, asking)
+
+    async def _introduced(
+        self, agent: Agent, session: str, transcript: Transcript, files: Iterable[Instruction]
+    ) -> tuple[Toolbox, str]:
+        """The agent's tools; while nobody has said who it is, also one to write that down, and a word that it asks."""
+        reading, config = transcript.reading, agent.config
+        has_persona = config.persona or any(file.name in PERSONAL for file in files)
+        if has_persona or not may_be_introduced(reading) or self.personas.read(agent.name) is not None:
+            return agent.toolbox, ""
+        if not await self.journal.is_first(session):
+            return agent.toolbox, ""
+        asked = missing(config, self.user())
+        own = introducing(self.personas, agent.name, config.tools, asked, lambda: may_be_introduced(reading))
+        return (Joined(agent.toolbox, own), invitation(asked)) if own.specs() else (agent.toolbox, "")
 
     def context(
         self,
@@ -160,7 +196,7 @@ class Prepare:
             egress=agent.egress,
             clock=self.clock,
             progress=lambda text: show(ToolProgress(call.id, valid(text))),
-            config=agent.tool_settings[tool.name],
+            config=agent.tool_settings.get(tool.name),
             search=self.models.searcher(),
             credentials=agent.credentials,
         )

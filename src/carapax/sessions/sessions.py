@@ -27,6 +27,7 @@ from carapax.events import (
 )
 from carapax.invisible import named, strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
+from carapax.sessions.instructions import Instruction
 from carapax.sessions.intake import Door, check_name
 from carapax.sessions.prepare import Agent, removed
 from carapax.sessions.session import LEASE_S, Session, Surroundings
@@ -44,7 +45,9 @@ STOP_S = 10.0
 
 
 class AgentStatus(Struct, frozen=True):
-    """An agent as it is now. `sandbox_detail` says why its tools cannot run, and what to do, unless `sandbox_ok`."""
+    """An agent as it is now. `title` is what people call it. `sandbox_detail` says why its tools cannot run, and what
+    to do, unless `sandbox_ok`. `instructions` are the files of its workspace that tell it what to do, where they were
+    looked at."""
 
     name: str
     description: str
@@ -55,6 +58,10 @@ class AgentStatus(Struct, frozen=True):
     sandbox_detail: str
     tools: tuple[ToolSpec, ...]
     running: tuple[str, ...]
+    title: str = ""
+    emoji: str = ""
+    manner: str = ""
+    instructions: tuple[Instruction, ...] = ()
 
 
 class Stopped(Struct, frozen=True):
@@ -285,6 +292,9 @@ class Sessions:
             agent.sandbox_detail,
             agent.toolbox.specs(),
             self.running(agent.name),
+            self._around.prepare.title(agent),
+            strip(agent.config.emoji),
+            strip(agent.config.manner),
         )
 
     def agent(self, name: str = "") -> Agent:

@@ -243,6 +243,15 @@ class Journal:
         )
         return [info(row) for row in rows]
 
+    async def is_first(self, session: str) -> bool:
+        """Whether nothing was said in any session that began before this one."""
+        rows = await self._database.fetch(
+            "SELECT 1 FROM sessions s, sessions mine WHERE mine.id = $1 AND s.number < mine.number AND EXISTS "
+            "(SELECT 1 FROM events e WHERE e.session = s.number AND e.seq > 2) LIMIT 1",
+            session,
+        )
+        return not rows
+
     async def find(self, channel: str, conversation: str) -> str | None:
         """The newest session of a conversation that has not ended. A fork never takes a conversation over."""
         rows = await self._database.fetch(
