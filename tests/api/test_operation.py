@@ -103,6 +103,8 @@ def test_the_operations_are_these() -> None:
             "config.get",
             "costs.get",
             "costs.session",
+            "doctor.fix",
+            "doctor.run",
             "file.add",
             "file.get",
             "grant.list",
