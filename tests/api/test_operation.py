@@ -112,14 +112,14 @@ def test_the_operations_are_these() -> None:
             "health",
             "log.list",
         ),
-        *("model.health", "model.list", "model.recover", "model.refresh"),
+        *("model.health", "model.list", "model.recover", "model.refresh", "policy.test"),
         *("provider.add", "provider.check", "provider.list", "provider.remove"),
         *("secret.list", "secret.remove", "secret.set"),
         *("session.cancel", "session.create", "session.end", "session.events", "session.export", "session.fork"),
         *("session.get", "session.history", "session.import", "session.list", "session.message", "session.reading"),
         *("session.rename", "session.subscribe", "session.unsubscribe", "session.vouch", "status"),
         *("token.create", "token.list", "token.revoke"),
-        *("tools.execute", "tools.list", "workspace.stains", "workspace.vouch"),
+        *("tools.catalogue", "tools.execute", "tools.list", "workspace.stains", "workspace.vouch"),
     ]
 
 

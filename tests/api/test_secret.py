@@ -25,13 +25,13 @@ def test_a_secret_goes_in_is_listed_by_name_and_never_comes_out(
             second = await gateway.rpc("secret.set", name="github/token", value=VALUE)
             assert (second["name"], second["version"] > first["version"]) == ("github/token", True)
             assert second["changed_at"] > FakeClock().now()
-            assert await gateway.rpc("secret.list") == {"secrets": [second]}
+            assert await gateway.rpc("secret.list") == {"secrets": [second], "uses": []}
             assert await gateway.services.registry.keys.vault.get("github/token") == Secret(VALUE)
             async with gateway.call("GET", "/api/secrets") as response:
                 assert VALUE not in await response.text()
             async with gateway.call("DELETE", "/api/secrets/github%2Ftoken") as response:
                 assert (response.status, await response.json()) == (200, {"name": "github/token"})
-            assert await gateway.rpc("secret.list") == {"secrets": []}
+            assert await gateway.rpc("secret.list") == {"secrets": [], "uses": []}
             with pytest.raises(RuntimeError, match="the vault has no 'github/token'"):
                 await gateway.rpc("secret.remove", name="github/token")
         assert VALUE.encode() not in everything_in(tmp_path)
@@ -52,7 +52,7 @@ def test_a_secret_that_cannot_be_is_refused_without_showing_it(tmp_path: Path) -
                 with pytest.raises(RuntimeError, match=words) as caught:
                     await gateway.rpc("secret.set", name=name, value=value)
                 assert VALUE not in str(caught.value)
-            assert await gateway.rpc("secret.list") == {"secrets": []}
+            assert await gateway.rpc("secret.list") == {"secrets": [], "uses": []}
 
     run(main())
 

@@ -1,5 +1,6 @@
 import pytest
 
+from carapax.config import AgentConfig, Config, GatewayConfig
 from carapax.testing.gateway import gateway_client
 from tests.running import run
 
@@ -51,3 +52,17 @@ def test_a_token_for_strangers_runs_no_tool() -> None:
         return found
 
     assert run(main()) == [403, 404]
+
+
+def test_the_catalogue_says_what_each_tool_may_do_and_who_may_use_it() -> None:
+    async def main() -> None:
+        agents = {"main": AgentConfig(), "reader": AgentConfig(tools=("read_file",))}
+        async with gateway_client(config=Config(gateway=GatewayConfig(port=0), agents=agents)) as gateway:
+            tools = {tool["name"]: tool for tool in (await gateway.rpc("tools.catalogue"))["tools"]}
+            assert tools["read_file"]["agents"] == ["main", "reader"]
+            shell = tools["shell"]
+            assert (shell["effects"], shell["module"]) == (["execute", "read", "write"], "carapax.tools.shell")
+            assert shell["settings"]
+            assert "web_search" not in tools
+
+    run(main())

@@ -10,13 +10,32 @@ from carapax.contracts import KeptSecret
 from carapax.redaction import Secret
 
 
+class Use(Struct, frozen=True):
+    """A secret that agents use under another name.
+
+    secret: its name in the vault, which may have none of it yet
+    credential: the name by which agents have it
+    agents: which agents
+    hosts: where it may be sent
+    env: the variable in which commands get it; empty for none
+    """
+
+    secret: str
+    credential: str
+    agents: tuple[str, ...]
+    hosts: tuple[str, ...]
+    env: str
+
+
 class Secrets(Struct, frozen=True):
     """What may be told of the secrets.
 
     secrets: by name, none with its value
+    uses: who may use which
     """
 
     secrets: list[KeptSecret]
+    uses: list[Use]
 
 
 class Keep(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +70,11 @@ class Forgotten(Struct, frozen=True):
 @operation("secret.list", scope="admin", path="/api/secrets")
 async def list_(services: Services, params: Nothing) -> Secrets:
     """List the secrets by name, without their values."""
-    return Secrets(await services.registry.keys.vault.kept())
+    uses = [
+        Use(section.secret or name, name, section.agents, section.hosts, section.env)
+        for name, section in services.config.credentials.items()
+    ]
+    return Secrets(await services.registry.keys.vault.kept(), uses)
 
 
 @operation("secret.set", scope="admin", method="POST", path="/api/secrets", status=201, raises=(503,))

@@ -2,14 +2,19 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from carapax.api.agent import Named
 from carapax.api.fields import Identifier, Name
+from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
+from carapax.contracts import Tool
 from carapax.errors import Forbidden
 from carapax.messages import ToolResult, ToolSpec
+from carapax.redaction import encode, masked
+from carapax.sessions.prepare import Agent
 
 
 class Tools(Struct, frozen=True):
@@ -19,6 +24,40 @@ class Tools(Struct, frozen=True):
     """
 
     tools: tuple[ToolSpec, ...]
+
+
+class Known(Struct, frozen=True):
+    """A tool, as people who decide about it see it.
+
+    name: its name
+    description: what models are told of it
+    effects: what a call may do: "read", "write", "execute", "network", "message", "destroy" and so on
+    authority: the arguments that decide who or what is touched; null when all do
+    source: whose words its results may hold: "own", "workspace", "found", "names", "outside", or null when nobody knows
+    rerun: what may be done about a call that a crash cut short
+    module: where it comes from
+    settings: its settings, secrets masked
+    agents: the agents that may use it
+    """
+
+    name: str
+    description: str
+    effects: list[str]
+    authority: list[str] | None
+    source: str | None
+    rerun: str
+    module: str
+    settings: dict[str, Any]
+    agents: list[str]
+
+
+class Catalogue(Struct, frozen=True):
+    """All tools that an agent may use now.
+
+    tools: by name
+    """
+
+    tools: list[Known]
 
 
 class Execute(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +90,34 @@ class Executed(Struct, frozen=True):
 async def list_(services: Services, params: Named) -> Tools:
     """List what an agent can do."""
     return Tools(services.sessions.status(params.agent).tools)
+
+
+@operation("tools.catalogue", scope="read", path="/api/catalogue")
+async def catalogue(services: Services, params: Nothing) -> Catalogue:
+    """List all tools with what they may do, their settings, and the agents that may use them."""
+    agents = [services.sessions.agent(status.name) for status in services.sessions.agents()]
+    users: dict[str, list[Agent]] = {}
+    for agent in agents:
+        for spec in agent.toolbox.specs():
+            users.setdefault(spec.name, []).append(agent)
+    found = [(having[0].toolbox.find(name), having) for name, having in sorted(users.items())]
+    return Catalogue([_known(tool, having) for tool, having in found if tool is not None])
+
+
+def _known(tool: Tool, having: list[Agent]) -> Known:
+    settings = having[0].tool_settings[tool.name]
+    shown = msgspec.to_builtins(settings, enc_hook=encode) if settings is not None else {}
+    return Known(
+        tool.name,
+        tool.description,
+        sorted(tool.effects),
+        None if tool.authority is None else list(tool.authority),
+        tool.source,
+        tool.rerun,
+        type(tool if settings is None else settings).__module__,
+        {key: masked(key, value) for key, value in shown.items()},
+        [agent.name for agent in having],
+    )
 
 
 @operation("tools.execute", scope="write", method="POST", path="/api/tools/{tool}", raises=(404, 409, 503))

@@ -62,21 +62,15 @@ def _arguments(line: str | None, arguments: str) -> dict[str, Any]:
 
 
 def _asking(config: Config, home: Home, name: str, given: dict[str, Any], agent: str, tainted: bool) -> Asking:
-    """The call, as a session would put it that has read nothing else and can reach what is private."""
     from carapax.app import load_tools, make_sandbox
-    from carapax.contracts import Asking
     from carapax.egress import PublicEgress
-    from carapax.messages import Origin
+    from carapax.policy.trial import trial
 
     agent = agent or next(iter(config.agents))
     if agent not in config.agents:
         raise NotFound(f"there is no agent {agent!r}", f"there are: {', '.join(config.agents)}")
-    tool = _found(load_tools(config)[0], name)
-    effects = tool.effects_of(given)
-    if "execute" in effects and make_sandbox(config, agent, home, PublicEgress(config.egress)).network:
-        effects |= {"network"}
-    origins = (Origin("web", "https://example.org"),) if tainted else ()
-    return Asking(agent, "", "", name, given, effects, tool.authority, origins)
+    networked = make_sandbox(config, agent, home, PublicEgress(config.egress)).network
+    return trial(agent, _found(load_tools(config)[0], name), given, networked=networked, tainted=tainted)
 
 
 def _found(tools: list[Tool], name: str) -> Tool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from carapax.agent.context import Transcript
 from carapax.arguments import check_arguments
+from carapax.contracts import Asking, Decision
 from carapax.errors import Conflict, InvalidRequest, NotFound, RateLimited
 from carapax.events import (
     ApprovalAsked,
@@ -27,6 +28,7 @@ from carapax.events import (
 )
 from carapax.invisible import named, strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
+from carapax.policy.trial import trial
 from carapax.sessions.instructions import Instruction
 from carapax.sessions.intake import Door, check_name
 from carapax.sessions.prepare import Agent, removed
@@ -273,6 +275,19 @@ class Sessions:
         checked = check_arguments(found.parameters, call.arguments)
         session = session or (await self.create(agent=agent, title=f"tool {tool}")).id
         return session, await (await self._session(session)).execute(found, call, checked, by)
+
+    def weigh(
+        self, tool: str, arguments: dict[str, Any], *, agent: str = "", tainted: bool = False
+    ) -> tuple[Asking, Decision]:
+        """What would be decided about a call in a session that has read nothing yet, or with `tainted` a web page.
+        Nothing is run. Raises NotFound for an agent or a tool that there is not."""
+        owner = self.agent(agent)
+        found = owner.toolbox.find(tool)
+        if found is None:
+            known = ", ".join(spec.name for spec in owner.toolbox.specs())
+            raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", f"it has: {known}")
+        asking = trial(owner.name, found, arguments, networked=owner.sandbox.network, tainted=tainted)
+        return asking, self._around.policy.decide(asking)
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""

@@ -11,6 +11,7 @@ export const SCREENS = {
   approvals: { group: "work", icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
   costs: { group: "work", icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
+  secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
   activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };
