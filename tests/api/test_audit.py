@@ -124,6 +124,7 @@ SILENT = {
     "session.rename": "the journal keeps it",
     "file.add": "nothing is changed until a message names the file, which the journal keeps",
     "provider.check": "it changes nothing",
+    "policy.test": "it changes nothing",
     "tools.execute": "the tool decides: tool.called, unless it only reads",
 }
 LOOKS = {"GET"}
