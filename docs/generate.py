@@ -19,6 +19,9 @@ from carapax.config import Config
 from carapax.configdoc import Key, keys, listed_table_type, named_table_type, summary, table_type, toml
 from carapax.events import Envelope, Kept, Streamed
 from carapax.messages import AssistantMessage, Sender, ToolCall, ToolResult, Usage
+from carapax.telemetry.exposition import name_of
+from carapax.telemetry.meters import Meters
+from carapax.telemetry.registry import Counter
 from docs import providers
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -32,6 +35,7 @@ def pages() -> dict[str, str]:
         "cli.md": _cli,
         "api.md": _api,
         "events.md": _events,
+        "metrics.md": _metrics,
         "../providers.md": providers.page,
     }
     return {name: _NOTE + "\n".join(write()).rstrip() + "\n" for name, write in writers.items()}
@@ -46,6 +50,18 @@ def _configuration() -> Iterator[str]:
             config: type[Struct] | None = getattr(extensions.find(kind_name, name), "Config", None)  # type: ignore[arg-type]  # both are kinds
             if config is not None and msgspec.structs.fields(config):
                 yield from _table(f"{table}.{name}", config)
+
+
+def _metrics() -> Iterator[str]:
+    yield "# Metrics reference"
+    yield "\nWhat `/metrics` gives, and what a collector gets under the name of OpenTelemetry.\n"
+    yield "| Prometheus | OpenTelemetry | kind | labels | meaning |\n| --- | --- | --- | --- | --- |"
+    for family in Meters().all():
+        total = "_total" if isinstance(family, Counter) else ""
+        labels = ", ".join(f"`{label.replace('.', '_')}`" for label in family.labels)
+        unit = f" ({family.unit.strip('{}')})" if family.unit else ""
+        name = f"`{name_of(family)}{total}` | `{family.name}`"
+        yield f"| {name} | {family.kind} | {labels} | {_cell(family.meaning)}{unit} |"
 
 
 def _table(path: str, kind: type[Struct]) -> Iterator[str]:

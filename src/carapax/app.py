@@ -23,6 +23,7 @@ from carapax.credentials import AgentCredentials, open_credentials
 from carapax.doctor.run import Doctor
 from carapax.egress import PublicEgress
 from carapax.errors import Broken, CarapaxError, Unavailable
+from carapax.gauges import Gauges
 from carapax.homelock import lock_home
 from carapax.http import Http
 from carapax.injection import Injections
@@ -57,7 +58,9 @@ from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
 from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains
+from carapax.store.timed import Timed
 from carapax.store.tokens import Tokens
+from carapax.telemetry.meters import Meters
 from carapax.throttle import Bans
 from carapax.tls.certificates import open_certificates
 from carapax.vault import open_vault
@@ -149,7 +152,10 @@ async def open_app(
             database = await open_database(home.database_file)
         stack.push_async_callback(database.close)
         await migrate(database)
+        meters = Meters()
+        database = Timed(database, meters.committed)
         journal = Journal(database, clock)
+        journal.observe(meters.follow)
         halt = Halt(database, clock)
         await halt.load()
         audit = Audit(database, clock)
@@ -172,10 +178,11 @@ async def open_app(
         tasks = Tasks()
         accounts = await open_accounts(config, database, journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)
+        accounts.observe(meters.spent)
         facts = FactBook(config.providers, config.models, home.facts_file)
         registry = Registry(home, config, keys, http, clock, facts, health)
         if models is None:
-            means = Means(http, keys, clock, health, facts, accounts, files.read)
+            means = Means(http, keys, clock, health, facts, accounts, files.read, meters.called)
             models = registry.live = await open_models(config, means)
         injections = Injections(home.injection_file)
         agents = await _open_agents(config, home, egress, models, injections, tools, confidential, keys.vault, stack)
@@ -220,7 +227,8 @@ async def open_app(
         for name, channel in opened.items():
             tasks.keep(f"outbox of {name}", partial(delivery.run, name))
             tasks.keep(f"channel {name}", partial(channel.run, door.of(name, answers.submit)))
-        tokens = Tokens(database, clock)
+        tokens, bans = Tokens(database, clock), Bans()
+        gauges = Gauges(meters, database, sessions, bans, logs, confidential, clock)
         yield Services(
             settings,
             clock,
@@ -235,7 +243,7 @@ async def open_app(
             registry,
             models,
             audit,
-            Bans(),
+            bans,
             grants,
             stains,
             Doctor(home, environ, vault),
@@ -243,6 +251,7 @@ async def open_app(
             certificates,
             personas,
             instructions,
+            gauges,
             clock.now(),
         )
 

@@ -33,6 +33,8 @@ class Confidential:
         self._given = tuple(given)
         self._values: dict[Secret, None] = {}
         self._seen: tuple[tuple[str, int, float], ...] = ()
+        self.count = 0
+        """How many secrets the vault held when it was read last."""
         self.known = Redactor(self._given)
 
     async def follow(self) -> None:
@@ -45,6 +47,7 @@ class Confidential:
         """What takes out all secrets that there are now."""
         try:
             seen = tuple((kept.name, kept.version, kept.changed_at) for kept in await self._vault.kept())
+            self.count = len(seen)
             if seen != self._seen:
                 values = [await self._vault.get(name) for name, _, _ in seen]
                 self._remember(dict.fromkeys(part for value in values if value for part in _parts(value)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -109,6 +109,7 @@ class Accounts:
         self._sums: dict[tuple[str, str], _Sum] = {}
         self._open: dict[str, Call] = {}
         self._unsaved: list[Statement] = []
+        self._observers: list[Callable[[Spend], None]] = []
 
     async def load(self, *, recover: bool = True) -> None:
         """Add up what is on disk of this month, and of the last one that has anything: that is this one when the clock
@@ -129,6 +130,10 @@ class Accounts:
                 each.spent += cost
         if left and recover:
             await self.database.transact([rows.recovered()])
+
+    def observe(self, observer: Callable[[Spend], None]) -> None:
+        """Call this for all that is counted from now on; it must not block or raise."""
+        self._observers.append(observer)
 
     def limited(self, spender: Spender) -> bool:
         return any(True for _ in self._budgets(spender.agent))
@@ -160,6 +165,8 @@ class Accounts:
             self._drop(call)
         else:
             self._count(call, spend)
+            for observer in self._observers:
+                observer(spend)
         # The task that writes takes its first step, which is all it needs to stand before what its caller commits next.
         await asyncio.sleep(0)
 

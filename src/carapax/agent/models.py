@@ -10,6 +10,7 @@ from carapax.agent.attached import Attached, Read
 from carapax.agent.fallback import Candidate, Fallback
 from carapax.agent.health import Health, Watched
 from carapax.agent.metered import Metered, MeteredEmbedder
+from carapax.agent.observed import Observed
 from carapax.agent.retrying import Retrying
 from carapax.agent.suggesting import Suggesting
 from carapax.agent.texttools import NoTools, TextTools
@@ -25,6 +26,7 @@ from carapax.models.facts import CONTEXT_TOKENS, FactBook
 from carapax.models.keys import Keys
 from carapax.models.opening import open_embedder, open_provider
 from carapax.models.search import choose
+from carapax.telemetry.calls import Calls
 
 AUTO = ("", "auto")
 _ASK_S = 2.0
@@ -41,7 +43,7 @@ def parse_model(name: str) -> tuple[str, str]:
 @dataclass(frozen=True, slots=True)
 class Means:
     """What models are asked with: the way to their servers, their keys, what is known of them, who counts what they
-    cost (None: nobody), and where files of messages are read (None: nowhere)."""
+    cost (None: nobody), where files of messages are read (None: nowhere), and who hears of each call (None: nobody)."""
 
     http: Http
     keys: Keys
@@ -50,6 +52,7 @@ class Means:
     facts: FactBook
     ledger: Ledger | None = None
     read: Read | None = None
+    told: Calls | None = None
 
 
 async def open_models(config: Config, means: Means, *, local: Mapping[str, str] | None = None) -> "Models":
@@ -217,6 +220,8 @@ class Models:
             provider = Attached(provider, self._means.read, partial(self._takes, name))
         if spender is not None and self._means.ledger is not None:
             provider = Metered(provider, spender, self._means.ledger, self._means.facts)
+        if spender is not None and self._means.told is not None:
+            provider = Observed(provider, spender, self._means.clock, self._means.told)
         provider = Retrying(provider, self._means.clock, patience_s=patience_s)
         provider = Watched(provider, self._means.health, self._means.clock)
         return provider  # noqa: RET504 - each wrapper is a line of its own

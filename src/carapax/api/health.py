@@ -1,7 +1,5 @@
 """How the gateway is."""
 
-import os
-from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -9,6 +7,7 @@ from msgspec import Struct
 from carapax.api.operation import operation
 from carapax.api.services import Services
 from carapax.store.halt import Stop
+from carapax.telemetry.meters import memory
 from carapax.version import __version__
 
 
@@ -30,7 +29,7 @@ class Status(Struct, frozen=True):
 
     version: of the software
     uptime_s: seconds since start
-    memory_bytes: resident memory; 0 where the system does not tell
+    memory_bytes: resident memory; the most it was where the system does not tell
     running: ids of the sessions with a run under way
     stopped: since when, by whom and why agents are stopped; null while they may run
     """
@@ -52,13 +51,4 @@ async def health(services: Services, params: Nothing) -> Health:
 async def status(services: Services, params: Nothing) -> Status:
     """Tell version, uptime, memory, and what is running."""
     uptime_s = services.clock.now() - services.started_at
-    return Status(__version__, uptime_s, _memory(), sorted(services.sessions.running()), services.sessions.stopped)
-
-
-def _memory() -> int:
-    """Resident memory; proc(5), statm, second field."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return Status(__version__, uptime_s, int(memory()), sorted(services.sessions.running()), services.sessions.stopped)

@@ -10,6 +10,7 @@ from carapax.agent.ledger import Accounts
 from carapax.clock import Clock
 from carapax.config import Config
 from carapax.doctor.run import Doctor
+from carapax.gauges import Gauges
 from carapax.http import Http
 from carapax.logs.logs import Logs
 from carapax.messages import Sender, Trust
@@ -90,6 +91,7 @@ class Services:
     certificates: Certificates
     personas: Personas
     instructions: Instructions
+    gauges: Gauges
     started_at: float
     caller: Caller = LOCAL
     watcher: Watcher | None = None

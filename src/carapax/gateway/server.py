@@ -20,7 +20,7 @@ from carapax.api.message import Page
 from carapax.api.session import Session
 from carapax.contracts import Supervise
 from carapax.errors import CarapaxError, InvalidRequest, RateLimited, Unavailable
-from carapax.gateway import files, ndjson, openai, openapi, sse
+from carapax.gateway import files, metrics, ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.embeddings import respond_embeddings
@@ -34,7 +34,6 @@ from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_
 from carapax.gateway.rpc import Rpc
 from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
-from carapax.logs.about import About, about
 from carapax.redaction import Secret
 from carapax.throttle import Rate
 
@@ -79,14 +78,6 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Nothing of its body is read before it is known who asks."""
-        name = self._services.clock.new_id()
-        with about(About(request=name)):
-            response = await self._respond(request)
-        if not response.prepared:
-            response.headers["X-Request-Id"] = name
-        return response
-
-    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             check_head(request)
             self._gate.check_ban(request, asyncio.get_running_loop().time())
@@ -140,6 +131,8 @@ class Gateway:
         path = request.path
         if path == "/ws":
             return await self._socket(request, services, credential)
+        if path == metrics.PATH:
+            return await metrics.respond_metrics(request, services)
         if path == "/rpc":
             return await self._respond_rpc(request, services, credential)
         if openai.serves(path):
@@ -272,11 +265,11 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     _allow_files(services.config.limits.sockets + SPARE_FILES)
     await check_bind(config, services.tokens)
     gateway = Gateway(services, local, supervise)
-    server = Listener(gateway.handle, services.config.limits)
+    server = Listener(metrics.measured(gateway.handle, services, gateway.held), services.config.limits)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_S)
     await runner.setup()
-    watch = gateway.held.watch()
-    watching = asyncio.get_running_loop().create_task(supervise("watching tokens", watch))
+    watch = _watch(services, gateway)
+    watching = asyncio.get_running_loop().create_task(supervise("watching", watch))
     try:
         async with listening(
             runner,
@@ -295,6 +288,12 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
             await runner.cleanup()
             await asyncio.wait([watching])
             watch.close()  # where listening failed, it has not begun
+
+
+async def _watch(services: Services, gateway: Gateway) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gateway.held.watch())
+        group.create_task(services.gauges.watch_loop())
 
 
 def _allow_files(wanted: int) -> None:
