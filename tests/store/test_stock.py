@@ -19,7 +19,11 @@ def test_waiting_messages_and_replies_are_counted(tmp_path: Path) -> None:
             await database.transact([enqueue(Outbound("chat", "room", "x", key), "s", 1.0) for key in "abc"])
             await database.transact([buried("a", "gone")])
             await Outbox(database).postpone("b", 5.0, "busy")
-            outbox: dict[tuple[str, ...], float] = {("chat", "failed"): 1.0, ("chat", "postponed"): 1.0, ("chat", "waiting"): 1.0}
+            outbox: dict[tuple[str, ...], float] = {
+                ("chat", "failed"): 1.0,
+                ("chat", "postponed"): 1.0,
+                ("chat", "waiting"): 1.0,
+            }
             assert await stock(database) == Stock(2, outbox)
 
     run(scene())
