@@ -1,7 +1,9 @@
 import pytest
 
+from carapax.errors import ModelUnauthorized
 from carapax.testing import Pause
 from carapax.testing.gateway import gateway_client
+from carapax.testing.provider import Answer
 from tests.running import run
 
 
@@ -74,3 +76,110 @@ def test_a_session_that_is_none_is_not_found(method: str) -> None:
             return str(caught.value)
 
     assert '"code":-32004' in run(main())
+
+
+def test_sessions_are_found_by_their_titles_and_by_what_was_said_in_them() -> None:
+    async def main() -> None:
+        async with gateway_client(["It rains in Bergen, 100% of the time.", "two"]) as gateway:
+            said = (await gateway.rpc("session.message", text='Where does it "rain"?', wait=True))["session"]
+            await gateway.rpc("session.rename", session=said, title="weather")
+            await gateway.rpc("session.message", session=said, text="and then?", wait=True)
+            titled = (await gateway.rpc("session.create", title="Bergen by boat"))["id"]
+            other = (await gateway.rpc("session.create", title="other"))["id"]
+
+            async def find(query: str, **more: object) -> list[str]:
+                listed = await gateway.rpc("session.list", query=query, **more)
+                return [session["id"] for session in listed["sessions"]]
+
+            assert await find("bergen") == [titled, said]
+            assert await find("bergen", limit=1) == [titled]
+            assert await find('"RAIN"') == [said]
+            assert await find("0% of") == [said]
+            assert [await find(query) for query in ("10_", "message_received", "usage", "!")] == [[]] * 4
+            assert await find("", order="title") == [titled, other, said]
+            listed = await gateway.rpc("session.list", query="bergen")
+            assert listed["found"] == {said: "It rains in Bergen, 100% of the time."}
+
+    run(main())
+
+
+def test_sessions_are_filtered_by_agent_channel_and_state() -> None:
+    pause = Pause()
+
+    async def main() -> None:
+        async with gateway_client([(pause, "done")]) as gateway:
+            ended = (await gateway.rpc("session.create"))["id"]
+            await gateway.rpc("session.end", session=ended)
+            idle = (await gateway.rpc("session.create"))["id"]
+            running = (await gateway.rpc("session.message", text="go"))["session"]
+            await pause.reached()
+
+            async def find(**filters: str) -> list[str]:
+                return [session["id"] for session in (await gateway.rpc("session.list", **filters))["sessions"]]
+
+            found = [await find(state=state) for state in ("ended", "idle", "running")]
+            assert found == [[ended], [idle], [running]]
+            assert await find(agent="main", channel="api", order="created") == [running, idle, ended]
+            assert await find(agent="other") == await find(channel="telegram") == []
+            pause.release()
+
+    run(main())
+
+
+def test_a_session_is_told_its_model_and_effort_until_they_are_taken_back() -> None:
+    async def main() -> None:
+        async with gateway_client(["a", "b", "c"]) as gateway:
+            session = (await gateway.rpc("session.message", text="hi", wait=True))["session"]
+            info = await gateway.rpc("session.configure", session=session, model="scripted/other", effort="high")
+            assert info["model"] == "scripted/other"
+            await gateway.rpc("session.message", session=session, text="hi", wait=True)
+            await gateway.rpc("session.configure", session=session, model="", effort="")
+            await gateway.rpc("session.message", session=session, text="hi", wait=True)
+            asked = [(request.model, request.effort) for request in gateway.model.requests]
+            assert asked[1] == ("other", "high")
+            assert asked[0] == asked[2]
+            await gateway.rpc("session.end", session=session)
+            with pytest.raises(RuntimeError, match="has ended"):
+                await gateway.rpc("session.configure", session=session, effort="low")
+
+    run(main())
+
+
+def test_a_session_is_summed_up_on_request_but_not_while_it_runs_or_has_nothing_to_leave_out() -> None:
+    pause = Pause()
+
+    async def main() -> None:
+        script: list[Answer] = ["one " * 500, "two", "- the cat is Ada", "They spoke of a cat.", "three", (pause, "")]
+        async with gateway_client(script) as gateway:
+            session = (await gateway.rpc("session.message", text="first", wait=True))["session"]
+            with pytest.raises(RuntimeError, match="nothing of session"):
+                await gateway.rpc("session.compact", session=session)
+            await gateway.rpc("session.message", session=session, text="second", wait=True)
+            done = await gateway.rpc("session.compact", session=session)
+            assert (done["facts"], done["summary"]) == (["the cat is Ada"], "They spoke of a cat.")
+            assert done["tokens_after"] < done["tokens_before"] / 2
+            await gateway.rpc("session.message", session=session, text="third", wait=True)
+            shown = [message.text for message in gateway.model.requests[-1].messages]
+            assert "They spoke of a cat." in shown[0]
+            assert shown[1:] == ["second", "two", "third"]
+            await gateway.rpc("session.message", session=session, text="fourth")
+            await pause.reached()
+            with pytest.raises(RuntimeError, match="is running"):
+                await gateway.rpc("session.compact", session=session)
+            pause.release()
+
+    run(main())
+
+
+def test_a_summary_that_fails_says_why_and_leaves_the_session_as_it_was() -> None:
+    async def main() -> None:
+        async with gateway_client(["one", "two", ModelUnauthorized("no key"), "three"]) as gateway:
+            session = (await gateway.rpc("session.message", text="first", wait=True))["session"]
+            await gateway.rpc("session.message", session=session, text="second", wait=True)
+            with pytest.raises(RuntimeError, match="no key"):
+                await gateway.rpc("session.compact", session=session)
+            answer = await gateway.rpc("session.message", session=session, text="third", wait=True)
+            assert answer["reply"]["text"] == "three"
+            assert len(gateway.model.requests[-1].messages) == 5
+
+    run(main())

@@ -18,12 +18,20 @@ _FACTS = (
 _SUMMARY = "Summarise this conversation in at most 300 words: what was asked, what was done, what came of it."
 
 
-async def compact(transcript: Transcript, provider: Provider, model: str, context_tokens: int) -> HistoryCompacted:
-    """Have the model write down the facts and then a summary of all but the last groups, which stay whole.
+def compactable(transcript: Transcript) -> bool:
+    """Whether there is more to leave out than one message, which a summary would hardly shorten."""
+    return (_cut(transcript, 0) or 0) > 1
+
+
+async def compact(
+    transcript: Transcript, provider: Provider, model: str, context_tokens: int, *, full: bool = True
+) -> HistoryCompacted:
+    """Have the model write down the facts and then a summary of all but the last groups, which stay whole: a quarter
+    of what the model can take, or where the conversation is not `full` yet, of what there is.
 
     Raises ModelError when the model cannot, or when there is nothing to leave out.
     """
-    cut = _cut(transcript, int(context_tokens * KEEP))
+    cut = _cut(transcript, int((context_tokens if full else transcript.size()) * KEEP))
     if cut is None:
         raise ModelError("nothing of the conversation can be left out")
     text = _as_text(transcript.messages[:cut], int(context_tokens * 0.6 * CHARACTERS_PER_TOKEN))

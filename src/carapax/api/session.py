@@ -1,6 +1,6 @@
 """Sessions: made, listed, named, copied, stopped, ended."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -8,6 +8,8 @@ from carapax.api.fields import Identifier, Limit, Name
 from carapax.api.operation import operation
 from carapax.api.services import Services
 from carapax.errors import NotFound
+from carapax.messages import Effort
+from carapax.store.listing import Order, State, Wanted
 from carapax.store.records import SessionInfo
 
 _SESSION = "/api/sessions/{session}"
@@ -42,19 +44,31 @@ class List(Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: how many at most
     before: only those last changed before this time, in seconds since 1970; from the last one of the page before
+    query: words that stand in the title, or in what a person or the agent said
+    agent: only those of this agent; empty for all
+    channel: only those of this channel; empty for all
+    state: only those that are idle, running or ended; empty for all
+    order: by when they were last changed, when they were made, each newest first, or by title
     """
 
     limit: Limit = 100
     before: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    query: Name = ""
+    agent: Name = ""
+    channel: Name = ""
+    state: State = ""
+    order: Order = "updated"
 
 
 class Sessions(Struct, frozen=True):
-    """Sessions, last changed first.
+    """Sessions in the order asked for.
 
     sessions: the page
+    found: of those that have the query not in their title, by their id, the words around it where it was said first
     """
 
     sessions: list[SessionInfo]
+    found: dict[str, str] = {}
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +102,36 @@ class Cancelled(Struct, frozen=True):
     cancelled: bool
 
 
+class Configure(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the next runs of a session use. What is absent stays as it is; what is empty is the agent's own again.
+
+    session: its id
+    model: "provider/model" or the name of a chain
+    effort: how much the model thinks before it answers
+    """
+
+    session: Identifier
+    model: Name | None = None
+    effort: Effort | Literal[""] | None = None
+
+
+class Compacted(Struct, frozen=True):
+    """What a compaction did. The record of the session keeps everything; only the model is told less.
+
+    upto: the last event, by `seq`, in whose place the model is told the facts and the summary
+    facts: what must not be forgotten
+    summary: what was asked, done and came of it
+    tokens_before: roughly how many tokens the conversation was
+    tokens_after: roughly how many it is now
+    """
+
+    upto: int
+    facts: tuple[str, ...]
+    summary: str
+    tokens_before: int
+    tokens_after: int
+
+
 class Rename(Struct, frozen=True, forbid_unknown_fields=True):
     """A new title.
 
@@ -109,8 +153,9 @@ async def create(services: Services, params: Create) -> SessionInfo:
 
 @operation("session.list", scope="read", path="/api/sessions")
 async def list_(services: Services, params: List) -> Sessions:
-    """List sessions of all channels, last changed first."""
-    return Sessions(await services.journal.sessions(limit=params.limit, before=params.before))
+    """List sessions, of all channels unless one is named, last changed first unless told otherwise."""
+    wanted = Wanted(params.query, params.agent, params.channel, params.state, params.order, params.before)
+    return Sessions(*await services.journal.listed(wanted, params.limit))
 
 
 @operation("session.get", scope="read", path=_SESSION, raises=(404,))
@@ -147,3 +192,19 @@ async def cancel(services: Services, params: Session) -> Cancelled:
 async def rename(services: Services, params: Rename) -> SessionInfo:
     """Give a session another title."""
     return await services.sessions.rename(params.session, params.title)
+
+
+@operation("session.configure", scope="write", method="POST", path=_SESSION + "/configure", raises=(404, 409))
+async def configure(services: Services, params: Configure) -> SessionInfo:
+    """Choose the model of a session, or how much it thinks, from the next run on."""
+    chosen = {name: value for name in ("model", "effort") if (value := getattr(params, name)) is not None}
+    return await services.sessions.configure(params.session, chosen, services.caller.actor())
+
+
+@operation("session.compact", scope="write", method="POST", path=_SESSION + "/compact", raises=(404, 409, 502, 503))
+async def compact(services: Services, params: Session) -> Compacted:
+    """Have the model sum up a session now, all but its end, so that what follows is cheaper."""
+    before = (await services.sessions.transcript(params.session)).size()
+    done = await services.sessions.compact(params.session)
+    after = (await services.sessions.transcript(params.session)).size()
+    return Compacted(done.upto, done.facts, done.summary, before, after)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from carapax.agent.compaction import compact
 from carapax.agent.context import Transcript
 from carapax.agent.loop import Gate, Limits, Record, Run
 from carapax.agent.prompt import About, system_prompt, told_files
@@ -24,7 +25,7 @@ from carapax.contracts import (
     ToolContext,
 )
 from carapax.errors import NotFound
-from carapax.events import Streamed, ToolProgress
+from carapax.events import HistoryCompacted, Streamed, ToolProgress
 from carapax.invisible import strip
 from carapax.messages import ToolCall
 from carapax.personas import Personas
@@ -96,6 +97,11 @@ def removed(name: str, other: Agent) -> Agent:
     return replace(other, name=name, toolbox=Tools(()), configured=False)
 
 
+def model_of(agent: Agent, transcript: Transcript) -> str:
+    """The model of a session: what was chosen for it, else the agent's."""
+    return str(transcript.state.get("model") or agent.config.model)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """Builds runs for any agent. `user` is the person it works for, as configured now."""
@@ -123,7 +129,7 @@ class Prepare:
         if not agent.configured:
             raise NotFound(f"there is no agent {agent.name!r} any more", "configure it again, or start a new session")
         config = agent.config
-        chosen = transcript.run_model or str(transcript.state.get("model") or config.model)
+        chosen = transcript.run_model or model_of(agent, transcript)
         provider, model = await self.models.open(chosen, Spender(agent.name, session, run_id))
         limits = Limits(
             config.max_iterations,
@@ -147,7 +153,7 @@ class Prepare:
             lambda tool, call: self.context(agent, session, run_id, tool, call, show),
             self.monotonic,
             config.temperature,
-            config.effort,
+            transcript.state.get("effort") or config.effort,
         )
 
     def title(self, agent: Agent) -> str:
@@ -176,6 +182,13 @@ class Prepare:
         asked = missing(config, self.user())
         own = introducing(self.personas, agent.name, config.tools, asked, lambda: may_be_introduced(reading))
         return (Joined(agent.toolbox, own), invitation(asked)) if own.specs() else (agent.toolbox, "")
+
+    async def compact(self, agent: Agent, session: str, run_id: str, transcript: Transcript) -> HistoryCompacted:
+        """Have the session's model sum it up. Raises ConfigError, NotFound or a ModelError."""
+        chosen = model_of(agent, transcript)
+        provider, model = await self.models.open(chosen, Spender(agent.name, session, run_id))
+        tokens = agent.config.context_tokens or await self.models.context_tokens(chosen)
+        return await compact(transcript, provider, model, tokens, full=False)
 
     def context(
         self,

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
+from carapax.agent.compaction import compactable
 from carapax.agent.context import Transcript
 from carapax.agent.loop import invoke, run_agent, unreturned
 from carapax.arguments import check_arguments
@@ -20,6 +21,7 @@ from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
     Envelope,
+    HistoryCompacted,
     Kept,
     MessageReceived,
     ModelResponded,
@@ -35,7 +37,7 @@ from carapax.policy.policy import Policy
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.gate import Gate
 from carapax.sessions.paths import real_place
-from carapax.sessions.prepare import Agent, Prepare
+from carapax.sessions.prepare import Agent, Prepare, model_of
 from carapax.sessions.questions import Questions
 from carapax.sessions.workspaces import Workspaces
 from carapax.store import leases
@@ -205,12 +207,7 @@ class Session:
     async def execute(self, tool: Tool, call: ToolCall, arguments: Mapping[str, Any], by: Actor) -> ToolResult:
         """Run one tool, with arguments that fit it, as a run without a model. It stops when the caller goes away.
         Raises Conflict while something else runs, or agents are stopped."""
-        self._check_halt()
-        if self.busy:
-            raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
-        transcript = await self.transcript()
-        if transcript.ended:
-            raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
+        transcript = await self._free()
         async with self._turn:
             self._check_halt()
             result = await self._execute(transcript, tool, call, arguments, by)
@@ -240,6 +237,50 @@ class Session:
                 if not self._was_cancelled():
                     raise
         return result
+
+    async def compact(self) -> HistoryCompacted:
+        """Have the model sum up all but the end, as a run without an answer. Raises Conflict when there is nothing to
+        leave out, while something else runs, or agents are stopped; NotFound or a ModelError when the model cannot."""
+        transcript = await self._free()
+        if not compactable(transcript):
+            raise Conflict(f"nothing of session {self.name} can be left out", "it is short enough as it is")
+        try:
+            async with self._turn:
+                self._check_halt()
+                return await self._compact(transcript)
+        finally:
+            self.wake()
+
+    async def _compact(self, transcript: Transcript) -> HistoryCompacted:
+        run_id = self._around.clock.new_id()
+        end = partial(self._keep, run=run_id, fence=run_id, also=[leases.release(self.name, run_id)])
+        with self._under_way(run_id):
+            await self._keep(RunStarted(self.agent.name, ""), run=run_id, also=[self._claim(run_id)])
+            try:
+                compacted = await self._around.prepare.compact(self.agent, self.name, run_id, transcript)
+                await end(compacted, RunFinished("done"))
+            except asyncio.CancelledError:
+                why = self._cancelling or _GONE
+                if not self._was_cancelled():
+                    raise
+                await end(RunFinished("cancelled", why))
+                raise Conflict("the compaction was stopped") from None
+            except (StoreError, LeaseLost):
+                raise
+            except CarapaxError as error:
+                await end(RunFinished("failed", str(error)))
+                raise
+        return compacted
+
+    async def _free(self) -> Transcript:
+        """The transcript, where nothing is under way. Raises Conflict."""
+        self._check_halt()
+        if self.busy:
+            raise Conflict(f"session {self.name} is running", "wait for it, cancel it, or use another session")
+        transcript = await self.transcript()
+        if transcript.ended:
+            raise Conflict(f"session {self.name} has ended", "use another session, or fork it")
+        return transcript
 
     def _check_halt(self) -> None:
         if stop := self._around.halt.stop:
@@ -363,7 +404,7 @@ class Session:
     def _model(self, transcript: Transcript, asked: Sequence[str]) -> str:
         """The model of a run: the last that its messages ask for, else the session's, else the agent's."""
         last = next((model for model in reversed(asked) if model), "")
-        chosen = last or str(transcript.state.get("model") or self.agent.config.model)
+        chosen = last or model_of(self.agent, transcript)
         return self._around.prepare.models.describe(chosen)[0]
 
     def _next(self, transcript: Transcript) -> tuple[str, ...]:

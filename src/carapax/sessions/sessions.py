@@ -19,6 +19,7 @@ from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
     Envelope,
+    HistoryCompacted,
     Kept,
     MessageReceived,
     Scope,
@@ -250,6 +251,25 @@ class Sessions:
         check_name("title", title)
         await self._around.journal.append(session, StateChanged("title", strip(title)))
         return await self._around.journal.session(session)
+
+    async def configure(self, session: str, chosen: Mapping[str, str], who: Actor = LOCAL) -> SessionInfo:
+        """Choose the "model" or the "effort" of a session for its next runs; what is empty is the agent's own again.
+
+        Raises NotFound for a session, or a model that nobody offers, and Conflict for a session that has ended.
+        """
+        if chosen.get("model"):
+            self._check_model(chosen["model"])
+        state = (await self.transcript(session)).state
+        events = [StateChanged(key, value) for key, value in chosen.items() if state.get(key, "") != value]
+        if events:
+            also = self._audit.of("session.configure", who, session=session, detail=dict(chosen))
+            await self._around.journal.append(session, *events, also=also)
+        return await self._around.journal.session(session)
+
+    async def compact(self, session: str) -> HistoryCompacted:
+        """Sum up a session for its model now. Raises NotFound, Conflict when there is nothing to sum up, something runs
+        there or agents are stopped, or a ModelError."""
+        return await (await self._session(session)).compact()
 
     async def execute(
         self,

@@ -12,6 +12,7 @@ from carapax.events import Envelope, Kept, MessageReceived, RunStarted, SessionE
 from carapax.messages import Receipt
 from carapax.store.database import Database, Row, Statement, Unexpected
 from carapax.store.leases import LeaseLost
+from carapax.store.listing import Wanted, find
 from carapax.store.records import (
     SESSION_COLUMNS,
     SessionInfo,
@@ -236,12 +237,11 @@ class Journal:
 
     async def sessions(self, *, limit: int = 100, before: float | None = None) -> list[SessionInfo]:
         """The sessions that were updated last, newest first; with `before`, those updated before that time."""
-        rows = await self._database.fetch(
-            f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.updated_at < $1 ORDER BY s.updated_at DESC LIMIT $2",
-            before if before is not None else 1e300,
-            limit,
-        )
-        return [info(row) for row in rows]
+        return (await self.listed(Wanted(before=before), limit))[0]
+
+    async def listed(self, wanted: Wanted, limit: int) -> tuple[list[SessionInfo], dict[str, str]]:
+        """The first sessions that are wanted, and by their ids the words around a query that is not in their title."""
+        return await find(self._database, wanted, limit)
 
     async def is_first(self, session: str) -> bool:
         """Whether nothing was said in any session that began before this one."""
