@@ -121,6 +121,67 @@ def test_the_operations_are_these() -> None:
         *("token.create", "token.list", "token.revoke"),
         *("tools.catalogue", "tools.execute", "tools.list", "workspace.stains", "workspace.vouch"),
     ]
+    names = """
+        agent.list
+        agent.status
+        agents.release
+        agents.stop
+        approval.answer
+        approval.list
+        audit.list
+        audit.verify
+        ban.lift
+        ban.list
+        config.get
+        costs.get
+        costs.session
+        doctor.fix
+        doctor.run
+        file.add
+        file.get
+        grant.list
+        grant.remove
+        health
+        log.list
+        model.health
+        model.list
+        model.recover
+        model.refresh
+        provider.add
+        provider.check
+        provider.list
+        provider.remove
+        secret.list
+        secret.remove
+        secret.set
+        session.cancel
+        session.compact
+        session.configure
+        session.create
+        session.end
+        session.events
+        session.export
+        session.fork
+        session.get
+        session.history
+        session.import
+        session.list
+        session.message
+        session.reading
+        session.rename
+        session.subscribe
+        session.unsubscribe
+        session.vouch
+        status
+        token.create
+        token.list
+        token.revoke
+        tools.execute
+        tools.list
+        workspace.stains
+        workspace.vouch
+    """
+    assert sorted(OPERATIONS) == names.split()
 
 
 def test_a_name_is_declared_once() -> None:
