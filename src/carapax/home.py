@@ -69,6 +69,11 @@ class Home:
         return self.tls / "authority.pem"
 
     @property
+    def public_authority_file(self) -> Path:
+        """The certificate alone, for stores of other programs."""
+        return self.tls / "ca.pem"
+
+    @property
     def leaf_file(self) -> Path:
         """Key and certificate that the gateway has made for its port."""
         return self.tls / "leaf.pem"

@@ -86,6 +86,7 @@ def test_unknown_parameters_are_refused_everywhere() -> None:
 
 
 def test_the_operations_are_these() -> None:
+        *("tls.status",),
     names = """
         agent.list
         agent.persona

@@ -51,6 +51,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
         "disk",
         "database",
         "port",
+        "tls",
         "sandbox",
         "vault",
         "model",

@@ -6,7 +6,6 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 
 from carapax.config import Config, GatewayConfig, TlsConfig
-from carapax.gateway.encryption import is_named
 from carapax.testing.gateway import GatewayClient, gateway_client
 from tests.running import run
 
@@ -90,10 +89,3 @@ def test_with_tls_the_gateway_is_called_whatever_its_certificate_says() -> None:
 
     assert run(status(ON)) == 200
     assert run(status(Config(gateway=GatewayConfig(), tls=TlsConfig(names=("desk.lan",))))) == 403
-
-
-@pytest.mark.parametrize(
-    ("host", "named"), [("desk.lan", True), ("a.home.lan", True), ("home.lan", False), ("a.b.home.lan", False)]
-)
-def test_a_star_stands_for_one_label(host: str, named: bool) -> None:
-    assert is_named(host, {"desk.lan", "*.home.lan"}) is named

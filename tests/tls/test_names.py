@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carapax.config import Config, GatewayConfig, TlsConfig
 from carapax.errors import ConfigError
-from carapax.tls.names import asked, found, spell
+from carapax.tls.names import asked, found, is_named, spell
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,10 @@ def test_a_gateway_that_listens_everywhere_is_called_by_every_address() -> None:
     assert f"{socket.gethostname().partition('.')[0].lower()}.local" in here
     assert set(here) <= set(everywhere)
     assert all(ipaddress.ip_address(address) for address in set(everywhere) - set(here))
+
+
+@pytest.mark.parametrize(
+    ("host", "named"), [("desk.lan", True), ("a.home.lan", True), ("home.lan", False), ("a.b.home.lan", False)]
+)
+def test_a_star_stands_for_one_label(host: str, named: bool) -> None:
+    assert is_named(host, {"desk.lan", "*.home.lan"}) is named

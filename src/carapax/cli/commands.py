@@ -61,6 +61,10 @@ PURPOSES: dict[str, dict[str, Told]] = {
             "Create, list and revoke access tokens.",
             ("token create laptop", "token list", "token revoke ID"),
         ),
+        "tls": Told(
+            "Show how the port is encrypted, and have devices trust it.",
+            ("tls", "tls ca > ca.pem", "tls trust --apply"),
+        ),
         "bans": Told(
             "List and lift the bans of those who showed too many wrong tokens.", ("bans", "bans --lift 203.0.113.7")
         ),

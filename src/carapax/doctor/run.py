@@ -20,6 +20,7 @@ from carapax.doctor.checks import (
     remains,
     sandbox,
     search,
+    tls,
     vault,
 )
 from carapax.doctor.finding import Finding, Patient, failed
@@ -40,6 +41,7 @@ CHECKS: dict[str, Check] = {
     agents.NAME: agents.check,
     audit.NAME: audit.check,
     port.NAME: port.check,
+    tls.NAME: tls.check,
     sandbox.NAME: sandbox.check,
     containers.NAME: containers.check,
     vault.NAME: vault.check,

@@ -1,7 +1,5 @@
 """What everybody may have of the certificates, and what is said to those who do not speak TLS."""
 
-from collections.abc import Collection
-
 from aiohttp import hdrs, web
 
 from carapax.errors import Forbidden, NotFound
@@ -31,8 +29,3 @@ def respond_plain(request: web.BaseRequest) -> web.Response:
         lost = "; what was sent crossed the network readable: revoke the token" if carried else ""
         raise Forbidden(f"this port speaks https only{lost}", f"use {where}")
     return respond(status=308, headers={hdrs.LOCATION: where + str(request.rel_url)})
-
-
-def is_named(host: str, names: Collection[str]) -> bool:
-    """Whether a certificate for these names is for this host."""
-    return host in names or "*." + host.partition(".")[2] in names

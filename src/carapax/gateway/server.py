@@ -24,7 +24,7 @@ from carapax.gateway import files, metrics, ndjson, openai, openapi, sse
 from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.embeddings import respond_embeddings
-from carapax.gateway.encryption import AUTHORITY, is_named, respond_authority, respond_plain
+from carapax.gateway.encryption import AUTHORITY, respond_authority, respond_plain
 from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.held import Held
 from carapax.gateway.limits import check_head, read_body
@@ -36,6 +36,7 @@ from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
 from carapax.redaction import Secret
 from carapax.throttle import Rate
+from carapax.tls.names import is_named
 
 P = TypeVar("P", bound=Struct)
 STOP_S = 5.0

@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import idna
 
@@ -55,6 +55,11 @@ def found(config: Config) -> tuple[str, ...]:
     name = socket.gethostname()
     named = [name, f"{name.partition('.')[0]}.local"]
     return tuple(_spelled([*ALWAYS, *named, *(_addresses() if config.gateway.host in _EVERYWHERE else ())]))
+
+
+def is_named(host: str, names: Collection[str]) -> bool:
+    """Whether a certificate for these names is for this host."""
+    return host in names or "*." + host.partition(".")[2] in names
 
 
 def _spelled(names: Iterable[str]) -> Iterator[str]:
