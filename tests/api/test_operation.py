@@ -86,7 +86,6 @@ def test_unknown_parameters_are_refused_everywhere() -> None:
 
 
 def test_the_operations_are_these() -> None:
-        *("tls.status",),
     names = """
         agent.list
         agent.persona
@@ -142,6 +141,7 @@ def test_the_operations_are_these() -> None:
         session.unsubscribe
         session.vouch
         status
+        tls.status
         token.create
         token.list
         token.revoke
