@@ -101,6 +101,7 @@ def test_the_operations_are_these() -> None:
         ban.list
         config.get
         costs.get
+        costs.runs
         costs.session
         doctor.fix
         doctor.run

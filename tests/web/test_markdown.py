@@ -167,3 +167,28 @@ def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
         return [out.children[0] === first, out.children[2] === code, code.querySelector("code").textContent];
     """)
     assert kept == [True, True, "let a = 1;\nlet b"]
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "tinted"),
+    [
+        ("sql", "SELECT 1 -- all", ["keyword SELECT", "number 1", "comment -- all"]),
+        ("html", "<!-- c --><a href='x'>y</a>", ["comment <!-- c -->", "keyword <a", "string 'x'", "keyword </a"]),
+        ("diff", "@@ 1 @@\n- old\n+ new\n same", ["comment @@ 1 @@", "removed - old", "string + new"]),
+        ("ts", "const a = `b` // c", ["keyword const", "string `b`", "comment // c"]),
+        ("json", '{"a": [1, true]}', ['string "a"', "number 1", "keyword true"]),
+        ("bash", "echo '#' # all", ["keyword echo", "string '#'", "comment # all"]),
+    ],
+)
+def test_code_is_tinted_by_its_language(modules: Browser, language: str, code: str, tinted: list[str]) -> None:
+    found = modules.run(
+        """
+        const { tint } = await import("./tint.js");
+        const spans = tint(given[0], given[1]).filter((node) => node.className);
+        return spans.map((span) => `${span.className.replace("tint-", "")} ${span.textContent}`);
+        """,
+        code,
+        language,
+    )
+    assert isinstance(found, list)
+    assert [each for each in found if each != "keyword >"] == tinted

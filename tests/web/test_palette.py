@@ -5,6 +5,8 @@ from collections.abc import Generator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from carapax.config import AgentConfig, Config
+from carapax.messages import Inbound, Sender
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Served, served
 
@@ -15,7 +17,8 @@ OPEN = Keys.CONTROL + "k" + Keys.NULL
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
-    with served(tmp_path_factory.mktemp("home"), []) as running:
+    config = Config(agents={"main": AgentConfig(), "other": AgentConfig()})
+    with served(tmp_path_factory.mktemp("home"), ["fine"], config) as running:
         yield running
 
 
@@ -44,6 +47,30 @@ def test_a_screen_a_session_and_a_command_are_found_and_run(page: Browser, gatew
     page.find("dialog h2", "Stop all agents")
     page.type(Keys.ESCAPE)
     page.until("!document.querySelector('dialog')")
+
+
+def test_sessions_are_found_by_what_was_said_and_begun_with_any_agent(page: Browser, gateway: Served) -> None:
+    sent = gateway.run(gateway.services.sessions.submit(Inbound("api", "c", Sender("ann"), "Hi\n\nthe fjord is deep")))
+    page.find(".sessions a", "Hi")
+    page.type(OPEN, "fjord is")
+    page.find(".palette [aria-selected=true] small", "fjord")
+    page.type(Keys.ENTER)
+    page.until("location.hash === given[0]", f"#/s/{sent.session}")
+    page.find(".bubble", "fjord")
+    page.type(OPEN, "with other")
+    page.find(".palette [aria-selected=true]", "New session with other")
+    page.type(Keys.ENTER)
+    page.until("document.querySelector('.who select')?.value === 'other'")
+
+
+def test_a_session_is_summed_up_or_why_it_is_not_is_told(page: Browser, gateway: Served) -> None:
+    info = gateway.run(gateway.services.sessions.create(channel="api", title="short"))
+    page.run("location.hash = given[0]", f"#/s/{info.id}")
+    page.find(".heading h1", "short")
+    page.type(OPEN, "sum up")
+    page.find(".palette [aria-selected=true]", "Sum up this session")
+    page.type(Keys.ENTER)
+    page.find(".toast", "can be left out")
 
 
 def test_it_is_a_combobox_whose_choice_moves_by_arrows(page: Browser) -> None:

@@ -27,6 +27,7 @@ PAIRS = [
     ("accent-ink", "accent"),
     ("bad", "bad-soft"),
     ("bad", "raised"),
+    ("bad", "sunken"),
     ("warn", "warn-soft"),
     ("warn", "paper"),
     ("warn", "side"),

@@ -40,10 +40,25 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True):
     session: Identifier
 
 
+class Runs(Struct, frozen=True):
+    """What each run of a session cost.
+
+    runs: by the id of the run; one that asked no model is not there
+    """
+
+    runs: dict[str, Tally]
+
+
 @operation("costs.session", scope="read", path="/api/sessions/{session}/costs")
 async def session(services: Services, params: Session) -> Tally:
     """Add up what models cost in one session; all is 0 where none was asked."""
     return await spend.total_of(services.accounts.database, params.session)
+
+
+@operation("costs.runs", scope="read", path="/api/sessions/{session}/costs/runs")
+async def runs(services: Services, params: Session) -> Runs:
+    """Add up what models cost in each run of one session."""
+    return Runs(await spend.runs_of(services.accounts.database, params.session))
 
 
 @operation("costs.get", scope="read", path="/api/costs")

@@ -48,6 +48,7 @@ class List(Struct, frozen=True, forbid_unknown_fields=True):
     agent: only those of this agent; empty for all
     channel: only those of this channel; empty for all
     state: only those that are idle, running or ended; empty for all
+    forked_from: only those that were copied from this session
     order: by when they were last changed, when they were made, each newest first, or by title
     """
 
@@ -58,6 +59,7 @@ class List(Struct, frozen=True, forbid_unknown_fields=True):
     channel: Name = ""
     state: State = ""
     order: Order = "updated"
+    forked_from: Name = ""
 
 
 class Sessions(Struct, frozen=True):
@@ -154,7 +156,7 @@ async def create(services: Services, params: Create) -> SessionInfo:
 @operation("session.list", scope="read", path="/api/sessions")
 async def list_(services: Services, params: List) -> Sessions:
     """List sessions, of all channels unless one is named, last changed first unless told otherwise."""
-    wanted = Wanted(params.query, params.agent, params.channel, params.state, params.order, params.before)
+    wanted = Wanted(params.query, params.agent, params.channel, params.state, params.order, params.before, params.forked_from)
     return Sessions(*await services.journal.listed(wanted, params.limit))
 
 

@@ -29,6 +29,7 @@ _SAID = (
 _LIST = f"""
     SELECT {SESSION_COLUMNS} FROM sessions s
     WHERE s.updated_at < $1 AND ($2 = '' OR s.agent = $2) AND ($3 = '' OR s.channel = $3)
+    AND ($9 = '' OR s.forked_from = $9)
     AND ($4 = '' OR $4 = CASE WHEN s.ended = 1 THEN 'ended' WHEN s.run <> '' THEN 'running' ELSE 'idle' END)
     AND ($5 = '' OR lower(s.title) LIKE $5 ESCAPE '!'
          OR EXISTS (SELECT 1 FROM events e WHERE e.session = s.number AND {_SAID}))
@@ -44,7 +45,8 @@ _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 class Wanted(Struct, frozen=True):
     """Which sessions, and in what order. `query` stands in the title or in what was said; A to Z match a to z.
 
-    `before` leaves out those that were updated then or later; empty `agent`, `channel` and `state` mean all.
+    `before` leaves out those that were updated then or later; empty `agent`, `channel`, `state` and `forked_from`, the
+    session that they were copied from, mean all.
     """
 
     query: str = ""
@@ -53,6 +55,7 @@ class Wanted(Struct, frozen=True):
     state: State = ""
     order: Order = "updated"
     before: float | None = None
+    forked_from: str = ""
 
 
 async def find(database: Database, wanted: Wanted, limit: int) -> tuple[list[SessionInfo], dict[str, str]]:
@@ -79,7 +82,7 @@ async def _candidates(database: Database, wanted: Wanted, query: str, limit: int
     start = 0
     while True:
         patterns = _pattern(query), _pattern(_escaped(query))
-        params: tuple[Value, ...] = (before, wanted.agent, wanted.channel, wanted.state, *patterns, limit, start)
+        params: tuple[Value, ...] = (before, wanted.agent, wanted.channel, wanted.state, *patterns, limit, start, wanted.forked_from)
         rows = await database.fetch(sql, *params)
         for row in rows:
             yield info(row)

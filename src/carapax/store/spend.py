@@ -154,6 +154,14 @@ async def total_of(database: Database, session: str) -> Tally:
     return _tally(row)
 
 
+async def runs_of(database: Database, session: str) -> dict[str, Tally]:
+    """All calls of a session, by the run they were made in."""
+    rows = await database.fetch(
+        f"SELECT c.run, {_SUMS} FROM spend c WHERE c.session = $1 AND c.state = 'settled' GROUP BY c.run", session
+    )
+    return {str(row[0]): _tally(row[1:]) for row in rows}
+
+
 async def groups(database: Database, since: str, until: str, by: By, limit: int) -> list[Group]:
     """The calls by what they have in common: days in their order, all else by what it cost, the most first."""
     order = "1" if by == "day" else "9 DESC, 2 DESC, 1"

@@ -9,6 +9,7 @@ import { Connection, Offline } from "./rpc.js";
 import { Screen, SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { t } from "./strings.js";
+import { Pair } from "./views/pair.js";
 import { Palette } from "./views/palette.js";
 import { Session } from "./views/session.js";
 import { Sidebar } from "./views/sidebar.js";
@@ -179,9 +180,10 @@ class App {
   #navigate() {
     const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
     const [, screen = "", path = ""] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
+    const [, ...pair] = /^#\/pair\/(\w+)\/(\w+)$/.exec(location.hash) ?? [];
     const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
-    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", path, model: decodeURIComponent(model) };
-    const shown = this.route.screen ? `#/${screen}` : model ? location.hash : this.route.session;
+    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", path, model: decodeURIComponent(model), pair };
+    const shown = this.route.screen ? `#/${screen}` : model || pair.length ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
       this.view?.close();
       this.view = this.#open(this.route);
@@ -190,13 +192,14 @@ class App {
     this.view.id = shown;
     if (this.route.screen) this.view.show(decodeURIComponent(path));
     else this.view.show?.(tab, this.route.seq);
-    if (!session) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
+    if (!session && !pair.length) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
     this.sidebar.draw();
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
-  #open({ session, screen, model }) {
+  #open({ session, screen, model, pair }) {
+    if (pair.length) return new Pair(this, pair);
     if (screen) return new Screen(this, screen);
     return session ? new Session(this, session) : new Welcome(this, model);
   }

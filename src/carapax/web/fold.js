@@ -1,15 +1,17 @@
 // Events of a session folded to what a conversation shows. Pure: no page, no network, no clock.
 //
 // A view is changed in place by `apply`; `rev` of an item grows whenever it must be drawn again. Items are
-//   {type: "user",   id, key, text, at, seq, waiting}        what a person said
-//   {type: "answer", parts, at, seq, live, model, usage, origins}  one answer of the model, and what it rests on
-//   {type: "notice", tone, code, ...}                        an end that was not "done", a compaction, a resumption
+//   {type: "user",   id, key, text, at, seq, waiting, marks}  what a person said, and how it looks like orders to agents
+//   {type: "answer", parts, at, seq, run, live, model, usage, origins, ends}  one answer of the model, what it rests on,
+//                                                            and whether its run ended with it
+//   {type: "notice", tone, code, ...}                        an end that was not "done", a compaction, another model, ...
 // and parts of an answer are {type: "text"|"thinking", text} or
 //   {type: "tool", id, name, arguments, state, progress, result, startedAt, elapsed, approval}
 // with state "writing" (the model is still writing it), "waiting", "asking" (a person, see `approval`), "running", "done",
 // "refused" (by a person), "error" or "stopped". An approval is what was asked, `at` when, and the answer `given`, null
 // until then, whose verdict is "allow", "deny" or "void" when the run ended before.
 //
+// Of a view, `model` is the one that answered last, and `chosen` and `effort` what a person chose for what follows.
 // `origins` of a view is what others wrote and the session has read, as the gateway counts it: once read, it stays. Each
 // is {kind, name, source, seq}, where `source` is the id of the call or of the message that brought it first, and `seq`
 // where it was read last. Only a person who vouches for it takes it away.
@@ -20,7 +22,7 @@ const TRUSTED = new Set(["owner", "known"]);
 
 export function emptyView() {
   return {
-    seq: 0, agent: "", model: "", title: "", channel: "", forkedFrom: "", forkedAt: 0,
+    seq: 0, agent: "", model: "", chosen: "", effort: "", title: "", channel: "", forkedFrom: "", forkedAt: 0,
     items: [], waiting: [], run: null, live: null, calls: new Map(), ended: false, missed: false, finished: 0,
     input: 0, output: 0, approvals: new Map(), origins: [],
   };
@@ -83,7 +85,8 @@ function read(view, { kind, name = "" }, source) {
 }
 
 function liveAnswer(view, at) {
-  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, live: true, model: view.run.model, usage: null, origins: view.origins });
+  const { run, origins } = view;
+  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, run: run.id, live: true, model: run.model, usage: null, origins });
   return view.live;
 }
 
@@ -160,16 +163,16 @@ function closeRun(view, at) {
 const KEPT = {
   session_started(view, event) {
     view.agent = event.agent;
-    view.model = event.model ?? "";
+    view.model = view.chosen = event.model ?? "";
     view.channel = event.channel;
     view.forkedFrom = event.forked_from ?? "";
     view.forkedAt = event.forked_at ?? 0;
   },
 
   message_received(view, event, { seq, at }) {
-    const { id, text, dedupe_key: key = "", sender, attachments } = event;
+    const { id, text, dedupe_key: key = "", sender, attachments, marks } = event;
     const { id: from = "", name = "", trust = "owner" } = sender ?? {};
-    view.waiting.push({ type: "user", id, key, text, name, sender: from, trust, at, seq, attachments, waiting: true, rev: 0 });
+    view.waiting.push({ type: "user", id, key, text, name, sender: from, trust, at, seq, attachments, marks, waiting: true, rev: 0 });
   },
 
   run_started(view, event, { run, at, seq }) {
@@ -185,7 +188,7 @@ const KEPT = {
     take(view, event.messages);
   },
 
-  model_responded(view, event, { at, seq }) {
+  model_responded(view, event, { at, seq, run }) {
     const { message } = event;
     const answer = view.live ?? push(view, { type: "answer", parts: [], at, seq });
     answer.parts = mergeText(message.parts).map((part, index) => {
@@ -198,7 +201,7 @@ const KEPT = {
     const usage = message.usage ?? {};
     view.input += usage.input ?? 0;
     view.output += usage.output ?? 0;
-    Object.assign(answer, { live: false, at, seq, model: message.model, provider: message.provider, usage, origins: view.origins });
+    Object.assign(answer, { live: false, at, seq, run, model: message.model, provider: message.provider, usage, origins: view.origins });
     answer.stop = message.stop_reason ?? "end";
     answer.rev += 1;
     if (message.provider) view.model = `${message.provider}/${message.model}`;
@@ -246,9 +249,15 @@ const KEPT = {
     view.origins = view.origins.filter(({ seq }) => seq > upto);
   },
 
-  state_changed(view, event) {
-    if (event.key === "title") view.title = event.value ?? "";
-    if (event.key === "model") view.model = event.value ?? "";
+  state_changed(view, { key, value }, { at, seq }) {
+    if (!["title", "model", "effort"].includes(key)) return;
+    view[key] = value ?? "";
+    if (key === "model") view.chosen = view.model;
+    if (key !== "title") push(view, { type: "notice", tone: "info", code: value ? key : `${key}-usual`, detail: value, at, seq });
+  },
+
+  send_failed(view, { error }, { at, seq }) {
+    push(view, { type: "notice", tone: "error", code: "unsent", detail: error, at, seq });
   },
 
   history_compacted(view, event, { at, seq }) {
@@ -262,9 +271,11 @@ const KEPT = {
     push(view, { type: "notice", tone: "warning", code, budget: { percent, budget, spent, limit }, at, seq });
   },
 
-  run_finished(view, event, { at, seq }) {
+  run_finished(view, event, { at, seq, run }) {
     closeRun(view, at);
     view.finished = seq;
+    const last = view.items.findLast((item) => item.type === "answer" && item.run === run);
+    if (last) Object.assign(last, { ends: true, rev: last.rev + 1 });
     if (event.reason === "done") return;
     const tone = event.reason === "cancelled" ? "info" : event.reason === "failed" ? "error" : "warning";
     push(view, { type: "notice", tone, code: event.reason, detail: event.detail ?? "", at, seq });

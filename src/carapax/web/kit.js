@@ -112,7 +112,8 @@ export function table({ caption, columns, rows, empty = "", key = null }) {
 
 /**
  * A form of fields {name, label, hint, type: "text|password|number|checkbox|select|textarea|list|time zone", options,
- * required, minlength, autocomplete}. `options` are strings or {value, label}; a list is written one entry a line.
+ * required, minlength, autocomplete}. `options` are strings or {value, label}, and of a text suggestions, which may be
+ * promised; a list is written one entry a line.
  * `onsubmit(values)` may throw: what the gateway refuses is said at its field, and what was typed stays.
  */
 export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel = null, label = null }) {
@@ -160,8 +161,10 @@ class Field {
     this.input = (MAKERS[type] ?? MAKERS.text)(given, value ?? "", options, type);
     this.problem = h("small", { class: "problem", id: `${id}-problem` });
     const about = h("small", { id: `${id}-hint` }, hint);
-    const zones = type === "time zone" && timeZones(`${id}-zones`);
-    this.element = h("div", { class: `field ${type}` }, h("label", { for: id }, label), this.input, zones, about, this.problem);
+    const isListed = this.input.hasAttribute("list");
+    const list = isListed && h("datalist", { id: `${id}-list` });
+    if (isListed) Promise.resolve(type === "text" ? options : Intl.supportedValuesOf("timeZone")).then((all) => list.append(...all.map(suggestion)));
+    this.element = h("div", { class: `field ${type}` }, h("label", { for: id }, label), this.input, list, about, this.problem);
   }
 
   get value() {
@@ -183,12 +186,13 @@ class Field {
 }
 
 const MAKERS = {
-  text: (given, value, _, type) => h("input", { type, autocomplete: "off", ...given, value: String(value) }),
+  text: (given, value, options, type) =>
+    h("input", { type, autocomplete: "off", list: options.length === 0 ? null : `${given.id}-list`, ...given, value: String(value) }),
   number: (given, value) => h("input", { type: "number", step: "any", ...given, value: String(value) }),
   checkbox: (given, value) => h("input", { type: "checkbox", ...given, checked: Boolean(value) }),
   textarea: (given, value) => h("textarea", { rows: 6, ...given, value }),
   list: (given, value) => h("textarea", { rows: 3, ...given, value: [...value].join("\n") }),
-  "time zone": (given, value) => h("input", { type: "text", ...given, list: `${given.id}-zones`, value }),
+  "time zone": (given, value) => h("input", { type: "text", ...given, list: `${given.id}-list`, value }),
   select(given, value, options) {
     const all = options.map((option) => (typeof option === "string" ? { value: option, label: option } : option));
     const select = h("select", given, all.map(({ value: each, label }) => h("option", { value: each }, label)));
@@ -197,9 +201,7 @@ const MAKERS = {
   },
 };
 
-function timeZones(id) {
-  return h("datalist", { id }, Intl.supportedValuesOf("timeZone").map((zone) => h("option", { value: zone })));
-}
+const suggestion = (value) => h("option", { value });
 
 /** A button that waits for its action, and is pressed once meanwhile. What the gateway refuses is told. */
 export function button(label, action, { tone = "", icon: sign = "", disabled = false } = {}) {
@@ -260,6 +262,22 @@ export function tabs(all, chosen = all[0].name) {
   const list = h("div", { class: "tabs", role: "tablist", onkeydown }, all.map(tab));
   show(all.some(({ name }) => name === chosen) ? chosen : all[0].name);
   return h("div", { class: "tabbed" }, list, panel);
+}
+
+/** A form in a dialog; whether it was submitted, and taken. */
+export async function formDialog(title, { onsubmit, ...rest }) {
+  let isDone = false;
+  const done = async (values) => {
+    await onsubmit(values);
+    isDone = true;
+    dialog.close();
+  };
+  const content = form({ ...rest, onsubmit: done, cancel: () => dialog.close() });
+  const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() }, h("h2", null, title), content);
+  document.body.append(dialog);
+  dialog.showModal();
+  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+  return isDone;
 }
 
 /** Ask first; whether the answer was yes. */

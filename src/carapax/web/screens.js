@@ -8,6 +8,7 @@ import { Offline } from "./rpc.js";
 export const GROUPS = ["work", "agents", "gateway"];
 
 export const SCREENS = {
+  sessions: { group: "work", icon: "chat", load: async () => (await import("./views/sessions.js")).Sessions },
   approvals: { group: "work", icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
   costs: { group: "work", icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },

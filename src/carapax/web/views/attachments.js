@@ -39,7 +39,7 @@ export class Attachments {
   /** Take what is pasted into or dropped onto an element. */
   listen(element) {
     element.addEventListener("paste", (event) => {
-      if (!event.clipboardData?.files.length) return;
+      if (!event.clipboardData?.files.length || this.button.disabled) return;
       event.preventDefault();
       this.add(event.clipboardData.files);
     });
@@ -51,7 +51,7 @@ export class Attachments {
     element.addEventListener("dragleave", () => element.classList.remove("dropping"));
     element.addEventListener("drop", (event) => {
       element.classList.remove("dropping");
-      if (!event.dataTransfer?.files.length) return;
+      if (!event.dataTransfer?.files.length || this.button.disabled) return;
       event.preventDefault();
       this.add(event.dataTransfer.files);
     });

@@ -6,11 +6,15 @@ import { t } from "../strings.js";
 import { originChips } from "./approval.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
+import { askModel, choiceOf } from "./modelchoice.js";
 
 const NEAR_END = 60;
 const SPOKEN = 300;
 
 export class Chat {
+  #editing = null;
+  #forks = [];
+
   constructor(app, feed) {
     this.app = app;
     this.feed = feed;
@@ -21,8 +25,16 @@ export class Chat {
       again: () => this.#again(),
       approvals: app.approvals,
       vouch: () => this.#vouch(),
+      edit: (item) => this.#edit(item),
+      replay: (item) => this.#replay(item),
+      forks: (item) => this.#forksBefore(item),
+      costs: {},
     });
-    this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => this.escape() });
+    this.composer = new Composer({
+      onSend: (text, files) => this.#send(text, files),
+      onStop: () => this.#stop(),
+      onChoose: () => this.#choose(),
+    });
     this.toEnd = iconButton("down", t("to-end"), () => this.#follow(), { class: "to-end", hidden: true });
     this.loading = h("p", { class: "loading" }, t("loading"));
     const onscroll = () => this.#scrolled();
@@ -32,6 +44,7 @@ export class Chat {
     this.resize.observe(this.conversation.element);
     this.resize.observe(this.scroller);
     this.draw = onFrame(() => this.#draw());
+    this.composer.attachments.listen(this.element);
     this.composer.open(feed.session);
   }
 
@@ -46,8 +59,9 @@ export class Chat {
     this.loading.hidden = loaded || rpc.state !== "open";
     if (!this.loading.hidden) return;
     this.conversation.draw(view, pending.map((entry) => ({ ...entry, offline: rpc.state !== "open" })));
-    this.composer.update({ running: view.run !== null, ended: view.ended });
+    this.composer.update({ running: view.run !== null, ended: view.ended, choice: choiceOf(this.app, view) });
     if (loaded) this.#announce(view);
+    if (loaded && this.counted !== view.finished) this.#count(view.finished);
     this.#stick();
   }
 
@@ -66,8 +80,79 @@ export class Chat {
     this.app.announce(t("answer-done", { text: oneLine(text, SPOKEN) }));
   }
 
+  /** What each run cost, and the sessions that were copied from here, asked for whenever a run has ended. */
+  async #count(finished) {
+    this.counted = finished;
+    const { session } = this.feed;
+    const ask = (method, params) => this.app.rpc.call(method, params).catch(() => null);
+    const [costs, listed] = await Promise.all([ask("costs.runs", { session }), ask("session.list", { forked_from: session })]);
+    this.#forks = listed?.sessions ?? this.#forks;
+    Object.assign(this.conversation.actions.costs, costs?.runs);
+    this.conversation.redraw();
+    this.element.dispatchEvent(new CustomEvent("counted", { detail: Object.values(costs?.runs ?? {}) }));
+  }
+
+  /** Those that were copied right before a message, or after the one before it. */
+  #forksBefore({ seq }) {
+    const asked = this.feed.view.items.filter((item) => item.type === "user").map((item) => item.seq);
+    return this.#forks.filter(({ forked_at: at }) => (asked.find((each) => each > at) ?? asked.at(-1)) === seq);
+  }
+
+  #edit(item) {
+    this.#editing = item;
+    this.composer.set(item.text);
+    this.composer.tell(t("editing"), () => this.#leave());
+    this.composer.focus();
+  }
+
+  /** Edit no longer; whether a message was being edited. */
+  #leave() {
+    if (!this.#editing) return false;
+    this.#editing = null;
+    this.composer.tell();
+    this.composer.set("");
+    return true;
+  }
+
+  /** Say a message in a copy of the session that ends before it; the copy's id, or nothing when it could not be made. */
+  async #sayInCopy(item, text, attachments, choice = null) {
+    const made = await this.app.rpc.call("session.fork", { session: this.feed.session, at: item.seq - 1 });
+    if (choice) await this.app.rpc.call("session.configure", { session: made.id, ...choice });
+    this.app.outbox.add({ session: made.id, text, attachments });
+    this.app.sessions.refresh();
+    return made.id;
+  }
+
+  async #sendEdited(item, text, attachments) {
+    try {
+      const copy = await this.#sayInCopy(item, text, [...(item.attachments ?? []), ...attachments]);
+      location.hash = `#/s/${copy}`;
+    } catch (error) {
+      this.app.tell(error);
+      this.#edit(item);
+      this.composer.set(text);
+    }
+  }
+
+  async #replay(item) {
+    let copy = "";
+    const again = async (choice) => (copy = await this.#sayInCopy(item, item.text, item.attachments ?? [], choice));
+    if (await askModel(this.app, t("replay"), t("replay-now"), {}, again)) location.hash = `#/pair/${this.feed.session}/${copy}`;
+  }
+
+  async #choose() {
+    const { session, view } = this.feed;
+    await askModel(this.app, t("choose-model"), t("save"), view, (choice) => this.app.rpc.call("session.configure", { session, ...choice }));
+  }
+
   #send(text, attachments = []) {
     this.following = true;
+    const item = this.#editing;
+    if (item) {
+      this.#leave();
+      this.#sendEdited(item, text, attachments);
+      return;
+    }
     this.app.outbox.add({ session: this.feed.session, text, attachments });
   }
 
@@ -106,8 +191,12 @@ export class Chat {
     this.held = card ? this.scroller.scrollTop : null;
   }
 
-  /** Stop the run, if there is one. */
+  /** Leave what is being edited, or stop the run, if there is one. */
   escape() {
+    return this.#leave() || this.#stop();
+  }
+
+  #stop() {
     if (!this.feed.view.run) return false;
     this.app.attempt("session.cancel", { session: this.feed.session });
     return true;

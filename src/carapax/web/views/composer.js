@@ -6,24 +6,28 @@ import { Attachments } from "./attachments.js";
 
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
 const GROWS = CSS.supports("field-sizing", "content");
+let made = 0;
 
 export class Composer {
   #draft = "";
 
-  /** `onSend(text, attachments)` and `onStop()`. */
-  constructor({ onSend, onStop }) {
+  /** `onSend(text, attachments)`, `onStop()`, and `onChoose()` where the model can be chosen. */
+  constructor({ onSend, onStop, onChoose = null }) {
     this.onSend = onSend;
+    const hint = `composer-hint-${++made}`;
     this.attachments = new Attachments(() => this.#changed());
     this.text = h("textarea", {
       rows: 1,
       "aria-label": t("message"),
-      "aria-describedby": "composer-hint",
+      "aria-describedby": hint,
       enterkeyhint: "send",
       onkeydown: (event) => this.#key(event),
       oninput: () => this.#changed(),
     });
     this.send = h("button", { type: "submit", class: "send", "aria-label": t("send"), title: t("send") }, icon("send"));
     this.stop = iconButton("stop", t("stop"), onStop, { class: "stop", hidden: true });
+    this.note = h("p", { class: "editing", hidden: true });
+    this.choice = h("button", { type: "button", class: "choice", title: t("choose-model"), onclick: onChoose, hidden: true });
     this.element = h(
       "form",
       {
@@ -33,11 +37,11 @@ export class Composer {
           this.#submit();
         },
       },
+      this.note,
       this.attachments.list,
       h("div", { class: "box" }, this.attachments.button, this.attachments.input, this.text, this.stop, this.send),
-      h("p", { id: "composer-hint", class: "hint" }, t("composer-hint")),
+      h("div", { class: "below" }, this.choice, h("p", { id: hint, class: "hint" }, t("composer-hint"))),
     );
-    this.attachments.listen(this.element);
   }
 
   /** Write for a session (or "new"), going on with what was begun there. */
@@ -51,7 +55,15 @@ export class Composer {
     this.#changed();
   }
 
-  update({ running, ended }) {
+  /** Say what is being written, and how to leave it; nothing for a message as usual. */
+  tell(text = "", leave = null) {
+    this.note.hidden = !text;
+    this.note.replaceChildren(text, leave ? iconButton("close", t("cancel"), leave) : "");
+  }
+
+  update({ running, ended, choice = "" }) {
+    this.choice.hidden = !choice || ended;
+    if (this.choice.textContent !== choice) this.choice.replaceChildren(icon("model", 14), choice);
     this.stop.hidden = !running;
     this.text.disabled = ended;
     this.text.placeholder = t(ended ? "session-ended" : running ? "steer" : "write");

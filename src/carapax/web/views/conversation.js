@@ -18,8 +18,9 @@ export class Conversation {
   #timer = 0;
 
   /**
-   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, `vouch()`, and `approvals` to
-   * answer with. Without any, it is the past.
+   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, `vouch()`, `edit(item)`,
+   * `replay(item)`, and `approvals` to answer with; `costs` are what runs cost, and `forks(item)` the sessions that were
+   * copied before a message. Without any, it is the past.
    */
   constructor(actions = null, window = WINDOW) {
     this.#window = window;
@@ -76,6 +77,12 @@ export class Conversation {
     return this.working;
   }
 
+  /** Draw everything again, as something beside the view has changed. */
+  redraw() {
+    for (const view of this.#views.values()) view.rev = -1;
+    if (this.#last.length) this.draw(...this.#last);
+  }
+
   /** The first question that is open here, as it stands on screen. */
   get asking() {
     return this.element.querySelector(".approval[data-state=open]");
@@ -117,28 +124,43 @@ function stamp(at) {
 }
 
 class UserItem {
-  constructor({ retry, discard }) {
-    this.retry = retry;
-    this.discard = discard;
+  constructor(actions) {
+    this.actions = actions;
     this.element = h("article", { class: "user", tabindex: -1 });
   }
 
-  draw({ id, text, at, name, waiting, pending, attachments }) {
+  draw(item) {
+    const { id, text, at, name, waiting, pending, attachments, marks } = item;
     if (id) this.element.dataset.source = id;
     const label = h("h2", { class: "unseen" }, name ? t("said", { name }) : t("you"));
-    const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : stamp(at);
+    const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : [this.#again(item), stamp(at)];
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
     this.element.classList.toggle("failed", Boolean(pending?.error));
     const files = drawFiles(attachments);
-    this.element.replaceChildren(...[label, files, h("div", { class: "bubble" }, text), h("footer", null, state)].filter(Boolean));
+    const warning = marks?.length && h("p", { class: "warning" }, icon("warn", 13), t("marked", { marks: marks.join(", ") }));
+    const shown = [label, files, h("div", { class: "bubble" }, text), warning, h("footer", null, this.#forks(item), state)];
+    this.element.replaceChildren(...shown.filter(Boolean));
+  }
+
+  #again(item) {
+    const { edit, replay } = this.actions;
+    if (!edit || !item.id) return null;
+    const act = (sign, label, action) => iconButton(sign, t(label), () => action(item));
+    return h("span", { class: "acts" }, act("pen", "edit-again", edit), act("model", "replay", replay));
+  }
+
+  #forks(item) {
+    const link = ({ id, title }) => h("a", { class: "link", href: `#/s/${id}` }, icon("fork", 13), t("asked-otherwise", { title: title || t("untitled") }));
+    return (this.actions.forks?.(item) ?? []).map(link);
   }
 
   #sending({ key, error, offline }) {
     if (!error) return offline ? [icon("clock", 13), t("offline-queued")] : t("sending");
+    const { retry, discard } = this.actions;
     return [
       h("span", { class: "why", role: "alert" }, t("send-failed", { why: error })),
-      h("button", { type: "button", class: "link", onclick: () => this.retry(key) }, t("retry")),
-      h("button", { type: "button", class: "link", onclick: () => this.discard(key) }, t("discard")),
+      h("button", { type: "button", class: "link", onclick: () => retry(key) }, t("retry")),
+      h("button", { type: "button", class: "link", onclick: () => discard(key) }, t("discard")),
     ];
   }
 }
@@ -189,7 +211,7 @@ class AnswerItem {
     for (const part of this.parts) part.tick?.();
   }
 
-  #drawFoot({ live, cut, at, parts, model, usage, stop }) {
+  #drawFoot({ live, cut, at, parts, model, usage, stop, run, ends }) {
     const text = parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
     const warning = cut ? t("cut") : stop === "length" || stop === "filtered" ? t(stop) : "";
     this.foot.replaceChildren();
@@ -202,8 +224,17 @@ class AnswerItem {
     });
     copy.replaceChildren(icon("copy", 15));
     const tokens = (usage?.output ?? 0) > 0 ? t("tokens", { count: formatNumber(usage.output) }) : "";
-    this.foot.append(copy, stamp(at), h("span", null, model), h("span", null, tokens));
+    const cost = ends && costOf(this.actions.costs?.[run]);
+    this.foot.append(copy, stamp(at), h("span", null, model), h("span", null, tokens), cost || "");
   }
+}
+
+/** What a run cost, as far as that is known. */
+function costOf(tally) {
+  if (!tally || (!tally.cost_usd && !tally.unpriced)) return null;
+  const text = tally.unpriced ? t("cost-unknown") : `${tally.estimated ? "≈ " : ""}${formatUsd(tally.cost_usd)}`;
+  const [calls, input, output] = [tally.calls, tally.input, tally.output].map(formatNumber);
+  return h("span", { class: "cost", title: t("turn-cost", { calls, input, output }) }, text);
 }
 
 class TextPart {
@@ -293,6 +324,7 @@ class NoticeItem {
   draw({ tone, code, detail: said, budget, summary, facts }) {
     const detail = budget ? budgetText(budget) : said;
     const todo = t(`todo-${code}`);
+    const isChoice = ["model", "effort"].includes(code);
     const byPerson = code === "cancelled" && detail === "stopped on request";
     const known = facts?.length ? h("ul", null, facts.map((fact) => h("li", null, fact))) : null;
     const more = summary && h("details", null, h("summary", null, t("summed-up")), h("p", null, summary), known);
@@ -304,8 +336,8 @@ class NoticeItem {
       h(
         "div",
         null,
-        h("strong", null, t(`notice-${code === "cancelled" && !byPerson ? "stopped" : code}`)),
-        detail && !byPerson ? h("p", null, detail) : null,
+        h("strong", null, t(`notice-${code === "cancelled" && !byPerson ? "stopped" : code}`, { detail })),
+        detail && !byPerson && !isChoice ? h("p", null, detail) : null,
         todo !== `todo-${code}` && h("p", { class: "todo" }, todo),
         more,
       ),

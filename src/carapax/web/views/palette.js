@@ -5,9 +5,13 @@ import { SCREENS, shownScreens } from "../screens.js";
 import { t } from "../strings.js";
 
 const SHOWN = 12;
+const SHORTEST = 3;
+const TYPING_MS = 200;
 
 export class Palette {
   #commands = [];
+  #found = [];
+  #timer = 0;
 
   constructor(app) {
     this.app = app;
@@ -31,7 +35,7 @@ export class Palette {
       autocomplete: "off",
       spellcheck: "false",
       enterkeyhint: "go",
-      oninput: () => this.#draw(),
+      oninput: () => this.#typed(),
       onkeydown: (event) => this.#key(event),
     });
     this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": t("palette") });
@@ -45,7 +49,23 @@ export class Palette {
     this.#draw();
   }
 
+  #typed() {
+    this.#draw();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#search(this.input.value.trim()), TYPING_MS);
+  }
+
+  /** Sessions in which this was said, of which the page may know nothing yet. */
+  async #search(query) {
+    if (query.length < SHORTEST) return;
+    const answer = await this.app.rpc.call("session.list", { query, limit: SHOWN }).catch(() => null);
+    if (!answer || !this.dialog || this.input.value.trim() !== query) return;
+    this.#found = answer.sessions.map((info) => ({ ...info, said: answer.found?.[info.id] ?? info.title, query: query.toLowerCase() }));
+    this.#draw();
+  }
+
   #closed() {
+    this.#found = [];
     this.dialog.remove();
     this.dialog = null;
   }
@@ -56,13 +76,20 @@ export class Palette {
     const entry = (kind, label, sign, hash, detail = "") => ({ kind, label, icon: sign, detail, run: () => (location.hash = hash) });
     const commands = this.#commands.filter(({ shown }) => !shown || shown()).map((command) => ({ kind: "command", ...command }));
     const screens = shownScreens(app).map((name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`));
-    const sessions = app.sessions.items.map(({ id, title, agent }) => entry("session", title || t("untitled"), "chat", `#/s/${id}`, agent));
-    return [...commands, ...screens, ...sessions];
+    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: name }), "person", `#/new/agent/${encodeURIComponent(name)}`));
+    const listed = app.sessions.items.filter(({ id }) => !this.#found.some((found) => found.id === id));
+    const sessions = [...listed, ...this.#found].map((info) => ({
+      ...entry("session", info.title || t("untitled"), "chat", `#/s/${info.id}`, info.agent),
+      query: info.query,
+      detail: info.said && info.said !== info.title ? `… ${info.said} …` : info.agent,
+    }));
+    return [...commands, ...screens, ...agents, ...sessions];
   }
 
   #draw() {
     const wanted = this.input.value.trim().toLowerCase();
-    const scored = this.#all().map((entry) => ({ entry, score: match(wanted, entry.label.toLowerCase()) }));
+    const score = ({ label, query }) => match(wanted, label.toLowerCase()) || (wanted && query === wanted ? 1 : 0);
+    const scored = this.#all().map((entry) => ({ entry, score: score(entry) }));
     const best = scored.filter(({ score }) => score > 0).sort((one, other) => other.score - one.score).slice(0, SHOWN);
     this.entries = best.map(({ entry }) => entry);
     this.list.replaceChildren(...this.entries.map((entry, index) => this.#option(entry, index)));

@@ -4,6 +4,7 @@ import { h, icon, iconButton } from "../dom.js";
 import { formatNumber, formatUsd } from "../format.js";
 import { t } from "../strings.js";
 import { Chat } from "./chat.js";
+import { exportSession, renameSession } from "./sessions.js";
 import { Timeline } from "./timeline.js";
 
 const NOT_FOUND = -32004;
@@ -23,11 +24,12 @@ export class Session {
       { class: "bar" },
       app.menuButton(),
       h("div", { class: "heading" }, this.title, this.meta),
-      iconButton("pen", t("rename"), () => this.#rename(), { class: "not-phone" }),
+      iconButton("pen", t("rename"), () => renameSession(app, id, this.title.textContent), { class: "not-phone" }),
       iconButton("end", t("end-session"), () => this.#end(), { class: "not-phone" }),
       this.tabs,
     );
     this.element = h("div", { class: "session" }, this.bar);
+    this.#addCommands();
     this.onChange = () => this.#changed();
     this.feed.addEventListener("change", this.onChange);
     this.feed.open();
@@ -40,6 +42,7 @@ export class Session {
       this.tab?.element.remove();
       this.name = name;
       this.tab = new TABS[name](this.app, this.feed);
+      this.tab.element.addEventListener("counted", ({ detail }) => this.#count(detail));
       this.element.append(this.tab.element);
     }
     this.tab.go?.(seq);
@@ -61,11 +64,7 @@ export class Session {
       this.element.replaceChildren(this.bar, missing(this.feed.problem));
       return;
     }
-    const { run, title, ended, finished } = this.feed.view;
-    if (this.counted !== finished) {
-      this.counted = finished;
-      this.#count();
-    }
+    const { run, title, ended } = this.feed.view;
     const listed = `${run?.id} ${title} ${ended}`;
     if (this.listed !== listed) {
       this.listed = listed;
@@ -88,20 +87,31 @@ export class Session {
     this.tab?.update();
   }
 
-  /** What the session cost so far, asked for whenever a run has ended. */
-  async #count() {
-    const tally = await this.app.rpc.call("costs.session", { session: this.id }).catch(() => null);
-    if (!tally) return;
-    this.cost.textContent = formatUsd(tally.cost_usd);
-    this.cost.title = t("session-cost", { calls: formatNumber(tally.calls), input: formatNumber(tally.input), output: formatNumber(tally.output) });
-    this.cost.hidden = tally.cost_usd === 0;
+  /** What the session cost so far, given what its runs did. */
+  #count(runs) {
+    const sum = (name) => runs.reduce((total, run) => total + run[name], 0);
+    const [calls, input, output] = ["calls", "input", "output"].map((name) => formatNumber(sum(name)));
+    this.cost.textContent = formatUsd(sum("cost_usd"));
+    this.cost.title = t("session-cost", { calls, input, output });
+    this.cost.hidden = sum("cost_usd") === 0;
   }
 
-  async #rename() {
-    const input = h("input", { value: this.title.textContent, maxlength: 200, "aria-label": t("rename-session") });
-    if (!(await this.app.ask(t("rename-session"), input, t("save")))) return;
-    await this.app.attempt("session.rename", { session: this.id, title: input.value.trim() });
-    this.app.sessions.refresh();
+  /** What can be done with the session that is shown, in the palette. */
+  #addCommands() {
+    const { app, id } = this;
+    const shown = () => app.view === this;
+    const add = (name, sign, run) => app.commands.add({ id: name, icon: sign, label: t(name), shown, run });
+    add("rename-session", "pen", () => renameSession(app, id, this.title.textContent));
+    add("export-session", "down", () => exportSession(app, id, this.title.textContent));
+    add("compact-session", "model", () => this.#compact());
+    add("end-session", "end", () => this.#end());
+  }
+
+  async #compact() {
+    const done = await this.app.attempt("session.compact", { session: this.id });
+    if (!done) return;
+    const [before, after] = [done.tokens_before, done.tokens_after].map(formatNumber);
+    this.app.toast(t("compacted", { before, after }));
   }
 
   async #end() {

@@ -9,10 +9,12 @@ import { Conversation } from "./conversation.js";
 const CHIPS = ["try-shell", "try-write", "try-read", "try-remember", "try-recall", "try-list"];
 
 export class Welcome {
-  /** `chosen` is the model to begin with, where that is not the agent's own. */
+  /** `chosen` is the model to begin with, where that is not the agent's own, or "agent/NAME". */
   constructor(app, chosen) {
     this.app = app;
-    this.chosen = chosen;
+    const [, agent = ""] = /^agent\/(.+)$/.exec(chosen) ?? [];
+    this.wanted = agent;
+    this.chosen = agent ? "" : chosen;
     this.key = newKey();
     this.agent = h("select", { "aria-label": t("agent"), onchange: () => this.#drawAgent() });
     this.model = h("span", { class: "model" });
@@ -36,13 +38,14 @@ export class Welcome {
         h("p", { class: "who" }, this.agent, this.model),
       ),
     );
+    this.composer.attachments.listen(this.element);
     this.composer.open("new");
     this.update();
   }
 
   update() {
     const { agents, outbox, rpc } = this.app;
-    const chosen = this.agent.value;
+    const chosen = this.agent.value || this.wanted;
     this.agent.replaceChildren(...agents.map(({ name }) => h("option", { value: name }, name)));
     if (agents.some(({ name }) => name === chosen)) this.agent.value = chosen;
     this.agent.hidden = agents.length < 2;
