@@ -156,7 +156,9 @@ async def create(services: Services, params: Create) -> SessionInfo:
 @operation("session.list", scope="read", path="/api/sessions")
 async def list_(services: Services, params: List) -> Sessions:
     """List sessions, of all channels unless one is named, last changed first unless told otherwise."""
-    wanted = Wanted(params.query, params.agent, params.channel, params.state, params.order, params.before, params.forked_from)
+    wanted = Wanted(
+        params.query, params.agent, params.channel, params.state, params.order, params.before, params.forked_from
+    )
     return Sessions(*await services.journal.listed(wanted, params.limit))
 
 

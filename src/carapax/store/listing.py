@@ -82,7 +82,16 @@ async def _candidates(database: Database, wanted: Wanted, query: str, limit: int
     start = 0
     while True:
         patterns = _pattern(query), _pattern(_escaped(query))
-        params: tuple[Value, ...] = (before, wanted.agent, wanted.channel, wanted.state, *patterns, limit, start, wanted.forked_from)
+        params: tuple[Value, ...] = (
+            before,
+            wanted.agent,
+            wanted.channel,
+            wanted.state,
+            *patterns,
+            limit,
+            start,
+            wanted.forked_from,
+        )
         rows = await database.fetch(sql, *params)
         for row in rows:
             yield info(row)
