@@ -136,6 +136,20 @@ def test_a_subscription_can_be_ended_and_begun_again() -> None:
     assert "text_delta" not in kinds
 
 
+def test_an_event_comes_once_to_who_watches_its_session_and_all_of_them() -> None:
+    async def main() -> list[str]:
+        async with gateway_client(["a b c"]) as gateway, gateway.socket() as socket:
+            session = (await socket.rpc("session.create"))["id"]
+            await socket.rpc("session.subscribe")
+            await socket.rpc("session.subscribe", session=session, after=1)
+            await socket.rpc("session.message", session=session, text="x", wait=True)
+            await socket.rpc("session.create")
+            return [event["event"]["kind"] for event in await socket.events_until("session_started")]
+
+    kinds = run(main())
+    assert kinds.count("message_received") == kinds.count("run_finished") == kinds.count("model_responded") == 1
+
+
 def test_all_sessions_can_be_watched_at_once() -> None:
     async def main() -> tuple[set[str], set[str]]:
         async with gateway_client(["a", "b"]) as gateway, gateway.socket() as socket:

@@ -152,6 +152,7 @@ def test_a_yes_may_cover_the_session_or_be_given_for_good_until_it_is_taken_back
         browser.type("Once more", Keys.ENTER)
         browser.find(OPEN)
         browser.find(".screens a", "Activity").click()
+        browser.find(".activity [role=tab]", "Who did what").click()
         browser.find(".activity select option[value=approval]").click()
         browser.find(".activity tbody tr", "approval.given")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import carapax
-from carapax.events import Kept
+from carapax.events import Kept, Streamed
 
 WEB = Path(carapax.__file__).parent / "web"
 SCRIPTS = [path for path in sorted(WEB.rglob("*.js")) if path.name != "strings.js"]
@@ -23,7 +23,7 @@ def test_every_text_is_in_the_catalogue_and_said_somewhere() -> None:
 
 
 def test_every_kind_of_event_has_a_name() -> None:
-    kinds = {str(kind.__struct_config__.tag) for kind in get_args(Kept)}
+    kinds = {str(kind.__struct_config__.tag) for kind in get_args(Kept | Streamed)}
     assert {key.removeprefix("kind-") for key in CATALOGUE if key.startswith("kind-")} == kinds
 
 

@@ -113,6 +113,8 @@ class Socket:
         try:
             async with entered:
                 async for envelope in envelopes:
+                    if not session and envelope.session in self._watched:
+                        continue  # its own subscription sends it
                     await self._ws.send_frame(_EVENT + _encode(envelope) + b"}", WSMsgType.TEXT)
                     seq = envelope.seq
         except Lagged:

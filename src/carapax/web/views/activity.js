@@ -1,89 +1,83 @@
-// The audit log: who did what to the gateway, newest first.
+// What happens and what happened: events as they come, the audit log, runs as waterfalls, the log of the gateway.
 
 import { h, icon } from "../dom.js";
 import { formatExact } from "../format.js";
+import { button, Page, table, tabs } from "../kit.js";
 import { t } from "../strings.js";
+import { Live } from "./live.js";
+import { Log } from "./log.js";
+import { Traces } from "./traces.js";
 
 const PAGE = 100;
+const SESSIONS = 100;
 const KINDS = ["", "auth", "token", "provider", "config", "session", "agents", "approval", "grant", "tool"];
+const PARTS = { live: Live, audit: null, traces: Traces, log: Log };
 
-export class Activity {
-  kind = "";
-  entries = [];
-  loaded = false;
+export class Activity extends Page {
+  #parts = new Map();
+
+  async load() {
+    if (this.#parts.size) return this.#parts.forEach((part) => part.open());
+    const { sessions } = (await this.call("session.list", { limit: SESSIONS })) ?? { sessions: [] };
+    const all = Object.keys(PARTS).map((name) => ({ name, label: t(`activity-${name}`), content: () => this.#part(name, sessions) }));
+    this.put(tabs(all, this.path || "live"));
+  }
+
+  #part(name, sessions) {
+    const part = new (PARTS[name] ?? Audit)(this.app, sessions);
+    this.#parts.set(name, part);
+    return part.element;
+  }
+
+  close() {
+    this.#parts.get("live")?.close();
+  }
+}
+
+/** Who did what to the gateway, newest first. */
+class Audit {
+  #entries = [];
 
   constructor(app) {
     this.app = app;
-    this.title = h("h1", { tabindex: -1 }, t("screen-activity"));
     const options = KINDS.map((kind) => h("option", { value: kind }, t(`activity-of-${kind || "all"}`)));
-    this.choice = h("select", { "aria-label": t("activity-kind"), onchange: () => this.#choose() }, options);
-    const verify = h("button", { type: "button", class: "button", onclick: () => this.#verify() }, t("activity-verify"));
+    this.choice = h("select", { "aria-label": t("activity-kind"), onchange: () => this.open() }, options);
     this.chain = h("p", { class: "chain", role: "status" });
-    this.rows = h("tbody");
-    const heads = ["when", "what", "who", "detail"].map((name) => h("th", { scope: "col" }, t(`activity-${name}`)));
-    const table = h("table", null, h("thead", null, h("tr", null, heads)), this.rows);
-    this.table = h("div", { class: "table", role: "region", tabindex: 0, "aria-label": t("screen-activity") }, table);
-    this.none = h("p", { class: "none", hidden: true }, t("activity-none"));
-    this.more = h("button", { type: "button", class: "button", onclick: () => this.#load(this.entries.at(-1).number) }, t("activity-more"));
-    const choices = h("div", { class: "choices" }, this.choice, verify);
-    this.content = h("div", { class: "sheet", hidden: true }, choices, this.chain, this.table, this.none, this.more);
-    this.element = h(
-      "div",
-      { class: "screen activity" },
-      h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title)),
-      h("div", { class: "scroller" }, this.content),
-    );
-    this.update();
+    this.rows = h("div");
+    this.more = button(t("activity-more"), () => this.#load(this.#entries.at(-1).number));
+    const choices = h("div", { class: "choices" }, this.choice, button(t("activity-verify"), () => this.#verify()));
+    this.element = h("div", { class: "audit" }, choices, this.chain, this.rows, this.more);
+    this.open();
   }
 
-  /** The connection is there: what is shown is asked for once. */
-  update() {
-    if (!this.loaded) this.#load();
+  open() {
+    this.#entries = [];
+    return this.#load(null);
   }
 
-  focus() {
-    this.title.focus();
-  }
-
-  close() {}
-
-  #choose() {
-    this.kind = this.choice.value;
-    this.#load();
-  }
-
-  async #load(before = null) {
-    if (this.app.rpc.state !== "open") return;
-    this.loaded = true;
-    const answer = await this.app.attempt("audit.list", { kind: this.kind, limit: PAGE, before });
+  async #load(before) {
+    const answer = await this.app.attempt("audit.list", { kind: this.choice.value, limit: PAGE, before });
     if (!answer) return;
-    this.entries = before === null ? answer.entries : [...this.entries, ...answer.entries];
-    this.rows.replaceChildren(...this.entries.map(row));
-    this.content.hidden = false;
-    this.none.hidden = this.entries.length > 0;
-    this.table.hidden = !this.entries.length;
+    this.#entries.push(...answer.entries);
+    const columns = [
+      { title: t("activity-when"), cell: ({ entry }) => formatExact(entry.at) },
+      { title: t("activity-what"), cell: ({ entry }) => h("code", null, entry.kind) },
+      { title: t("activity-who"), cell: ({ entry }) => [entry.name || entry.who, entry.address].filter(Boolean).join(" · ") },
+      { title: t("activity-detail"), cell: ({ entry }) => factsOf(entry), className: "facts" },
+    ];
+    this.rows.replaceChildren(table({ caption: t("activity-audit"), columns, rows: this.#entries, empty: t("activity-none") }));
     this.more.hidden = answer.entries.length < PAGE;
   }
 
   async #verify() {
-    const verdict = await this.app.attempt("audit.verify");
-    if (!verdict) return;
+    const verdict = await this.app.rpc.call("audit.verify");
     const text = verdict.broken ? t("activity-broken", { why: verdict.problem }) : t("activity-whole", { count: verdict.entries });
     this.chain.replaceChildren(icon(verdict.broken ? "warn" : "check", 16), " ", text);
     this.chain.classList.toggle("bad", verdict.broken > 0);
   }
 }
 
-function row({ entry }) {
-  const { session, name, who, address, detail = {} } = entry;
+function factsOf({ session, detail = {} }) {
   const facts = Object.entries(detail).map(([key, value]) => h("span", null, `${key}: ${value}`));
-  if (session) facts.unshift(h("a", { href: `#/s/${session}` }, t("activity-session")));
-  return h(
-    "tr",
-    null,
-    h("td", null, formatExact(entry.at)),
-    h("td", null, h("code", null, entry.kind)),
-    h("td", null, [name || who, address].filter(Boolean).join(" · ")),
-    h("td", { class: "facts" }, facts),
-  );
+  return session ? [h("a", { href: `#/s/${session}` }, t("activity-session")), ...facts] : facts;
 }

@@ -181,7 +181,7 @@ function scrollWithin(pane, row) {
   else if (top + row.offsetHeight > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + row.offsetHeight - pane.clientHeight + 16;
 }
 
-function toneOf({ kind, reason = "done", result, verdict }) {
+export function toneOf({ kind, reason = "done", result, verdict }) {
   if (kind === "run_finished") return reason === "done" ? "done" : "bad";
   if (kind === "tool_returned") return result.is_error ? "bad" : "tool";
   if (kind === "approval_given") return verdict === "allow" ? "person" : "bad";
@@ -200,11 +200,13 @@ const SUMMARIES = {
   approval_given: ({ verdict, by = "" }) => `${verdict} ${by}`,
   state_changed: ({ key, value }) => `${key} = ${JSON.stringify(value)}`,
   history_compacted: ({ summary }) => summary,
+  vouched: ({ upto, by }) => `1–${upto} ${by}`,
   message_sent: ({ key }) => key,
+  send_failed: ({ key, error }) => `${key}: ${error}`,
   budget_reached: ({ budget, percent }) => `${budget}: ${percent} %`,
   run_finished: ({ reason, detail = "" }) => `${reason} ${detail}`,
   session_ended: ({ reason = "" }) => reason,
 };
 
 const partSummary = (part) => (part.type === "tool_call" ? `${part.name}(${callSummary(part.arguments)})` : part.text);
-const summaryOf = (event) => oneLine(SUMMARIES[event.kind]?.(event) ?? "", 200);
+export const summaryOf = (event) => oneLine(SUMMARIES[event.kind]?.(event) ?? "", 200);

@@ -1,0 +1,107 @@
+// What happens now, in all sessions. A bounded list, drawn once a frame however much happens.
+
+import { h, onFrame } from "../dom.js";
+import { formatClock, oneLine } from "../format.js";
+import { isStreamed } from "../fold.js";
+import { button } from "../kit.js";
+import { t } from "../strings.js";
+import { summaryOf, toneOf } from "./timeline.js";
+
+const KEPT = 300;
+const TAIL = 160;
+
+export class Live {
+  #waiting = [];
+  #rows = [];
+  #streaming = new Map();
+  #agents = new Map();
+  #filter = { what: "", agent: "", session: "" };
+  #receive = ({ detail }) => this.#take(detail);
+
+  constructor(app, sessions) {
+    this.app = app;
+    this.list = h("ol", { class: "live-list", "aria-label": t("activity-live") });
+    this.pause = button(t("activity-pause"), () => this.#toggle());
+    this.count = h("span", { class: "count", role: "status" });
+    const what = ["", "kept", "streamed"].map((name) => ({ value: name, label: t(`activity-what-${name || "all"}`) }));
+    const agents = ["", ...app.agents.map(({ name }) => name)].map((value) => ({ value, label: value || t("activity-all-agents") }));
+    const known = sessions.map(({ id, title }) => ({ value: id, label: oneLine(title || id, 40) }));
+    const choices = [this.#choice("what", what), this.#choice("agent", agents), this.#choice("session", [{ value: "", label: t("activity-all-sessions") }, ...known])];
+    this.none = h("p", { class: "none" }, t("activity-quiet"));
+    this.element = h("div", { class: "live" }, h("div", { class: "choices" }, choices, this.pause, this.count), this.none, this.list);
+    this.draw = onFrame(() => this.#draw());
+    app.rpc.addEventListener("event", this.#receive);
+    this.open();
+  }
+
+  /** Follow all sessions, from now on; again after a lost connection. */
+  open() {
+    this.app.attempt("session.subscribe", { session: "" });
+  }
+
+  close() {
+    this.app.rpc.removeEventListener("event", this.#receive);
+    this.app.rpc.call("session.unsubscribe", { session: "" }).catch(() => {});
+  }
+
+  #choice(name, options) {
+    const onchange = ({ target }) => {
+      this.#filter[name] = target.value;
+      this.#rows.forEach(({ element, envelope }) => (element.hidden = !this.#wants(envelope)));
+    };
+    return h("select", { "aria-label": t(`activity-by-${name}`), onchange }, options.map(({ value, label }) => h("option", { value }, label)));
+  }
+
+  #wants({ session, event }) {
+    const { what, agent, session: wanted } = this.#filter;
+    if (what && isStreamed(event.kind) !== (what === "streamed")) return false;
+    if (wanted && session !== wanted) return false;
+    return !agent || (this.#agents.get(session) ?? this.app.sessions.find(session)?.agent) === agent;
+  }
+
+  #toggle() {
+    this.isPaused = !this.isPaused;
+    this.pause.textContent = t(this.isPaused ? "activity-resume" : "activity-pause");
+    this.draw();
+  }
+
+  #take(envelope) {
+    if (envelope.event.kind === "session_started") this.#agents.set(envelope.session, envelope.event.agent);
+    this.#waiting.push(envelope);
+    if (this.#waiting.length > 2 * KEPT) this.#waiting.splice(0, this.#waiting.length - KEPT);
+    this.draw();
+  }
+
+  #draw() {
+    this.count.textContent = this.isPaused ? t("activity-held", { count: this.#waiting.length }) : "";
+    if (this.isPaused) return;
+    const fresh = [];
+    for (const envelope of this.#waiting.splice(0)) if (!this.#grow(envelope)) fresh.push(this.#row(envelope));
+    if (!fresh.length) return;
+    this.none.hidden = true;
+    this.#rows.push(...fresh);
+    this.list.prepend(...fresh.map(({ element }) => element).reverse());
+    for (const { element } of this.#rows.splice(0, Math.max(0, this.#rows.length - KEPT))) element.remove();
+  }
+
+  /** Pieces of one answer are one row, which shows its end. Whether the envelope was such a piece. */
+  #grow({ session, run, event }) {
+    const last = this.#streaming.get(session);
+    if (last?.kind !== event.kind || last.run !== run || event.text === undefined) return false;
+    last.text = (last.text + event.text).slice(-TAIL);
+    last.about.textContent = last.text;
+    return true;
+  }
+
+  #row(envelope) {
+    const { session, seq, at, run, event } = envelope;
+    const text = isStreamed(event.kind) ? (event.text ?? event.reason ?? "") : summaryOf(event);
+    const about = h("span", { class: "about" }, text.slice(-TAIL));
+    this.#streaming.set(session, { kind: event.kind, run, text, about });
+    const title = this.app.sessions.find(session)?.title || session;
+    const link = h("a", { href: `#/s/${session}/timeline/${seq}`, title }, oneLine(title, 40));
+    const kind = h("span", { class: "kind", dataset: { tone: toneOf(event) } }, t(`kind-${event.kind}`));
+    const element = h("li", { hidden: !this.#wants(envelope) }, h("time", null, formatClock(at)), kind, link, about);
+    return { element, envelope };
+  }
+}
