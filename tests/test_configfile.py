@@ -98,7 +98,7 @@ def test_any_text_is_either_a_configuration_or_a_clear_error(text: str) -> None:
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"a = '\xc3'"])
 def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     home_at(tmp_path).config_file.write_bytes(data)
-    with pytest.raises(ConfigError, match=r"carapax\.toml: not UTF-8"):
+    with pytest.raises(ConfigError, match=r"carapax\.toml:1: not UTF-8"):
         load(home_at(tmp_path))
 
 

@@ -371,3 +371,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     extra_tools: tuple[str, ...] = ()
     sandboxes: dict[str, dict[str, Any]] = {}
     policy: PolicyConfig = PolicyConfig()
+
+
+RESTART: tuple[tuple[str, ...], ...] = (("gateway", "host"), ("gateway", "port"))
+"""The keys, or whole tables, that a running gateway keeps as they were at its start. All others change while it runs."""

@@ -19,7 +19,7 @@ _PREAMBLE = """\
 # A line that begins with "#" and no space is a setting at its default: take the "#" away and change it.
 # "carapax config check" says what is wrong with this file, "carapax config show" what is in force.
 """
-_EXTENSION_TABLES: dict[str, extensions.Kind] = {"channels": "channel", "tools": "tool", "sandboxes": "sandbox"}
+EXTENSION_TABLES: dict[str, extensions.Kind] = {"channels": "channel", "tools": "tool", "sandboxes": "sandbox"}
 _NAMED_TABLES = {
     "agents": "main",
     "providers": "NAME",
@@ -69,6 +69,40 @@ def listed_table_type(annotation: Any) -> type[Struct] | None:
     return table_type(get_args(annotation)[0]) if get_origin(annotation) is tuple else None
 
 
+def table_at(path: tuple[str, ...]) -> type[Struct] | None:
+    """The type of the table that stands, or would, at a path; None where none does. Imports the extension it is of."""
+    kind: type[Struct] | None = Config
+    steps = iter(path)
+    for step in steps:
+        if kind is None:
+            return None
+        if kind is Config and step in EXTENSION_TABLES:
+            kind = extension_config(step, next(steps, ""))
+            continue
+        annotation = next((key.type for key in keys(kind) if key.name == step), None)
+        named = named_table_type(annotation)
+        kind = table_type(annotation) or (named if next(steps, "") else None)
+    return kind
+
+
+def extension_config(table: str, name: str) -> type[Struct] | None:
+    """The `Config` of an extension whose section is in a table such as "tools"; None where there is neither."""
+    try:
+        return getattr(extensions.find(EXTENSION_TABLES[table], name), "Config", None) if name else None
+    except ConfigError:
+        return None
+
+
+def as_default(path: tuple[str, ...]) -> tuple[str, str] | None:
+    """The two lines by which the file of a new home tells what the key at a path means and what its default is."""
+    table = table_at(path[:-1])
+    found = next((key for key in keys(table) if key.name == path[-1]), None) if table else None
+    if found is None or table_type(found.type) or listed_table_type(found.type):
+        return None
+    meaning, default = _key(found)
+    return meaning, default
+
+
 def explain(port: int = 0) -> str:
     """The complete commented `carapax.toml`. Only `port`, unless it is 0, stands there as a setting."""
     top = [key for key in keys(Config) if not _is_table(key)]
@@ -110,9 +144,9 @@ def _table(key: Key, port: int) -> Iterator[str]:
         yield from _section(named, f"{key.name}.{_NAMED_TABLES[key.name]}", off="" if key.default else "#")
     elif key.name == "chains":
         yield from (f"# {key.meaning}", "#[chains]", '#NAME = ["PROVIDER/MODEL", "PROVIDER/MODEL"]', "")
-    elif key.name in _EXTENSION_TABLES:
+    elif key.name in EXTENSION_TABLES:
         yield from (f"# {key.meaning}", f"#[{key.name}.NAME]", "")
-        for name in extensions.names(_EXTENSION_TABLES[key.name]):
+        for name in extensions.names(EXTENSION_TABLES[key.name]):
             yield from _extension(key.name, name)
 
 
@@ -136,7 +170,7 @@ def _section(
 
 
 def _extension(table: str, name: str) -> Iterator[str]:
-    kind = _EXTENSION_TABLES[table]
+    kind = EXTENSION_TABLES[table]
     try:
         module = extensions.find(kind, name)
     except ConfigError as error:

@@ -1,6 +1,7 @@
 """Reads `carapax.toml`, says all that is wrong with it, and writes it for a new home."""
 
 import difflib
+import hashlib
 import math
 import os
 import random
@@ -9,13 +10,13 @@ import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
 from carapax.config import Config, Home, is_loopback
-from carapax.configdoc import explain, listed_table_type, named_table_type, table_type, toml
+from carapax.configdoc import explain, listed_table_type, named_table_type, table_type, toml, toml_key
 from carapax.errors import ConfigError, StoreError, Unavailable
 from carapax.redaction import decode, encode
 
@@ -35,36 +36,69 @@ Route = tuple[str, ...]
 Look = Callable[[Config], Iterator[tuple[Route, str]]]
 """Looks for more that is wrong, given what of the configuration fits its types."""
 
+NO_FILE = "none"
+"""The digest of a file that is not there."""
+
+
+class Source(NamedTuple):
+    """What a file says, and the SHA-256 of its bytes in hex."""
+
+    text: str
+    digest: str
+
+
+class Misfit(NamedTuple):
+    """What is wrong at a place: the keys that lead there, and the number of the line, 0 where it has none."""
+
+    path: Route
+    line: int
+    problem: str
+
+
+class Unusable(ConfigError):
+    """A text that is no configuration; `misfits` is all that is wrong with it."""
+
+    def __init__(self, name: str, misfits: list[Misfit]) -> None:
+        super().__init__("\n".join(_place(name, misfit) + misfit.problem for misfit in misfits))
+        self.misfits = misfits
+
 
 def load(home: Home, look: Look | None = None) -> Config:
     """The configuration of a home; the defaults when there is no file yet.
 
     Raises ConfigError with everything that does not fit, one problem a line, each with its place and a remedy.
     """
+    return parse(read(home).text, str(home.config_file), look)
+
+
+def read(home: Home) -> Source:
+    """What the file of a home says; nothing when it is not there. Raises ConfigError for one that cannot be read."""
     file = home.config_file
     try:
         if not file.is_file() and (file.exists() or file.is_symlink()):
             raise ConfigError(f"{file} cannot be read: it is no file", "move it away")
-        text = file.read_bytes().decode("utf-8-sig")
+        data = file.read_bytes()
+        return Source(data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest())
     except FileNotFoundError:
-        text = ""
+        return Source("", NO_FILE)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text at byte {error.start}") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unusable(str(file), [Misfit((), line, f"not UTF-8 text at byte {error.start}")]) from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    return parse(text, str(file), look)
 
 
 def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Config:
-    """The configuration written in `text`; `name` is what errors call it. Raises ConfigError."""
+    """The configuration written in `text`; `name` is what errors call it. Raises Unusable."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r" \(at line (\d+), column \d+\)", str(error))
-        place = f"{name}:{at[1]}" if at else name
-        raise ConfigError(f"{place}: not TOML: {str(error).removesuffix(at[0] if at else '')}") from error
+        line = int(at[1]) if at else 0
+        problem = f"not TOML: {str(error).removesuffix(at[0] if at else '')}"
+        raise Unusable(name, [Misfit((), line, problem)]) from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
-        raise ConfigError(f"{name}: not TOML that can be read: {error}") from error
+        raise Unusable(name, [Misfit((), 0, f"not TOML that can be read: {error}")]) from error
     found = list(problems(Config, table))
     for path, _ in found:
         _remove(table, path)
@@ -72,7 +106,7 @@ def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Co
     found += look(config) if look else ()
     if found:
         lines = _lines(text)
-        raise ConfigError("\n".join(_place(name, _line(lines, path), path) + problem for path, problem in found))
+        raise Unusable(name, [Misfit(path, _line(lines, path), problem) for path, problem in found])
     return config
 
 
@@ -153,7 +187,7 @@ def _warnings(config: Config) -> Iterator[str]:
         if (provider.key or provider.key_env) and provider.base_url.startswith("http://") and not is_loopback(host):
             yield f"providers.{name}.base_url is http: the key and all messages cross the network readable; use https"
     for path in _secrets(msgspec.to_builtins(config, enc_hook=encode), ()):
-        yield f"{_dotted(path)} looks like a secret: keep it in the vault or an environment variable"
+        yield f"{dotted(path)} looks like a secret: keep it in the vault or an environment variable"
 
 
 def _secrets(value: object, path: Route) -> Iterator[Route]:
@@ -201,7 +235,7 @@ def _named_problems(kind: type[Struct], value: object, path: Route) -> Iterator[
 
 def _listed_problems(kind: type[Struct], value: object, path: Route) -> Iterator[tuple[Route, str]]:
     if not isinstance(value, list):
-        yield path, f"expected tables, each beginning with [[{_dotted(path)}]]"
+        yield path, f"expected tables, each beginning with [[{dotted(path)}]]"
         return
     for number, table in enumerate(value, 1):
         yield from _table_problems(kind, table, (*path, str(number)))
@@ -259,12 +293,14 @@ def _line(lines: dict[Route, int], path: Route) -> int:
     return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), 0)
 
 
-def _place(name: str, line: int, path: Route) -> str:
-    return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: "
+def _place(name: str, misfit: Misfit) -> str:
+    place = f"{name}:{misfit.line}: " if misfit.line else f"{name}: "
+    return f"{place}{dotted(misfit.path)}: " if misfit.path else place
 
 
-def _dotted(path: Route) -> str:
-    return ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in path)
+def dotted(path: Route) -> str:
+    """A path as it is told to people and written in TOML, such as agents.main.effort."""
+    return ".".join(map(toml_key, path))
 
 
 def _lines(text: str) -> dict[Route, int]:
@@ -286,8 +322,8 @@ def _lines(text: str) -> dict[Route, int]:
     return found
 
 
-def _split(dotted: str) -> Route:
-    return tuple(part.strip().strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^.]+)""", dotted))
+def _split(key: str) -> Route:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^.]+)""", key))
 
 
 def _write_once(file: Path, text: str) -> bool:
