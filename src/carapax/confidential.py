@@ -43,6 +43,11 @@ class Confidential:
             await asyncio.sleep(FOLLOW_S)
             await self.redactor()
 
+    def give(self, more: Iterable[Secret]) -> None:
+        """Know these as well, from now on."""
+        self._given = tuple(dict.fromkeys([*self._given, *more]))
+        self.known = Redactor([*self._given, *self._values])
+
     async def redactor(self) -> Redactor:
         """What takes out all secrets that there are now."""
         try:

@@ -374,4 +374,4 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 RESTART: tuple[tuple[str, ...], ...] = (("gateway", "host"), ("gateway", "port"))
-"""The keys, or whole tables, that a running gateway keeps as they were at its start. All others change while it runs."""
+"""The keys, or whole tables, that a running gateway keeps as they were at its start. All others change as it runs."""

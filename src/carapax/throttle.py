@@ -1,6 +1,7 @@
 """What comes too often: calls are spread out, and guesses at secrets lead to bans that grow."""
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from carapax.errors import RateLimited
 
@@ -9,20 +10,21 @@ LONGEST_BAN_S = 86_400.0
 
 
 class Rate:
-    """At most `count` a window for each key, as a bucket that fills evenly (GCRA).
+    """At most `count` a window for each key, as a bucket that fills evenly (GCRA). A function is asked each time.
 
     Remembers `keys` of them; those that came first are forgotten first.
     """
 
-    def __init__(self, count: int, window_s: float = 60, keys: int = 10_000) -> None:
-        self._interval = window_s / count
-        self._burst = window_s - self._interval
+    def __init__(self, count: int | Callable[[], int], window_s: float = 60, keys: int = 10_000) -> None:
+        self._count = count
+        self._window_s = window_s
         self._keys = keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, key: str, now: float) -> float:
         """Seconds until `take` would succeed; 0 for now."""
-        return max(0.0, self._full_at.get(key, now) - now - self._burst)
+        burst = self._window_s - self._interval
+        return max(0.0, self._full_at.get(key, now) - now - burst)
 
     def take(self, key: str, now: float, what: str) -> None:
         """Count one. Raises RateLimited, which is not counted."""
@@ -33,6 +35,10 @@ class Rate:
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._keys:
             self._full_at.popitem(last=False)
+
+    @property
+    def _interval(self) -> float:
+        return self._window_s / (self._count if isinstance(self._count, int) else self._count())
 
 
 class _Guesser:

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
@@ -98,7 +100,14 @@ class Accounts:
     """
 
     def __init__(
-        self, database: Database, journal: Journal, clock: Clock, days: Days, limits: Sequence[Budget], spawn: Spawn
+        self,
+        database: Database,
+        journal: Journal,
+        clock: Clock,
+        days: Days,
+        limits: Sequence[Budget],
+        spawn: Spawn,
+        environ: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.database = database
         self.days = days
@@ -106,6 +115,7 @@ class Accounts:
         self._clock = clock
         self.budgets = limits
         self._spawn = spawn
+        self._environ = environ
         self._sums: dict[tuple[str, str], _Sum] = {}
         self._open: dict[str, Call] = {}
         self._unsaved: list[Statement] = []
@@ -116,14 +126,12 @@ class Accounts:
         was ahead and is set right. Call it once, before anything else. With `recover`, calls that an earlier process
         left under way count from now on as what was set aside for them. Raises StoreError."""
         today = self.days.of(self._clock.now())
-        since = min(today, await rows.last_day(self.database) or today)[:7]
+        known = [today, self.days.before(today, 1), await rows.last_day(self.database) or today]
+        since = min(known)[:7]  # in another time zone, today may be the last day of the month before
         for agent, day, cost in await rows.sums(self.database, since, "settled"):
             for each in self._of(agent, day):
                 each.spent += cost
-        for budget in self.budgets:
-            for (agent, period), each in self._sums.items():
-                if agent == budget.agent and (len(period) == 10) == (budget.period == "daily"):
-                    each.told = _level(each.spent, budget.limit)
+        self._set_levels()
         left = await rows.sums(self.database, "", "reserved")
         for agent, day, cost in left:
             for each in self._of(agent, day):
@@ -134,6 +142,25 @@ class Accounts:
     def observe(self, observer: Callable[[Spend], None]) -> None:
         """Call this for all that is counted from now on; it must not block or raise."""
         self._observers.append(observer)
+
+    async def reopen(self, config: Config, undo: AsyncExitStack) -> Callable[[], None]:
+        """Other budgets, and days of another time zone, for what is asked from then on. Raises ConfigError."""
+        days, limits = open_days(config.user.timezone, self._environ), budgets(config.budget, config.agents)
+
+        def switch() -> None:
+            self.days = days
+            if limits != self.budgets:
+                self.budgets = limits
+                self._set_levels()
+
+        return switch
+
+    def _set_levels(self) -> None:
+        """What is spent by now of each budget need not be told any more."""
+        for budget in self.budgets:
+            for (agent, period), each in self._sums.items():
+                if agent == budget.agent and (len(period) == 10) == (budget.period == "daily"):
+                    each.told = _level(each.spent, budget.limit)
 
     def limited(self, spender: Spender) -> bool:
         return any(True for _ in self._budgets(spender.agent))
@@ -304,7 +331,7 @@ async def open_accounts(
 ) -> Accounts:
     """The accounts of a configuration with what was spent before. Raises ConfigError, StoreError."""
     days = open_days(config.user.timezone, environ)
-    accounts = Accounts(database, journal, clock, days, budgets(config.budget, config.agents), spawn)
+    accounts = Accounts(database, journal, clock, days, budgets(config.budget, config.agents), spawn, environ)
     await accounts.load()
     log.info("budgets: %s", ", ".join(f"{each.name} {usd(each.limit)} USD" for each in accounts.budgets) or "none")
     return accounts

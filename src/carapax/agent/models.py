@@ -1,7 +1,8 @@
 """Which model is meant by a name, and all that it is wrapped in."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -71,14 +72,14 @@ class Models:
 
     def __init__(
         self,
-        sections: dict[str, ProviderConfig],
+        sections: Mapping[str, ProviderConfig],
         chains: Mapping[str, Sequence[str]],
         means: Means,
         detected: Detected,
         searcher: Searcher | None = None,
         local: Mapping[str, str] | None = None,
     ) -> None:
-        self._sections = sections
+        self._sections: Mapping[str, ProviderConfig] = dict(sections)
         self._chains = chains
         self._means = means
         self._detected = detected
@@ -141,27 +142,44 @@ class Models:
         why = self._detected.reason if model in AUTO else "chosen in the configuration"
         return f"{name}/{wanted}" if wanted else name, why
 
-    async def put(self, name: str, section: ProviderConfig) -> None:
-        """A provider is there from the next run on, or has another section or key. Raises what `open_models` does."""
-        self._sections[name] = section
-        await self._changed(name)
+    async def reopen(self, config: Config, undo: AsyncExitStack) -> Callable[[], None]:
+        """Other providers and chains from the next run on. Raises what `open_models` does."""
+        sections, known = config.providers, self._sections
+        changed = {name for name in {*known, *sections} if known.get(name) != sections.get(name)}
+        found = await self._look(sections) if changed else None
 
-    async def drop(self, name: str) -> None:
-        """A provider is gone from the next run on, or its key is. Raises what `open_models` does."""
-        self._sections.pop(name, None)
-        await self._changed(name)
+        def switch() -> None:
+            self._sections, self._chains = dict(sections), config.chains
+            self._forget(changed)
+            if found:
+                self._detected, self._searcher = found
+
+        return switch
+
+    async def renew(self, name: str) -> None:
+        """A provider has another key from the next run on, or none. Raises what `open_models` does."""
+        self._forget({name})
+        self._detected, self._searcher = await self._look(self._sections)
 
     def detected(self) -> Detected:
         """What is used when nobody chose."""
         return self._detected
 
-    async def _changed(self, name: str) -> None:
+    def _forget(self, names: Collection[str]) -> None:
+        """Open these anew when they are next asked for."""
         self._changes += 1
-        self._providers.pop(name, None)
         self._sizes.clear()
-        self._embedders.pop(name, None)
-        self._detected = await detect(self._sections, self._means.keys, self._means.http, local=self._local)
-        self._searcher = await choose(self._sections, self._means.http, self._means.keys, self._means.clock)
+        for name in names:
+            self._providers.pop(name, None)
+            self._embedders.pop(name, None)
+
+    async def _look(self, sections: Mapping[str, ProviderConfig]) -> tuple[Detected, Searcher | None]:
+        """What is used when nobody chose, and what searches the web."""
+        means = self._means
+        return (
+            await detect(sections, means.keys, means.http, local=self._local),
+            await choose(sections, means.http, means.keys, means.clock),
+        )
 
     async def context_tokens(self, model: str) -> int:
         """How many tokens may be sent to what `open` would choose; of a chain, to any of its models."""

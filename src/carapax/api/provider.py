@@ -70,7 +70,7 @@ async def list_(services: Services, params: Nothing) -> Providers:
 )
 async def add(services: Services, params: Addition) -> ProviderStatus:
     """Add a provider, or another key for one. It is asked first: nothing is kept of one that does not answer."""
-    added = await services.registry.add(params)
+    added = await services.registry.add(params, services.caller.actor())
     await services.audit.note("provider.add", services.caller.actor(), detail={"provider": added.name})
     return added
 
@@ -80,7 +80,7 @@ async def add(services: Services, params: Addition) -> ProviderStatus:
 )
 async def remove(services: Services, params: Remove) -> Removed:
     """Forget a provider and its key, unless agents or chains use it."""
-    await services.registry.remove(params.provider, force=params.force)
+    await services.registry.remove(params.provider, force=params.force, who=services.caller.actor())
     await services.audit.note("provider.remove", services.caller.actor(), detail={"provider": params.provider})
     return Removed(params.provider)
 

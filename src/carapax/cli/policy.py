@@ -35,8 +35,8 @@ def command() -> None:
 @takes_home
 def test(line: str | None, name: str, arguments: str, agent: str, tainted: bool) -> None:
     """Say what would be decided about a command LINE, or a call of a tool, and why. Nothing is run."""
-    from carapax.app import make_policy
     from carapax.configcheck import check
+    from carapax.parts.policy import make_policy
 
     config = check(home())
     given = _arguments(line, arguments)
@@ -62,8 +62,9 @@ def _arguments(line: str | None, arguments: str) -> dict[str, Any]:
 
 
 def _asking(config: Config, home: Home, name: str, given: dict[str, Any], agent: str, tainted: bool) -> Asking:
-    from carapax.app import load_tools, make_sandbox
     from carapax.egress import PublicEgress
+    from carapax.parts.agents import load_tools
+    from carapax.parts.rooms import make_sandbox
     from carapax.policy.trial import trial
 
     agent = agent or next(iter(config.agents))

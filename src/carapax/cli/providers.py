@@ -122,12 +122,13 @@ class Kept:
             from carapax.models.facts import FactBook
             from carapax.models.keys import Keys
             from carapax.models.registry import Registry
+            from carapax.settings import Settings
 
             config = check(self._home)
             async with Http() as http:
                 keys = Keys(vault, os.environ)
                 facts = FactBook(config.providers, config.models, self._home.facts_file)
-                return await use(Registry(self._home, config, keys, http, SystemClock(), facts))
+                return await use(Registry(Settings(config, self._home), keys, http, SystemClock(), facts))
 
         vault = unlocked(self._home)
         if alone:

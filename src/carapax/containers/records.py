@@ -15,6 +15,7 @@ from carapax.containers.engine import Engine, filters
 from carapax.errors import Conflict, NotFound, Unavailable
 
 HOME, AGENT, SESSION, GATEWAY = "carapax.home", "carapax.agent", "carapax.session", "carapax.gateway"
+OPENED = "carapax.opened"
 _THIS_GATEWAY = secrets.token_hex(8)
 _COUNTING_S = 600.0
 _ID_FILE = ".containers"
@@ -23,16 +24,17 @@ _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
 
 class Owner(Struct, frozen=True):
     """Whose a container is: the home's identity, which is kept in a file of it, the agent, and the session, where it is
-    that of one."""
+    that of one. `opened` tells sandboxes of an agent apart that are open at the same time, as when one is replaced."""
 
     home: str
     agent: str
     session: str = ""
+    opened: str = ""
 
     @classmethod
     def of(cls, workspace: Path) -> "Owner":
         """Whoever has this workspace. Raises Unavailable when the home's identity cannot be kept."""
-        return cls(home_id(workspace.parent), workspace.name)
+        return cls(home_id(workspace.parent), workspace.name, opened=secrets.token_hex(4))
 
     @property
     def kept(self) -> dict[str, str]:
@@ -42,7 +44,7 @@ class Owner(Struct, frozen=True):
     @property
     def labels(self) -> dict[str, str]:
         """The labels of what does not."""
-        return {**self.kept, GATEWAY: _THIS_GATEWAY}
+        return {**self.kept, GATEWAY: _THIS_GATEWAY, OPENED: self.opened}
 
     @property
     def volume(self) -> str:

@@ -19,6 +19,7 @@ from carapax.egressproxy import Connecting, answering, handing_over, received
 from carapax.errors import InvalidRequest, Unavailable
 
 _FOLDER = ".passing"
+_THIS_GATEWAY = f"{secrets.token_hex(4)}."
 _SOCKET = "gateway"
 _STRICT = 'stay with [sandboxes.docker] level = "strict"'
 _HANDING_OVER = handing_over(
@@ -82,7 +83,10 @@ class WayOut:
 
     def sweep(self) -> None:
         """Remove what an earlier gateway may have left behind in the middle of a start."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for left in self._folder.iterdir():
+                if not left.name.startswith(_THIS_GATEWAY):
+                    shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def passing(self) -> Iterator[Passing]:
@@ -96,7 +100,7 @@ class WayOut:
 
     def _made(self) -> Path:
         """A folder for one container. Nobody on this machine but the gateway's user comes through the one above it."""
-        folder = self._folder / secrets.token_hex(4)
+        folder = self._folder / f"{_THIS_GATEWAY}{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.chmod(0o700)

@@ -5,6 +5,7 @@ WebSocket messages but not frames.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -30,8 +31,9 @@ class Connection(RequestHandler):
 
     def __init__(self, server: "Listener", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
-        self._head_timeout_s = server.limits.header_timeout_s
-        self._frame_bytes = server.limits.socket_frame_bytes
+        limits = server.limits()
+        self._head_timeout_s = limits.header_timeout_s
+        self._frame_bytes = limits.socket_frame_bytes
         self._head_bytes = 0
         self._head_deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -110,7 +112,7 @@ class Connection(RequestHandler):
 class Listener(web.Server):
     """Makes a `Connection` for each peer. What is done for a peer that leaves is cancelled."""
 
-    def __init__(self, handler: Any, limits: LimitsConfig) -> None:
+    def __init__(self, handler: Any, limits: Callable[[], LimitsConfig]) -> None:
         super().__init__(handler, handler_cancellation=True)
         self.limits = limits
 

@@ -55,14 +55,13 @@ class Gateway:
     """Everything that is served. `port` is known once it is open; `encrypted` is whether it takes TLS only."""
 
     def __init__(self, services: Services, local: Secret, supervise: Supervise) -> None:
-        limits = services.config.limits
         self.port = 0
         self.encrypted = services.certificates.context is not None
         self.held = Held(services.tokens)
         self._services = services
         self._supervise = supervise
         self._gate = Gate(
-            services.config.gateway,
+            lambda: services.config.gateway,
             services.tokens,
             local,
             services.audit,
@@ -71,11 +70,9 @@ class Gateway:
         )
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
-        self._rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, supervise)
-        self._socket_rpc = Rpc(OPERATIONS, limits.json_depth, limits.socket_text_bytes, supervise)
-        self._anonymous = Rate(limits.anonymous_per_minute)
-        self._authenticated = Rate(limits.authenticated_per_minute)
-        self._files = Rate(limits.static_per_minute)
+        self._anonymous = Rate(lambda: services.config.limits.anonymous_per_minute)
+        self._authenticated = Rate(lambda: services.config.limits.authenticated_per_minute)
+        self._files = Rate(lambda: services.config.limits.static_per_minute)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Nothing of its body is read before it is known who asks."""
@@ -184,21 +181,25 @@ class Gateway:
         self, request: web.BaseRequest, services: Services, credential: Credential
     ) -> web.StreamResponse:
         check_json_type(request)
-        raw = bytes(await read_body(request, services.config.limits))
+        limits = services.config.limits
+        raw = bytes(await read_body(request, limits))
+        rpc = Rpc(OPERATIONS, limits.json_depth, limits.message_bytes, self._supervise)
         with self._hold(credential):
-            answer = await self._rpc.answer(raw, services, self._admitter(credential, counted=1))
+            answer = await rpc.answer(raw, services, self._admitter(credential, counted=1))
         return respond(status=204) if answer is None else respond(answer)
 
     async def _socket(self, request: web.BaseRequest, services: Services, credential: Credential) -> web.StreamResponse:
         limits = services.config.limits
         if len(self.held) >= limits.sockets:
             raise Unavailable(f"{limits.sockets} connections are open", "try again later")
+        _allow_files(limits.sockets + SPARE_FILES)
         ws = open_websocket(limits)
         if not ws.can_prepare(request):
             raise InvalidRequest("this is no WebSocket handshake", "connect with the ws scheme")
         await ws.prepare(request)
         transport = request.transport
-        opened = Socket(ws, self._socket_rpc, services, self._admitter(credential, counted=0))
+        rpc = Rpc(OPERATIONS, limits.json_depth, limits.socket_text_bytes, self._supervise)
+        opened = Socket(ws, rpc, services, self._admitter(credential, counted=0))
         try:
             with self.held.hold(credential, opened.drop):
                 await opened.serve()
@@ -266,7 +267,7 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     _allow_files(services.config.limits.sockets + SPARE_FILES)
     await check_bind(config, services.tokens)
     gateway = Gateway(services, local, supervise)
-    server = Listener(metrics.measured(gateway.handle, services, gateway.held), services.config.limits)
+    server = Listener(metrics.measured(gateway.handle, services, gateway.held), lambda: services.config.limits)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_S)
     await runner.setup()
     watch = _watch(services, gateway)

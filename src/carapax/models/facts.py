@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carapax.config import ModelConfig, ProviderConfig
+from carapax.config import Config, ModelConfig, ProviderConfig
 from carapax.errors import ConfigError, InvalidRequest, StoreError
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, resolve, vendors
@@ -58,7 +58,7 @@ class Refreshed(Struct, frozen=True):
 
 class FactBook:
     """Facts by provider and model: from the configuration's `models`, else from the table that was fetched last or came
-    with the release, whichever is newer. `providers` is the live configuration of providers."""
+    with the release, whichever is newer."""
 
     def __init__(
         self, providers: Mapping[str, ProviderConfig], models: Mapping[str, ModelConfig], fetched: Path | None = None
@@ -69,9 +69,16 @@ class FactBook:
         self._found: dict[tuple[str, str], Facts] = {}
         self._told: set[str] = set()
         self._table = Table(_newest(fetched))
-        other = models.get("*", ModelConfig())
-        self.assumed = _priced(_filled(other, ASSUMED)) or NOTHING
+
+    @property
+    def assumed(self) -> Price:
         """The price of a call where none is known and a budget applies."""
+        return _priced(_filled(self._models.get("*", ModelConfig()), ASSUMED)) or NOTHING
+
+    def tell_of(self, config: Config) -> None:
+        """Other providers and models are configured from now on."""
+        self._providers, self._models = config.providers, config.models
+        self._found.clear()
 
     def of(self, vendor: str, model: str) -> Facts:
         """What is known of a model of a provider, or of a vendor of the catalogue; guesses for one nobody knows."""

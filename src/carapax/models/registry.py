@@ -2,13 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from carapax import configedit
 from carapax.clock import Clock
-from carapax.config import Config, Home, ProviderConfig
+from carapax.config import Config, ProviderConfig
 from carapax.errors import CarapaxError, ConfigError, Conflict, InvalidRequest, NotFound
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, resolve, speaker, vendors
@@ -21,7 +20,9 @@ from carapax.models.keys import Keys, provider_of, secret_name
 from carapax.models.listing import ADDRESS, NAME, VARIABLE, Addition, Offer, ProviderStatus, Silent, Standing
 from carapax.models.opening import open_embedder, open_provider, open_searcher
 from carapax.redaction import Secret, without_userinfo
+from carapax.store.audit import LOCAL, Actor
 from carapax.store.health import State
+from carapax.uninterrupted import uninterrupted
 
 _AT_ONCE = 16
 _MOST_OFFERS = 5_000
@@ -30,10 +31,9 @@ _BREATH = 100
 
 
 class Live(Protocol):
-    """What is told when a provider comes or goes; `agent.models.Models` is one."""
+    """What is told when the key of a provider is another one; `agent.models.Models` is one."""
 
-    async def put(self, name: str, section: ProviderConfig) -> None: ...
-    async def drop(self, name: str) -> None: ...
+    async def renew(self, name: str) -> None: ...
     def detected(self) -> Detected: ...
 
 
@@ -44,12 +44,21 @@ class Health(Protocol):
     async def succeeded(self, provider: str, model: str) -> bool: ...
 
 
+class Settings(Protocol):
+    """The configuration; `settings.Settings` is one."""
+
+    current: Config
+
+    async def change(
+        self, changes: Mapping[tuple[str, ...], object], *, who: Actor = LOCAL, force: bool = False
+    ) -> None: ...
+
+
 @dataclass(slots=True)
 class Registry:
-    """`config.providers` is what is in force, and changed here. Without `live`, changes are only kept on disk."""
+    """Without `live`, changes are only kept on disk."""
 
-    home: Home
-    config: Config
+    settings: Settings
     keys: Keys
     http: Http
     clock: Clock
@@ -57,6 +66,10 @@ class Registry:
     health: Health | None = None
     live: Live | None = None
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    @property
+    def config(self) -> Config:
+        return self.settings.current
 
     async def providers(self) -> list[ProviderStatus]:
         """Every provider that can be asked, the configured ones first. Raises what the vault raises."""
@@ -72,12 +85,12 @@ class Registry:
             found.append(await self._status(detected.provider, None, "detected"))
         return found
 
-    async def add(self, addition: Addition) -> ProviderStatus:
+    async def add(self, addition: Addition, who: Actor = LOCAL) -> ProviderStatus:
         """Keep a provider, or another key for one, and use it from the next run on. Nothing is kept unless it answers.
 
         Raises InvalidRequest, NotFound for a vendor or dialect that nobody knows, Conflict when one of this name is
-        there with other settings, a ModelError when there is no key or it does not answer, StoreError or ConfigError
-        when carapax.toml cannot be changed, and what the vault raises.
+        there with other settings or carapax.toml cannot be changed, a ModelError when there is no key or it does not
+        answer, StoreError when carapax.toml cannot be written, and what the vault raises.
         """
         async with self._changing:
             name, key = addition.name, Secret(addition.key.reveal().strip())
@@ -85,11 +98,11 @@ class Registry:
             await self._check_key(name, section, key)
             if addition.check:
                 await self._ask(name, section, key)
-            await _to_its_end(self._keep(name, section, key))
+            await uninterrupted(self._keep(name, section, key, who))
             await self._recovered(name)
             return await self._status(name, section, "configured")
 
-    async def remove(self, name: str, *, force: bool = False) -> None:
+    async def remove(self, name: str, *, force: bool = False, who: Actor = LOCAL) -> None:
         """Forget a provider and its key. Raises NotFound, Conflict when agents or chains use it, unless `force`."""
         async with self._changing:
             kept = secret_name(name) in await self.keys.vault.names()
@@ -98,7 +111,7 @@ class Registry:
             if not force and (users := list(self._users(name))):
                 hint = "change them first; removed with force, it leaves a carapax.toml that the next start refuses"
                 raise Conflict(f"{name} is used by {', '.join(users)}", hint)
-            await _to_its_end(self._forget(name, kept=kept))
+            await uninterrupted(self._forget(name, kept=kept, force=force, who=who))
             await self._recovered(name)
 
     async def keep_secret(self, name: str, secret: Secret) -> None:
@@ -140,11 +153,11 @@ class Registry:
         async def done() -> None:
             await change
             if provider := provider_of(name):
-                await self._changed(provider, self.config.providers.get(provider))
+                await self._renew(provider)
                 await self._recovered(provider)
 
         async with self._changing:
-            await _to_its_end(done())
+            await uninterrupted(done())
 
     async def _drop_secret(self, name: str) -> None:
         if not await self.keys.vault.remove(name):
@@ -270,7 +283,7 @@ class Registry:
         await self._recovered(name)
         return Checked(name, True, loop.time() - began, count)
 
-    async def _keep(self, name: str, section: ProviderConfig, key: Secret) -> None:
+    async def _keep(self, name: str, section: ProviderConfig, key: Secret, who: Actor) -> None:
         """The key first: one without a section harms nobody, should the machine stop here."""
         vault, kept_as = self.keys.vault, secret_name(name)
         before = await vault.get(kept_as) if key else None
@@ -279,29 +292,25 @@ class Registry:
         try:
             if name not in self.config.providers:
                 values = {each: value for each in _WRITTEN if (value := getattr(section, each))}
-                await asyncio.to_thread(configedit.add_table, self.home, ("providers", name), values)
+                await self.settings.change({("providers", name): values}, who=who)
         except CarapaxError:
             if before:
                 await vault.set(kept_as, before)
             elif key:
                 await vault.remove(kept_as)
             raise
-        await self._changed(name, section)
+        await self._renew(name)
 
-    async def _forget(self, name: str, *, kept: bool) -> None:
+    async def _forget(self, name: str, *, kept: bool, force: bool, who: Actor) -> None:
         if name in self.config.providers:
-            await asyncio.to_thread(configedit.remove_table, self.home, ("providers", name))
+            await self.settings.change({("providers", name): None}, who=who, force=force)
         if kept:
             await self.keys.vault.remove(secret_name(name))
-        await self._changed(name, None)
+        await self._renew(name)
 
-    async def _changed(self, name: str, section: ProviderConfig | None) -> None:
-        if section is None:
-            self.config.providers.pop(name, None)
-        else:
-            self.config.providers[name] = section
+    async def _renew(self, name: str) -> None:
         if self.live is not None:
-            await (self.live.drop(name) if section is None else self.live.put(name, section))
+            await self.live.renew(name)
 
     async def _recovered(self, name: str) -> None:
         """It answered, or is gone: its models need not cool down any longer."""
@@ -325,21 +334,6 @@ class Registry:
             return Conflict(f"{name} is there because {source[1:]} is set", "unset it where the gateway is started")
         known = [status.name for status in await self.providers()]
         return NotFound(f"there is no provider {name!r}", did_you_mean(name, known) or f"there are: {', '.join(known)}")
-
-
-async def _to_its_end(change: Coroutine[object, object, None]) -> None:
-    """Await a change of several places: when its caller goes away in the middle, it is done before that counts."""
-    changing = asyncio.get_running_loop().create_task(change)
-    leaving: asyncio.CancelledError | None = None
-    while not changing.done():
-        try:
-            await asyncio.wait([changing])
-        except asyncio.CancelledError as error:
-            leaving = error
-    if leaving is not None:
-        changing.exception()
-        raise leaving
-    changing.result()
 
 
 def _check(addition: Addition) -> None:

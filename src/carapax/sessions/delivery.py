@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 
 from carapax.clock import Clock
@@ -40,18 +39,26 @@ class Delivery:
 
     def __init__(
         self,
-        channels: Mapping[str, Channel],
         outbox: Outbox,
         journal: Journal,
         clock: Clock,
         supervise: Supervise,
     ) -> None:
-        self._channels = channels
+        self._channels: dict[str, Channel] = {}
         self._outbox = outbox
         self._journal = journal
         self._clock = clock
         self._supervise = supervise
-        self._wake = {name: asyncio.Event() for name in channels}
+        self._wake: dict[str, asyncio.Event] = {}
+
+    def put(self, channel: Channel) -> None:
+        """There is a channel, or another one of its name."""
+        self._channels[channel.name] = channel
+        self._wake.setdefault(channel.name, asyncio.Event())
+
+    def drop(self, name: str) -> None:
+        """There is no channel of this name: what waits for it waits until there is one again."""
+        self._channels.pop(name, None)
 
     def replies(
         self, session: str, started: SessionStarted, events: tuple[Kept, ...], origins: tuple[Origin, ...] = ()
@@ -117,7 +124,7 @@ class Delivery:
             await asyncio.sleep(FIRST_WAIT_S)
         finally:
             sending.discard(queue[0].message.conversation)
-            self._wake[channel.name].set()
+            self.wake(channel.name)
 
     async def _send(self, channel: Channel, queued: Queued) -> bool:
         """Whether the next reply of the conversation may follow."""

@@ -40,7 +40,7 @@ class Gate:
     agent: Agent
     session: str
     transcript: Transcript
-    policy: Policy
+    policy: Callable[[], Policy]
     stains: Stains
     workspaces: Workspaces
     clock: Clock
@@ -75,7 +75,7 @@ class Gate:
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
         if may_replace and arguments["path"] not in asking.files:
             asking = replace(asking, effects=asking.effects - {"destroy"})
-        decision = self.policy.decide(asking)
+        decision = self.policy().decide(asking)
         if decision.verdict == "ask" and not asking.files:
             asking = replace(asking, files=await named_files(self.agent.sandbox, arguments))
         return decision, asking
@@ -85,7 +85,7 @@ class Gate:
         kept = []
         for offer in offers(tool, asking.arguments, asking.files):
             given = Granted("", asking.agent, offer.grant, "", 0.0)
-            if self.policy.decide(replace(asking, grants=(given,))).verdict == "allow":
+            if self.policy().decide(replace(asking, grants=(given,))).verdict == "allow":
                 kept.append(offer)
         return tuple(kept)
 
@@ -113,7 +113,7 @@ class Gate:
             self._nonce(),
             decision.rule,
             decision.reason,
-            self.clock.now() + self.policy.expires_s,
+            self.clock.now() + self.policy().expires_s,
             asking.origins,
             self._offered(tool, asking),
         )
@@ -121,7 +121,7 @@ class Gate:
             given = await self.ask(asked)
         if given.verdict == "allow":
             return ""
-        who = f"{given.by} said no" if given.by else f"nobody said yes within {self.policy.expires_s:g} s"
+        who = f"{given.by} said no" if given.by else f"nobody said yes within {self.policy().expires_s:g} s"
         return f"{who}; it was asked because {decision.reason} ({decision.rule}). Do not try it in another way"
 
     def _held(self, tool: Tool, arguments: Mapping[str, Any], *, alone: bool) -> AbstractAsyncContextManager[None]:

@@ -1,11 +1,11 @@
 """The door: what may enter a session at all."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from carapax.config import DoorConfig, LimitsConfig
+from carapax.config import Config, DoorConfig
 from carapax.contracts import Submit
 from carapax.errors import Forbidden, InvalidRequest
 from carapax.messages import Attachment, Inbound, Receipt, Trust
@@ -18,28 +18,26 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Door:
-    """What may enter, as whose, and how often. `rules` are those of each channel; `find` names the patterns of orders
-    to agents that a text has; `now` gives seconds."""
+    """What may enter, as whose, and how often, as the configuration says now. `find` names the patterns of orders to
+    agents that a text has; `now` gives seconds."""
 
     def __init__(
         self,
-        limits: LimitsConfig,
-        rules: Mapping[str, DoorConfig],
+        config: Callable[[], Config],
         find: Callable[[str], tuple[str, ...]],
         now: Callable[[], float],
     ) -> None:
-        self._limits = limits
-        self._people = Rate(limits.person_messages_per_minute)
+        self._config = config
+        self._people = Rate(lambda: config().limits.person_messages_per_minute)
         self._now = now
-        self._rules = rules
         self._find = find
 
     def of(self, channel: str, submit: Submit) -> Submit:
         """What a channel submits its messages with: they are said there and nowhere else, and who is trusted is read
         from the configuration."""
-        rules = self._rules.get(channel, DoorConfig())
 
         async def submit_as(inbound: Inbound) -> Receipt:
+            rules = self._config().door.get(channel, DoorConfig())
             sender = replace(inbound.sender, trust=_trust(rules, inbound.sender.id))
             return await submit(replace(inbound, channel=channel, sender=sender))
 
@@ -52,10 +50,10 @@ class Door:
         Forbidden for one that is rejected for what it looks like, RateLimited for one too many of its sender. Owners
         give orders: theirs are neither looked at nor counted.
         """
-        check_inbound(inbound, self._limits.message_bytes)
+        check_inbound(inbound, self._config().limits.message_bytes)
         if inbound.sender.trust != "owner":
             self._people.take(f"{inbound.channel}\n{inbound.sender.id}", self._now(), "messages of this person")
-        rules = self._rules.get(inbound.channel, DoorConfig())
+        rules = self._config().door.get(inbound.channel, DoorConfig())
         if rules.injection == "off" or inbound.sender.trust == "owner":
             return ()
         marks = self._find(inbound.text)

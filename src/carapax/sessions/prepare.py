@@ -1,6 +1,7 @@
 """Builds a run: the agent's model, instructions, tools and limits, put together for one session."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -72,7 +73,8 @@ class Agent:
     """One agent, ready to run. `tool_settings` maps a tool's name to its module's `Config`.
 
     `sandbox_detail` says why its sandbox cannot be had, and what to do; it is empty when all is well. One that is not
-    `configured` any more only stands for it in its sessions, where its runs fail.
+    `configured` any more only stands for it in its sessions, where its runs fail. Its sandbox is there for as long as
+    what is `used` says so, and while it is configured.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Agent:
     sandbox_detail: str = ""
     configured: bool = True
     credentials: Credentials | None = None
+    used: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def private(self) -> bool:

@@ -34,6 +34,7 @@ from carapax.events import (
 from carapax.logs.about import About, about, current
 from carapax.messages import Origin, ToolCall, ToolResult
 from carapax.policy.policy import Policy
+from carapax.sessions.agents import Agents
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.gate import Gate
 from carapax.sessions.paths import real_place
@@ -75,7 +76,8 @@ class Surroundings:
     spawn: Spawn
     halt: Halt
     audit: Audit
-    policy: Policy
+    agents: Agents
+    policy: Callable[[], Policy]
     stains: Stains
     grants: Grants
     workspaces: Workspaces
@@ -91,9 +93,10 @@ class Session:
     an earlier process left is closed, and nothing is begun.
     """
 
-    def __init__(self, name: str, agent: Agent, around: Surroundings) -> None:
+    def __init__(self, name: str, agent: str, around: Surroundings) -> None:
         self.name = name
-        self.agent = agent
+        self._agent_name = agent
+        self._running: Agent | None = None
         self.run_id = ""
         """The run under way, or empty."""
         self._around = around
@@ -106,8 +109,13 @@ class Session:
         self._cancelling = ""
         self._begun = ""
         self._questions = Questions(
-            name, agent.name, around.journal, around.audit, around.delivery, around.grants, around.clock
+            name, agent, around.journal, around.audit, around.delivery, around.grants, around.clock
         )
+
+    @property
+    def agent(self) -> Agent:
+        """The agent as it is now, or as it was when the run under way began."""
+        return self._running or self._around.agents.of(self._agent_name)
 
     @property
     def busy(self) -> bool:
@@ -310,16 +318,16 @@ class Session:
     @contextmanager
     def _under_way(self, run_id: str) -> Iterator[None]:
         """A run that can be cancelled and keeps its lease for as long as the block runs."""
-        self.run_id, self._driving = run_id, asyncio.current_task()
+        self.run_id, self._driving, self._running = run_id, asyncio.current_task(), self.agent
         if stop := self._around.halt.stop:
             self._cancelling = self._cancelling or stop.told()
         if self._cancelling and self._driving:
             self._driving.cancel()
         try:
-            with about(About(self.name, run_id, self.agent.name, current().request)):
+            with about(About(self.name, run_id, self.agent.name, current().request)), self.agent.used():
                 yield
         finally:
-            self.run_id, self._driving, self._cancelling = "", None, ""
+            self.run_id, self._driving, self._cancelling, self._running = "", None, "", None
 
     def _was_cancelled(self) -> bool:
         """Whether the run's task was cancelled by `cancel` and by nobody else, and so may go on."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -32,7 +32,7 @@ from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.policy.trial import trial
 from carapax.sessions.instructions import Instruction
 from carapax.sessions.intake import Door, check_name
-from carapax.sessions.prepare import Agent, removed
+from carapax.sessions.prepare import Agent
 from carapax.sessions.session import LEASE_S, Session, Surroundings
 from carapax.store import leases
 from carapax.store.audit import LOCAL, Actor
@@ -81,17 +81,15 @@ class Stopped(Struct, frozen=True):
 
 
 class Sessions:
-    """Every way into a conversation. `agents` begins with the default one."""
+    """Every way into a conversation."""
 
     def __init__(
         self,
-        agents: Mapping[str, Agent],
         around: Surroundings,
         *,
         door: Door,
-        max_waiting: int = 256,
+        max_waiting: Callable[[], int] = lambda: 256,
     ) -> None:
-        self._agents = dict(agents)
         self._around = around
         self._audit = around.audit
         self._door = door
@@ -311,7 +309,7 @@ class Sessions:
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""
-        return [self.status(name) for name in self._agents]
+        return [self.status(agent.name) for agent in self._around.agents]
 
     def status(self, name: str = "") -> AgentStatus:
         """An agent as it is now, by its name, or the default. Raises NotFound."""
@@ -334,11 +332,7 @@ class Sessions:
 
     def agent(self, name: str = "") -> Agent:
         """An agent by name, or the default. Raises NotFound."""
-        name = name or next(iter(self._agents))
-        try:
-            return self._agents[name]
-        except KeyError:
-            raise NotFound(f"there is no agent {name!r}", f"there are: {', '.join(self._agents)}") from None
+        return self._around.agents.get(name)
 
     def running(self, agent: str = "") -> tuple[str, ...]:
         """The sessions, of one agent or of all, that have a run under way."""
@@ -359,7 +353,7 @@ class Sessions:
     async def _open(self, inbound: Inbound, agent: str, model: str, marks: tuple[str, ...]) -> Receipt:
         """A new session that begins with this message, in one commit."""
         name, events = self._start(agent, inbound.channel, inbound.conversation, model)
-        live = self._admit(Session(name, self.agent(agent), self._around))
+        live = self._admit(Session(name, self.agent(agent).name, self._around))
         live.open()
         message = self._received(inbound, "", marks)
         return await self._take(live, inbound, message, model, events, [_title(inbound)])
@@ -368,7 +362,7 @@ class Sessions:
         transcript = await live.transcript()
         if transcript.ended:
             raise Conflict(f"session {live.name} has ended", "start a new one, or fork it")
-        if len(transcript.waiting) >= self._max_waiting:
+        if len(transcript.waiting) >= self._max_waiting():
             raise RateLimited(f"{len(transcript.waiting)} messages wait in session {live.name}", 5)
         more = [] if "title" in transcript.state else [_title(inbound)]
         return await self._take(live, inbound, self._received(inbound, model, marks), model, [], more)
@@ -434,12 +428,8 @@ class Sessions:
         live = self._live.get(name)
         if live is None:
             info = await self._around.journal.session(name)
-            live = self._live.get(name) or Session(name, self._agent_of(info), self._around)
+            live = self._live.get(name) or Session(name, info.agent, self._around)
         return self._admit(live)
-
-    def _agent_of(self, info: SessionInfo) -> Agent:
-        """The session's agent, or what stands for one that was taken out of the configuration."""
-        return self._agents.get(info.agent) or removed(info.agent, self.agent())
 
     def _admit(self, live: Session) -> Session:
         """Keep a session in memory for a while after its last use; there is never more than one of a name."""

@@ -1,0 +1,135 @@
+"""The chat platforms of the configuration: each opened, listened to and sent to, and opened anew when it changes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from carapax import extensions
+from carapax.config import Config
+from carapax.contracts import Channel, Submit, Supervise
+from carapax.errors import CarapaxError
+from carapax.sessions.delivery import Delivery
+from carapax.sessions.session import Spawn
+from carapax.settings import Switch
+
+log = logging.getLogger(__name__)
+
+
+class Keep(Protocol):
+    """Starts work that goes on until it is cancelled."""
+
+    def __call__(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> asyncio.Task[None]: ...
+
+
+class _Open(NamedTuple):
+    channel: Channel
+    stack: AsyncExitStack
+
+
+class LiveChannels:
+    """Those that are configured, and those that were `given`. `listen` gives what a channel submits its messages
+    with."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        listen: Callable[[str], Submit],
+        keep: Keep,
+        spawn: Spawn,
+        supervise: Supervise,
+        given: Iterable[Channel] = (),
+    ) -> None:
+        self._delivery = delivery
+        self._listen = listen
+        self._keep = keep
+        self._spawn = spawn
+        self._supervise = supervise
+        self._given = tuple(given)
+        self._sections: dict[str, dict[str, Any]] = {}
+        self._open: dict[str, _Open] = {}
+
+    async def open(self, config: Config) -> None:
+        """Open them all, not listening yet. Raises ConfigError, and what a channel raises that cannot be opened."""
+        for name, section in config.channels.items():
+            self._open[name] = await self._opened(name, section)
+            self._sections[name] = section
+        for channel in [*self._given, *(one.channel for one in self._open.values())]:
+            self._delivery.put(channel)
+
+    def start(self) -> None:
+        """Listen and send."""
+        for channel in self._given:
+            self._run(channel)
+        for opened in self._open.values():
+            self._start(opened)
+
+    async def close(self) -> None:
+        """Close all that are configured."""
+        for opened in self._open.values():
+            await opened.stack.aclose()
+
+    async def reopen(self, config: Config, undo: AsyncExitStack) -> Switch:
+        """A channel that is changed is closed before it is opened anew: both would want the same port, or name."""
+        wanted = config.channels
+        opened: dict[str, _Open] = {}
+        for name, section in wanted.items():
+            if self._sections.get(name) == section:
+                continue
+            if name in self._open:
+                await self._open[name].stack.aclose()
+                undo.push_async_callback(self._again, name)
+            opened[name] = await self._opened(name, section)
+            undo.push_async_callback(opened[name].stack.aclose)
+
+        def switch() -> None:
+            for name in [name for name in self._open if name not in wanted or name in opened]:
+                left = self._open.pop(name)
+                self._delivery.drop(left.channel.name)
+                self._spawn(f"closing the channel {name}", left.stack.aclose())
+            self._sections = dict(wanted)
+            for name, one in opened.items():
+                self._open[name] = one
+                self._delivery.put(one.channel)
+                self._start(one)
+
+        return switch
+
+    async def _opened(self, name: str, section: dict[str, Any]) -> _Open:
+        module = extensions.find("channel", name)
+        settings = extensions.configure("channel", name, module, section)
+        made = extensions.export("channel", name, module)(settings)
+        async with AsyncExitStack() as stack:
+            channel: Channel = await self._supervise(f"channel {name}", stack.enter_async_context(made))
+            return _Open(channel, stack.pop_all())
+
+    async def _again(self, name: str) -> None:
+        """Open what was closed for nothing."""
+        self._delivery.drop(self._open.pop(name).channel.name)
+        try:
+            opened = self._open[name] = await self._opened(name, self._sections[name])
+        except CarapaxError as error:
+            log.error("channel %s cannot be opened as it was: %s", name, error)
+            del self._sections[name]
+            return
+        self._delivery.put(opened.channel)
+        self._start(opened)
+
+    def _start(self, opened: _Open) -> None:
+        opened.stack.push_async_callback(_ended, self._run(opened.channel))
+
+    def _run(self, channel: Channel) -> list[asyncio.Task[None]]:
+        """Send and listen."""
+        name = channel.name
+        return [
+            self._keep(f"outbox of {name}", partial(self._delivery.run, name)),
+            self._keep(f"channel {name}", partial(channel.run, self._listen(name))),
+        ]
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
