@@ -58,7 +58,7 @@ def test_what_the_file_says_is_in_force() -> None:
         ),
         (
             '[agents."../up"]\n',
-            "carapax.toml:1: agents.'../up': a name is 1 to 64 letters, digits, '-' or '_', "
+            "carapax.toml:1: agents.\"../up\": a name is 1 to 64 letters, digits, '-' or '_', "
             "beginning with a letter or digit",
         ),
         (

@@ -373,5 +373,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyConfig = PolicyConfig()
 
 
-RESTART: tuple[tuple[str, ...], ...] = (("gateway", "host"), ("gateway", "port"))
+RESTART: tuple[tuple[str, ...], ...] = (("gateway", "host"), ("gateway", "port"), ("tls",))
 """The keys, or whole tables, that a running gateway keeps as they were at its start. All others change as it runs."""

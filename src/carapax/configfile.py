@@ -18,6 +18,7 @@ from msgspec import Struct
 from carapax.config import Config, Home, is_loopback
 from carapax.configdoc import explain, listed_table_type, named_table_type, table_type, toml, toml_key
 from carapax.errors import ConfigError, StoreError, Unavailable
+from carapax.keyfamilies import families_in
 from carapax.redaction import decode, encode
 
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so it stays free
@@ -197,8 +198,13 @@ def _secrets(value: object, path: Route) -> Iterator[Route]:
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, path)
-    elif isinstance(value, str) and _LIKELY_SECRET.search(value):
+    elif isinstance(value, str) and looks_secret(path[-1], value):
         yield path
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether the value of a key of this name has the shape of a secret."""
+    return bool(_LIKELY_SECRET.search(value) or any(families_in(value)) or any(families_in(f'{name} = "{value}"')))
 
 
 def _remove(table: dict[str, Any], path: Route) -> None:

@@ -15,10 +15,9 @@ from carapax import configcheck
 from carapax.config import RESTART, Config
 from carapax.configdoc import keys, table_at
 from carapax.configedit import Changes, locked, with_changes, write
-from carapax.configfile import NO_FILE, Misfit, Route, Source, Unusable, dotted, parse, read
+from carapax.configfile import NO_FILE, Misfit, Route, Source, Unusable, dotted, looks_secret, parse, read
 from carapax.errors import CarapaxError, ConfigError, Conflict, InvalidRequest
 from carapax.home import Home
-from carapax.keyfamilies import families_in
 from carapax.redaction import Secret
 from carapax.store.audit import LOCAL, Actor, Audit, newest
 from carapax.uninterrupted import uninterrupted
@@ -292,7 +291,7 @@ def _secrets(path: Route, value: object) -> Iterator[tuple[Route, str]]:
         table = table_at(path[:-1])
         if table and any(key.name == path[-1] and key.type is Secret for key in keys(table)):
             yield path, f"`carapax models add {path[-2]}` keeps it in the vault"
-        elif next(families_in(value), None) or next(families_in(f'{path[-1]} = "{value}"'), None):
+        elif looks_secret(path[-1], value):
             yield path, "`carapax secrets set NAME` keeps it in the vault; write its name here where one is taken"
 
 

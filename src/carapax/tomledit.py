@@ -6,7 +6,7 @@ what is wanted, which is read to find out.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -161,9 +161,9 @@ def _emptied(line: str) -> str:
 def _without(lines: list[str], found: list[Statement], path: Path) -> str:
     """The text without all tables and dotted keys at or below the path. Comments around them stay."""
     cut: set[int] = set()
-    for first, last, table in _sections(found, len(lines)):
+    for first, last, table in reversed(_sections(found, len(lines))):
         if table[: len(path)] == path and table:
-            cut.update(_block(lines, found, first, last))
+            cut.update(_block(lines, found, first, last, cut))
     for pair in found:
         if pair.kind == "pair" and pair.path[: len(path)] == path:
             cut.update(range(pair.first, pair.last))
@@ -177,15 +177,15 @@ def _sections(found: list[Statement], end: int) -> list[tuple[int, int, Path]]:
     return [(one.first, stop, one.path) for one, stop in zip(headers, stops, strict=False)]
 
 
-def _block(lines: list[str], found: list[Statement], first: int, last: int) -> range:
-    """The lines of a section: its header, its keys, and the empty line before it if nothing follows."""
+def _block(lines: list[str], found: list[Statement], first: int, last: int, cut: Container[int] = frozenset()) -> range:
+    """The lines of a section: its header, its keys, and the empty line before it if nothing follows that is not `cut`
+    as well."""
     own = [one.last for one in found if one.kind in ("table", "listed", "pair") and first <= one.first < last]
     offs = [one for one in found if one.kind in ("off", "off table") and first <= one.first < last]
     own += [one.last for one in offs[: next((i for i, one in enumerate(offs) if one.kind == "off table"), len(offs))]]
     end = max(own)
-    if first and not lines[first - 1].strip() and not any(line.strip() for line in lines[end:]):
-        first -= 1
-    return range(first, end)
+    is_last = not any(line.strip() for number, line in enumerate(lines[end:], end) if number not in cut)
+    return range(first - 1 if first and is_last and not lines[first - 1].strip() else first, end)
 
 
 def _listed(lines: list[str], path: Path, value: object) -> Iterator[str]:

@@ -204,7 +204,7 @@ def test_a_provider_that_was_being_opened_when_its_key_changed_is_opened_anew() 
             await vault.asked.wait()
             await vault.set("provider:mine", Secret("new"))
             vault.let_go.set()
-            await found.put("mine", section)
+            await found.renew("mine")
             for provider, model in (await opening, await found.open("mine/m")):
                 request = ModelRequest(model, (UserMessage("hi"),))
                 assert [item async for item in provider.stream(request)]

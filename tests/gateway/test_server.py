@@ -56,7 +56,8 @@ def test_an_address_that_is_not_ours_is_told(host: str) -> None:
     async def main() -> str:
         async with gateway_client() as gateway:
             await gateway.services.tokens.create("first", ("read",))
-            services = replace(gateway.services, settings=Settings(Config(gateway=GatewayConfig(host=host))))
+            settings = Settings(Config(gateway=GatewayConfig(host=host)), gateway.services.settings.home)
+            services = replace(gateway.services, settings=settings)
             with pytest.raises(ConfigError) as caught:
                 async with open_gateway(services, supervise, local=Secret("x")):
                     pass

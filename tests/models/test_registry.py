@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carapax.config import Config, Home, ProviderConfig
+from carapax.config import Config, Home
 from carapax.configcheck import check
 from carapax.errors import Broken, NotFound
 from carapax.http import Http
@@ -17,6 +17,7 @@ from carapax.models.keys import Keys
 from carapax.models.listing import Addition, ProviderStatus, Silent
 from carapax.models.registry import Registry
 from carapax.redaction import Secret
+from carapax.settings import Settings
 from carapax.testing import FakeClock
 from carapax.vault import open_vault
 from tests.fakes.model_server import ModelServer
@@ -30,7 +31,8 @@ async def registry_on(folder: Path) -> AsyncGenerator[Registry, None]:
     config = check(home)
     async with Http() as http:
         keys = Keys(open_vault(home), {"GROQ_API_KEY": "k"})
-        yield Registry(home, config, keys, http, FakeClock(), FactBook(config.providers, config.models))
+        settings = Settings(config, home)
+        yield Registry(settings, keys, http, FakeClock(), FactBook(config.providers, config.models))
 
 
 def test_what_is_kept_is_there_when_the_home_is_opened_again(tmp_path: Path) -> None:
@@ -87,24 +89,17 @@ class SlowModels:
     """What runs with a provider, slow to take it in, so that a caller may leave meanwhile."""
 
     def __init__(self) -> None:
-        self.names: set[str] = set()
+        self.renewed: list[str] = []
         self.reached = asyncio.Event()
 
-    async def put(self, name: str, section: ProviderConfig) -> None:
-        await self._pause()
-        self.names.add(name)
-
-    async def drop(self, name: str) -> None:
-        await self._pause()
-        self.names.discard(name)
-
-    def detected(self) -> Detected:
-        return Detected("demo", "demo", "")
-
-    async def _pause(self) -> None:
+    async def renew(self, name: str) -> None:
         self.reached.set()
         for _ in range(10):
             await asyncio.sleep(0)
+        self.renewed.append(name)
+
+    def detected(self) -> Detected:
+        return Detected("demo", "demo", "")
 
 
 def test_a_change_whose_caller_leaves_in_the_middle_is_done_everywhere(tmp_path: Path) -> None:
@@ -121,11 +116,11 @@ def test_a_change_whose_caller_leaves_in_the_middle_is_done_everywhere(tmp_path:
         async with registry_on(tmp_path) as registry:
             live = registry.live = SlowModels()
             await left(live, registry.add(Addition("lab", base_url="http://x", key=Secret("k"), check=False)))
-            assert (live.names, set(registry.config.providers)) == ({"lab"}, {"lab"})
-            assert set(check(registry.home).providers) == {"lab"}
+            assert (live.renewed, set(registry.config.providers)) == (["lab"], {"lab"})
+            assert set(check(Home(tmp_path, tmp_path / "data")).providers) == {"lab"}
             await left(live, registry.remove("lab"))
-            assert (live.names, registry.config.providers) == (set(), {})
-            assert check(registry.home).providers == {}
+            assert (live.renewed, registry.config.providers) == (["lab", "lab"], {})
+            assert check(Home(tmp_path, tmp_path / "data")).providers == {}
             assert await registry.keys.vault.names() == []
 
     run(main())

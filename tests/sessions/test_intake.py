@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.config import DoorConfig, LimitsConfig
+from carapax.config import Config, DoorConfig, LimitsConfig
 from carapax.errors import Forbidden, InvalidRequest, RateLimited
 from carapax.injection import Injections
 from carapax.messages import Inbound, Receipt, Sender, Trust
@@ -59,7 +59,8 @@ RULES = {
 
 
 def door() -> Door:
-    return Door(LimitsConfig(person_messages_per_minute=3), RULES, Injections().find, FakeClock().now)
+    config = Config(limits=LimitsConfig(person_messages_per_minute=3), door=RULES)
+    return Door(lambda: config, Injections().find, FakeClock().now)
 
 
 def test_people_who_are_no_owners_may_say_so_much_a_minute() -> None:

@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -64,7 +65,7 @@ class Gate:
 
     def __init__(
         self,
-        config: GatewayConfig,
+        config: Callable[[], GatewayConfig],
         tokens: Tokens,
         local: Secret,
         audit: Audit,
@@ -72,12 +73,8 @@ class Gate:
         vouched: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._vouched = vouched
-        self._names = {"localhost", _bare(config.host), *(_bare(host) for host in config.allowed_hosts)} - {
-            "0.0.0.0",
-            "::",
-        }
-        self._loopback = is_loopback(config.host)
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
+        self._config = config
+        self._loopback = is_loopback(config().host)
         self._tokens = tokens
         self._local = local
         self._bans = bans
@@ -98,7 +95,7 @@ class Gate:
     def check_host(self, request: BaseRequest) -> None:
         """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
         name = _bare(request.headers[hdrs.HOST])
-        if name in self._names or name == _own_address(request) or (self._loopback and is_loopback(name)):
+        if name in _names(self._config()) or name == _own_address(request) or (self._loopback and is_loopback(name)):
             return
         if self._vouched(name):
             return
@@ -110,7 +107,7 @@ class Gate:
         if origin is None and changes:
             referer = request.headers.get(hdrs.REFERER)
             origin = None if referer is None else "/".join(referer.split("/")[:3])
-        if origin is not None and origin.lower() in self._origins:
+        if origin is not None and origin.lower() in _origins(self._config()):
             return
         if origin is not None and not _same(origin, request.headers[hdrs.HOST]):
             raise Forbidden(f"pages of {origin!r} may not call the gateway", "add it to gateway.allowed_origins")
@@ -121,7 +118,7 @@ class Gate:
     def allowed_origin(self, request: BaseRequest) -> str:
         """The origin of the calling page if it is one of `gateway.allowed_origins`, else ""."""
         origin = request.headers.get(hdrs.ORIGIN, "")
-        return origin if origin.lower() in self._origins else ""
+        return origin if origin.lower() in _origins(self._config()) else ""
 
     async def identify(self, request: BaseRequest, now: float) -> Credential:
         """The caller by its bearer header or cookie; while access is free, whatever is shown.
@@ -198,6 +195,18 @@ class Gate:
     def _is_direct(self, request: BaseRequest) -> bool:
         """Whether it comes from this machine and not through a proxy on it, which would speak for anybody."""
         return is_loopback(address(request)) and not any(name in request.headers for name in _PROXIED)
+
+
+@lru_cache(4)
+def _names(config: GatewayConfig) -> frozenset[str]:
+    """Under which the gateway may be called."""
+    return frozenset(map(_bare, ("localhost", config.host, *config.allowed_hosts))) - {"0.0.0.0", "::"}
+
+
+@lru_cache(4)
+def _origins(config: GatewayConfig) -> frozenset[str]:
+    """Whose pages may call the gateway."""
+    return frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
 
 
 def permit(caller: Caller, operation: Operation) -> None:

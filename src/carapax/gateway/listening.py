@@ -132,7 +132,7 @@ async def listening(
 
     Raises ConfigError for an address that is not there, Unavailable when the port is taken.
     """
-    tls_port = TlsPort(server, context, supervise, server.limits.header_timeout_s)
+    tls_port = TlsPort(server, context, supervise, server.limits().header_timeout_s)
     site = web.TCPSite(runner, host, port, backlog=BACKLOG)
     try:
         if context() is not None:

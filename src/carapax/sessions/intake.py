@@ -37,7 +37,8 @@ class Door:
         from the configuration."""
 
         async def submit_as(inbound: Inbound) -> Receipt:
-            rules = self._config().door.get(channel, DoorConfig())
+            config = self._config()
+            rules = config.door.get(channel, DoorConfig())
             sender = replace(inbound.sender, trust=_trust(rules, inbound.sender.id))
             return await submit(replace(inbound, channel=channel, sender=sender))
 
@@ -50,10 +51,11 @@ class Door:
         Forbidden for one that is rejected for what it looks like, RateLimited for one too many of its sender. Owners
         give orders: theirs are neither looked at nor counted.
         """
-        check_inbound(inbound, self._config().limits.message_bytes)
+        config = self._config()
+        check_inbound(inbound, config.limits.message_bytes)
         if inbound.sender.trust != "owner":
             self._people.take(f"{inbound.channel}\n{inbound.sender.id}", self._now(), "messages of this person")
-        rules = self._config().door.get(inbound.channel, DoorConfig())
+        rules = config.door.get(inbound.channel, DoorConfig())
         if rules.injection == "off" or inbound.sender.trust == "owner":
             return ()
         marks = self._find(inbound.text)

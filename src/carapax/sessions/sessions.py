@@ -31,6 +31,7 @@ from carapax.invisible import named, strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.policy.trial import trial
 from carapax.sessions.instructions import Instruction
+from carapax.sessions.agents import Agents
 from carapax.sessions.intake import Door, check_name
 from carapax.sessions.prepare import Agent
 from carapax.sessions.session import LEASE_S, Session, Surroundings
@@ -305,7 +306,12 @@ class Sessions:
             known = ", ".join(spec.name for spec in owner.toolbox.specs())
             raise NotFound(f"agent {owner.name!r} has no tool {tool!r}", f"it has: {known}")
         asking = trial(owner.name, found, arguments, networked=owner.sandbox.network, tainted=tainted)
-        return asking, self._around.policy.decide(asking)
+        return asking, self._around.policy().decide(asking)
+
+    @property
+    def configured(self) -> Agents:
+        """The agents that are configured now."""
+        return self._around.agents
 
     def agents(self) -> list[AgentStatus]:
         """Every agent as it is now, the default first."""

@@ -1,0 +1,44 @@
+"""A chat platform in memory that a configuration can name, with a port that only one can have."""
+
+from types import TracebackType
+
+from msgspec import Struct
+
+from carapax.errors import Unavailable
+from carapax.testing import MemoryChannel
+
+OPEN: list["LiveChannel"] = []
+TAKEN: set[int] = set()
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where it is.
+
+    port: what only one can have
+    greeting: what tells it from another
+    """
+
+    port: int = 1
+    greeting: str = ""
+
+
+class LiveChannel(MemoryChannel):
+    def __init__(self, config: Config) -> None:
+        super().__init__("live")
+        self.config = config
+
+    async def __aenter__(self) -> "LiveChannel":
+        if self.config.port in TAKEN:
+            raise Unavailable(f"port {self.config.port} is taken", "choose another")
+        TAKEN.add(self.config.port)
+        OPEN.append(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        TAKEN.discard(self.config.port)
+        OPEN.remove(self)
+
+
+EXTENSION = LiveChannel

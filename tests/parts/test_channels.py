@@ -1,0 +1,64 @@
+"""Channels that come, change and go while the gateway runs."""
+
+from pathlib import Path
+
+import pytest
+
+from carapax.errors import Unavailable
+from tests.fakes.live_channel import OPEN, TAKEN
+from tests.parts.live import FILE, gateway_on, until
+from tests.running import run
+
+NAME = "tests.fakes.live_channel"
+
+
+def test_a_channel_comes_changes_and_goes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_on(tmp_path, FILE, ["one", "two"]) as (gateway, _):
+            settings = gateway.services.settings
+            await settings.change({("channels", NAME): {"greeting": "first"}, ("door", "live", "owners"): ["ann"]})
+            [first] = OPEN
+            await first.say("hi")
+            assert (await first.reply()).text == "one"
+            await settings.change({("channels", NAME, "greeting"): "second"})
+            [second] = OPEN
+            assert (second.config.greeting, second.config.port) == ("second", 1)
+            await second.say("hi again")
+            assert (await second.reply()).text == "two"
+            await settings.change({("channels", NAME): None})
+            await until(lambda: not OPEN)
+            assert set() == TAKEN
+
+    run(main())
+
+
+def test_a_channel_that_cannot_be_opened_so_stays_as_it_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        text = f'{FILE}[channels."{NAME}"]\nport = 5\n'
+        TAKEN.add(6)
+        async with gateway_on(tmp_path, text, ["still here"]) as (gateway, file):
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await gateway.services.settings.change({("channels", NAME, "port"): 6, ("log", "level"): "debug"})
+            [channel] = OPEN
+            assert (channel.config.port, file.read_text()) == (5, text)
+            assert gateway.services.config.log.level == "info"
+            await channel.say("hi")
+            assert (await channel.reply()).text == "still here"
+        TAKEN.discard(6)
+        assert ([], set()) == (OPEN, TAKEN)
+
+    run(main())
+
+
+def test_who_a_channel_s_people_are_is_read_when_they_speak(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\n', ["a", "b"]) as (gateway, _):
+            [channel] = OPEN
+            session = (await channel.say("hi")).session
+            await gateway.services.settings.change({("door", "live", "owners"): ["ann"]})
+            await channel.say("hi")
+            events = (await gateway.rpc("session.events", session=session))["events"]
+            received = [event["event"] for event in events if event["event"]["kind"] == "message_received"]
+            assert [event["sender"].get("trust", "owner") for event in received] == ["stranger", "owner"]
+
+    run(main())
