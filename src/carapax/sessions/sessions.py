@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -30,8 +30,8 @@ from carapax.events import (
 from carapax.invisible import named, strip
 from carapax.messages import Inbound, Receipt, ToolCall, ToolResult, ToolSpec
 from carapax.policy.trial import trial
-from carapax.sessions.instructions import Instruction
 from carapax.sessions.agents import Agents
+from carapax.sessions.instructions import Instruction
 from carapax.sessions.intake import Door, check_name
 from carapax.sessions.prepare import Agent
 from carapax.sessions.session import LEASE_S, Session, Surroundings
