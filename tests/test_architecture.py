@@ -58,6 +58,7 @@ HELD_AS = {
     "Config": {"config"},
     "GatewayConfig": {"config", "gateway"},
     "TlsConfig": {"tls"},
+    "TailscaleConfig": {"tailscale"},
     "LimitsConfig": {"limits", "_limits"},
     "AgentConfig": {"agent", "config"},
     "ProviderConfig": {"section", "told", ""},

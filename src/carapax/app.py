@@ -54,6 +54,7 @@ from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains
 from carapax.store.timed import Timed
 from carapax.store.tokens import Tokens
+from carapax.tailscale.tailscale import Tailscale
 from carapax.telemetry.meters import Meters
 from carapax.throttle import Bans
 from carapax.tls.certificates import open_certificates
@@ -241,6 +242,7 @@ async def open_app(
             Doctor(home, environ, vault),
             logs,
             certificates,
+            Tailscale(environ),
             personas,
             instructions,
             gauges,

@@ -52,6 +52,17 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     names: tuple[str, ...] = ()
 
 
+class TailscaleConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who reaches the gateway through Tailscale. Seen to at start; `carapax tailscale` changes it meanwhile.
+
+    mode: "serve" for the machines of your tailnet, "funnel" for everybody on the internet, "off" to leave it as it is
+    reset_on_exit: true to have nobody reach it there when the gateway has ended
+    """
+
+    mode: Literal["off", "serve", "funnel"] = "off"
+    reset_on_exit: bool = False
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, without port and brackets, is this machine and nobody else can reach it."""
     try:
@@ -333,6 +344,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     gateway: the door
     tls: encryption of the gateway's own port
+    tailscale: who reaches the gateway through Tailscale
     limits: what the gateway takes before it refuses
     log: what is logged
     egress: where tools may go besides public addresses
@@ -354,6 +366,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     gateway: GatewayConfig = GatewayConfig()
     tls: TlsConfig = TlsConfig()
+    tailscale: TailscaleConfig = TailscaleConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
     egress: EgressConfig = EgressConfig()

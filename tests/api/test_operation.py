@@ -142,6 +142,8 @@ def test_the_operations_are_these() -> None:
         session.unsubscribe
         session.vouch
         status
+        tailscale.configure
+        tailscale.status
         tls.status
         token.create
         token.list

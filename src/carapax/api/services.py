@@ -27,6 +27,7 @@ from carapax.store.grants import Grants
 from carapax.store.journal import Journal
 from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
+from carapax.tailscale.tailscale import Tailscale
 from carapax.throttle import Bans
 from carapax.tls.certificates import Certificates
 
@@ -89,6 +90,7 @@ class Services:
     doctor: Doctor
     logs: Logs
     certificates: Certificates
+    tailscale: Tailscale
     personas: Personas
     instructions: Instructions
     gauges: Gauges

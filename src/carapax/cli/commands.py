@@ -65,6 +65,10 @@ PURPOSES: dict[str, dict[str, Told]] = {
             "Show how the port is encrypted, and have devices trust it.",
             ("tls", "tls ca > ca.pem", "tls trust --apply"),
         ),
+        "tailscale": Told(
+            "Show and change who reaches the gateway through Tailscale.",
+            ("tailscale", "tailscale serve", "tailscale off"),
+        ),
         "bans": Told(
             "List and lift the bans of those who showed too many wrong tokens.", ("bans", "bans --lift 203.0.113.7")
         ),

@@ -34,6 +34,7 @@ from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_
 from carapax.gateway.rpc import Rpc
 from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
+from carapax.gateway.tailnet import in_tailnet
 from carapax.redaction import Secret
 from carapax.throttle import Rate
 from carapax.tls.names import is_named
@@ -66,7 +67,7 @@ class Gateway:
             local,
             services.audit,
             services.bans,
-            lambda host: is_named(host, services.certificates.names),
+            lambda host: is_named(host, services.certificates.names) or host in services.tailscale.names,
         )
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
@@ -273,14 +274,17 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     watch = _watch(services, gateway)
     watching = asyncio.get_running_loop().create_task(supervise("watching", watch))
     try:
-        async with listening(
-            runner,
-            server,
-            config.host,
-            config.port,
-            context=lambda: services.certificates.context,
-            supervise=supervise,
-        ) as gateway.port:
+        async with (
+            listening(
+                runner,
+                server,
+                config.host,
+                config.port,
+                context=lambda: services.certificates.context,
+                supervise=supervise,
+            ) as gateway.port,
+            in_tailnet(services, gateway.port, supervise, encrypted=gateway.encrypted),
+        ):
             yield gateway
     finally:
         watching.cancel()

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,7 @@ async def gateway_client(
     tools: Iterable[Tool] = (),
     home: Path | None = None,
     clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[GatewayClient, None]:
     """Open a gateway on a free port of this machine, whose model answers from `script`, on a temporary home unless one
     is given. It fetches nothing from outside unless it is told from where. `tools` come on top of its own. Everything
@@ -117,7 +118,9 @@ async def gateway_client(
     with tempfile.TemporaryDirectory(prefix="carapax-") as folder:
         place = Home.resolve(home or Path(folder), None, None, {})
         async with (
-            open_app(config, place, environ={}, clock=clock, models=OneProvider(model), tools=tools) as services,
+            open_app(
+                config, place, environ=environ or {}, clock=clock, models=OneProvider(model), tools=tools
+            ) as services,
             open_gateway(services, supervise, local=Secret(LOCAL_SECRET)) as gateway,
             ClientSession(connector=TCPConnector(ssl=_trusting(services.certificates.authority_pem))) as http,
         ):
