@@ -34,6 +34,8 @@ TESTED_ELSEWHERE = {
     "models/credential.py": "models/test_opening.py",
     "contracts.py": "sandboxes/test_bubblewrap.py",
     "durable.py": "vaults/test_sealedfile.py",
+    "pinned.py": "test_egress.py",
+    "containers/identity.py": "containers/test_records.py",
     "sealed.py": "vaults/test_sealedfile.py",
     "store/connection.py": "store/test_sqlite.py",
     "store/database.py": "store/test_sqlite.py",

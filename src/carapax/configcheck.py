@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from carapax import extensions
-from carapax.commandline import Pattern
 from carapax.config import Config, CredentialConfig, Home, RuleConfig, TlsConfig
 from carapax.configfile import Route, load, problems
 from carapax.errors import ConfigError
@@ -96,6 +95,8 @@ def _credential(name: str, section: CredentialConfig) -> Iterator[tuple[Route, s
 
 def _rule(rule: RuleConfig, config: Config, path: Route) -> Iterator[tuple[Route, str]]:
     for pattern in rule.commands:
+        from carapax.commandline import Pattern  # noqa: PLC0415 - heavy, and most configurations have no rules
+
         try:
             Pattern(pattern)
         except ConfigError as error:

@@ -10,11 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from carapax.config import EgressConfig, ReachConfig
 from carapax.contracts import Fetched
@@ -22,6 +19,9 @@ from carapax.errors import ConfigError, Forbidden, InvalidRequest, Unavailable
 from carapax.places import Address, Places, hostname, literal
 from carapax.redaction import Secret
 from carapax.version import __version__
+
+if TYPE_CHECKING:
+    import aiohttp
 
 EVERYWHERE = ReachConfig()
 MAX_REDIRECTS = 5
@@ -242,54 +242,16 @@ def _shown(url: str) -> str:
     return url[:200].encode("unicode_escape").decode()
 
 
-class _Pinned(AbstractResolver):
-    """Gives the addresses that were checked, whatever is asked."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=self._target.host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in self._target.addresses
-        ]
-
-    async def close(self) -> None:
-        pass
-
-    def socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """The last step before a connection: whatever led to it, the address is one that was checked."""
-        family, kind, protocol, _, address = info
-        if address[0] not in self._target.addresses:
-            raise Forbidden(f"{address[0]} is not an address that was checked for {self._target.host}")
-        return socket.socket(family, kind, protocol)
-
-
 async def _get(target: Target, headers: Mapping[str, Secret], max_bytes: int) -> Fetched | str:
     """What is there, or the URL it redirects to."""
-    pinned = _Pinned(target)
-    connector = aiohttp.TCPConnector(
-        resolver=pinned, use_dns_cache=False, force_close=True, socket_factory=pinned.socket
-    )
+    import aiohttp  # noqa: PLC0415  # heavy, and most commands fetch nothing
+
+    from carapax.pinned import open_client  # noqa: PLC0415  # the same
+
+    given = {**_HEADERS, **{name: value.reveal() for name, value in headers.items()}}
     try:
         async with (
-            aiohttp.ClientSession(
-                connector=connector,
-                headers={**_HEADERS, **{name: value.reveal() for name, value in headers.items()}},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-                trust_env=False,
-                auto_decompress=False,
-            ) as session,
+            open_client(target.host, target.addresses, given) as session,
             session.get(target.url, allow_redirects=False) as response,
         ):
             location = response.headers.get("Location")
@@ -304,7 +266,7 @@ async def _get(target: Target, headers: Mapping[str, Secret], max_bytes: int) ->
         raise InvalidRequest(f"{_shown(target.url)}: {error}") from error
 
 
-async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[bytes, bool]:
+async def _body(response: "aiohttp.ClientResponse", max_bytes: int) -> tuple[bytes, bool]:
     """The body, unpacked, and whether it was cut; neither what comes nor what it unpacks to grows beyond the limit."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):

@@ -5,11 +5,13 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from carapax.errors import Unavailable
 from carapax.redaction import without_userinfo
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MAX_BODY = 32 * 1024 * 1024
 _FAREWELL_S = 0.2
@@ -22,7 +24,7 @@ class NotReached(Unavailable):
 class Response:
     """An answer whose headers have come. Reading raises Unavailable when the connection breaks or goes silent."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: "aiohttp.ClientResponse") -> None:
         self._answer = answer
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
@@ -30,6 +32,8 @@ class Response:
 
     async def chunk(self) -> bytes:
         """The next piece of the body as it arrives; empty at the end."""
+        import aiohttp  # noqa: PLC0415  # heavy, and most commands ask nobody
+
         try:
             return await self._answer.content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -85,7 +89,9 @@ class Http:
             await self._session.close()
             self._session = None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> "aiohttp.ClientSession":
+        import aiohttp  # noqa: PLC0415  # heavy, and most commands ask nobody
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
@@ -111,6 +117,8 @@ class Http:
         `connect_timeout_s` bounds reaching the server, `idle_timeout_s` every silence after that, also the one before
         the first byte. Raises Unavailable when nobody answers, and for an address that is none.
         """
+        import aiohttp  # noqa: PLC0415  # heavy, and most commands ask nobody
+
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s)
         try:
             answer = await self._open().request(
@@ -125,6 +133,8 @@ class Http:
 
 
 def _broken(error: Exception, where: str | None) -> Unavailable:
+    import aiohttp  # noqa: PLC0415  # heavy, and most commands ask nobody
+
     where = without_userinfo(where or "the server").partition("?")[0]  # some queries hold keys
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return NotReached(f"the certificate of {where} is not trusted", "check the address and its certificate")

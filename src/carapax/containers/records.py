@@ -12,13 +12,13 @@ from typing import Literal
 from msgspec import Struct
 
 from carapax.containers.engine import Engine, filters
+from carapax.containers.identity import ID_FILE
 from carapax.errors import Conflict, NotFound, Unavailable
 
 HOME, AGENT, SESSION, GATEWAY = "carapax.home", "carapax.agent", "carapax.session", "carapax.gateway"
 OPENED = "carapax.opened"
 _THIS_GATEWAY = secrets.token_hex(8)
 _COUNTING_S = 600.0
-_ID_FILE = ".containers"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
 
 
@@ -62,7 +62,7 @@ def home_id(folder: Path) -> str:
 
     It is no path: two gateways in containers have the same paths, and a home may be moved.
     """
-    file = folder / _ID_FILE
+    file = folder / ID_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -78,11 +78,6 @@ def home_id(folder: Path) -> str:
     if not re.fullmatch("[0-9a-f]{12}", known):
         raise Unavailable(f"{file} does not hold the identity of a home", "remove it, and its volumes are not found")
     return known
-
-
-def has_identity(folder: Path) -> bool:
-    """Whether the home that has this folder of workspaces ever had something on an engine."""
-    return (folder / _ID_FILE).is_file()
 
 
 async def limits_hold(engine: Engine) -> None:

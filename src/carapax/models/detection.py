@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -81,6 +82,8 @@ def _why(source: str) -> str:
 
 async def _first_model(base_url: str, http: Http) -> str:
     """The first model for conversation that a server has; empty when there is none, or no such server."""
+    if not await _listens(base_url):
+        return ""
     try:
         async with (
             asyncio.timeout(_PROBE_S),
@@ -92,6 +95,18 @@ async def _first_model(base_url: str, http: Http) -> str:
     except (Unavailable, TimeoutError, msgspec.DecodeError):
         return ""
     return first_for_talk(model.id for model in models)
+
+
+async def _listens(base_url: str) -> bool:
+    """Whether anybody is there at all, as seldom is: cheaper to ask than over HTTP."""
+    place = urlsplit(base_url)
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            _, writer = await asyncio.open_connection(place.hostname, place.port or 80)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def first_for_talk(names: Iterable[str]) -> str:
