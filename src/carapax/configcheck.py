@@ -7,7 +7,7 @@ from typing import Any
 
 from carapax import extensions
 from carapax.config import Config, CredentialConfig, Home, RuleConfig, TlsConfig
-from carapax.configfile import Route, load, problems
+from carapax.configfile import Route, Source, parse, problems, read
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
 from carapax.places import Places
@@ -21,12 +21,13 @@ _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
 )
 
 
-def check(home: Home) -> Config:
-    """The configuration of a home, which can be used. Imports what it names.
+def check(home: Home, source: Source | None = None) -> Config:
+    """The configuration of a home, or what a `source` says that was read from there, which can be used. Imports what it
+    names.
 
     Raises ConfigError with everything that does not fit, one problem a line, each with its place and a remedy.
     """
-    return load(home, look)
+    return parse((source or read(home)).text, str(home.config_file), look)
 
 
 def look(config: Config) -> Iterator[tuple[Route, str]]:

@@ -133,6 +133,26 @@ def toml(value: object) -> str:
     return str(value)
 
 
+def written(table: Mapping[str, object]) -> str:
+    """A whole configuration as TOML, one key a line; keys whose value is None are left out."""
+    scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
+    lines = list(_lines_of((), scalars))
+    for name, value in table.items():
+        if isinstance(value, dict):
+            lines += _lines_of((name,), value)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _lines_of(path: tuple[str, ...], table: Mapping[str, object]) -> Iterator[str]:
+    tables = {name: value for name, value in table.items() if isinstance(value, dict)}
+    values = {name: value for name, value in table.items() if name not in tables and value is not None}
+    if path and (values or not tables):
+        yield from ("", f"[{'.'.join(map(toml_key, path))}]")
+    yield from (f"{toml_key(name)} = {toml(value)}" for name, value in values.items())
+    for name, inner in tables.items():
+        yield from _lines_of((*path, name), inner)
+
+
 def toml_key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
 

@@ -117,7 +117,7 @@ def problems(kind: type[Struct], table: dict[str, Any], path: Route = ()) -> Ite
     for name, value in table.items():
         here = (*path, name)
         if name not in fields:
-            yield here, "unknown key" + _suggestion(name, list(fields))
+            yield here, "unknown key" + suggestion(name, list(fields))
         elif inner := table_type(fields[name].type):
             yield from _table_problems(inner, value, here)
         elif inner := named_table_type(fields[name].type):
@@ -289,7 +289,8 @@ def _sense(path: Route, value: object) -> str:
     return ""
 
 
-def _suggestion(name: str, known: list[str]) -> str:
+def suggestion(name: str, known: list[str]) -> str:
+    """What may have been meant by a name that is not known, after the semicolon of what says so."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
 

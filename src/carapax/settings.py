@@ -100,6 +100,10 @@ class Settings:
         self._parts: list[Part] = []
         self._changing = asyncio.Lock()
 
+    def given(self) -> dict[str, Any]:
+        """What the file says, as it was last put in force: only what is set there."""
+        return tomllib.loads(self.source.text)
+
     def follow(self, part: Part) -> None:
         """Have a part opened anew at every change, after those that follow already."""
         self._parts.append(part)
@@ -158,7 +162,7 @@ class Settings:
         if self._audit is not None:
             known = await newest(self._audit.database, kind=_KIND, limit=1)
             if self.source.digest != (known[0].entry.detail.get("digest") if known else NO_FILE):
-                await self._audit.note(_KIND, LOCAL, detail={"digest": self.source.digest, "by": "file"})
+                await self._audit.note("config.changed", LOCAL, detail={"digest": self.source.digest, "by": "file"})
 
     async def _look(self) -> str:
         """What tells one state of the file from another."""
@@ -231,7 +235,7 @@ class Settings:
             log.warning("in force only after a restart: %s", ", ".join(self.restart))
         if self._audit is not None:
             told = "\n".join(paths[:_MOST_TOLD])
-            await self._audit.note(_KIND, who, detail={"digest": source.digest, "by": by, "paths": told})
+            await self._audit.note("config.changed", who, detail={"digest": source.digest, "by": by, "paths": told})
 
     def _written(self, text: str) -> Source:
         with locked(self.home):

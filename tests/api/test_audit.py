@@ -137,6 +137,8 @@ def test_every_operation_that_changes_something_is_recorded() -> None:
     changing = {name for name, made in OPERATIONS.items() if made.method not in LOOKS}
     named = {
         "approval.answer": "approval.given",
+        "config.reload": "config.changed",
+        "config.set": "config.changed",
         "grant.remove": "grant.removed",
         "session.vouch": "session.vouched",
         "workspace.vouch": "workspace.vouched",

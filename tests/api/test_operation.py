@@ -100,6 +100,10 @@ def test_the_operations_are_these() -> None:
         ban.lift
         ban.list
         config.get
+        config.reload
+        config.schema
+        config.set
+        config.status
         costs.get
         costs.runs
         costs.session

@@ -2,7 +2,9 @@
 
 import tomllib
 
+from carapax.cli.serving import Serving
 from carapax.config import Home
+from carapax.configdoc import explain
 from carapax.configfile import parse
 from tests.cli.conftest import Run
 
@@ -53,3 +55,53 @@ def test_what_others_than_providers_call_a_secret_is_masked_too(run: Run, home: 
     shown = run("config", "show").output
     assert 'base_url = "http://********@host/v1?key=********"' in shown
     assert 'token = "********"' in shown
+
+
+def test_a_key_is_set_shown_and_unset_in_the_file(run: Run, home: Home) -> None:
+    before = explain(20_001)
+    home.config_file.write_text(before)
+    assert run("config", "set", "agents.main.effort", "high").exit_code == 0
+    assert home.config_file.read_text() == before.replace('#effort = "off"', 'effort = "high"', 1)
+    assert run("config", "get", "agents.main.effort").output == '"high"\n'
+    assert run("config", "set", 'models."openai/gpt-5".input_usd', "1.5").exit_code == 0
+    assert run("config", "get", 'models."openai/gpt-5"').output == "input_usd = 1.5\n"
+    assert run("config", "unset", 'models."openai/gpt-5"').exit_code == 0
+    assert run("config", "unset", "agents.main.effort").exit_code == 0
+    assert home.config_file.read_text() == before
+
+
+def test_a_value_that_is_no_toml_or_not_for_its_key_is_text(run: Run, home: Home) -> None:
+    for key, value in (("agents.main.description", "true"), ("agents.main.persona", "You are kind.")):
+        assert run("config", "set", key, value).exit_code == 0
+    assert run("config", "set", "agents.main.tools", '["read_file"]').exit_code == 0
+    main = tomllib.loads(home.config_file.read_text())["agents"]["main"]
+    assert main == {"model": "demo/demo", "description": "true", "persona": "You are kind.", "tools": ["read_file"]}
+
+
+def test_what_cannot_be_set_is_told_and_nothing_is_written(run: Run, home: Home) -> None:
+    before = home.config_file.read_text()
+    for arguments, told in (
+        (("set", "agents.main.efort", "high"), "there is no key agents.main.efort; did you mean 'effort'?"),
+        (("set", "agent.main", "x"), "did you mean 'agents'?"),
+        (("set", "limits.sockets", "none"), "limits.sockets: expected `int`"),
+        (("set", "providers.lab.key", "k"), "a secret does not belong into carapax.toml"),
+        (("set", "a b", "k"), "'a b' is no key"),
+        (("get", "agents.bob.effort"), "agents.bob.effort is not set; there are: main"),
+        (("get", "budget.daily_usd"), "budget.daily_usd is not set"),
+    ):
+        done = run("config", *arguments)
+        assert done.exit_code != 0
+        assert told in done.stderr
+    assert home.config_file.read_text() == before
+
+
+def test_a_running_gateway_has_a_change_in_force_at_once(run: Run, home: Home, gateway: Serving) -> None:
+    done = run("config", "set", "agents.main.description", "helps")
+    assert done.output == f"{home.config_file}: changed, and in force\n"
+    assert run("config", "get", "agents.main.description").output == '"helps"\n'
+    done = run("config", "set", "gateway.port", "20123")
+    assert done.output.splitlines()[-1] == "only after a restart: gateway.port"
+    done = run("config", "set", "agents.main.model", "nobody/x")
+    assert done.exit_code != 0
+    assert "agents.main.model: " in done.stderr
+    assert gateway.running.url

@@ -22,7 +22,7 @@ from carapax.cli.terminal import clean, one_line, time_of, whole, write
 from carapax.cli.unlocking import passphrase_of
 from carapax.config import Home
 from carapax.configcheck import check
-from carapax.configfile import first_start
+from carapax.configfile import first_start, read
 from carapax.errors import CarapaxError
 from carapax.events import Envelope
 from carapax.logs.logs import Logs
@@ -163,7 +163,8 @@ async def _open(
             first_start(home)
             click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
             logs = stack.enter_context(Logs(sys.stderr, least="warning"))
-            config = check(home)
+            source = read(home)
+            config = check(home, source)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
-            running = (await stack.enter_async_context(serve(home, config, passphrase, logs))).running
+            running = (await stack.enter_async_context(serve(home, config, source, passphrase, logs))).running
         yield await stack.enter_async_context(converse(running, session, agent, model))

@@ -17,7 +17,7 @@ from carapax.cli.terminal import clean, one_line, time_of
 from carapax.cli.unlocking import passphrase_of
 from carapax.config import Config, Home, TlsConfig
 from carapax.configcheck import check
-from carapax.configfile import first_start, warnings
+from carapax.configfile import Source, first_start, read, warnings
 from carapax.errors import ConfigError, StoreLocked
 from carapax.logs.logs import Logs
 from carapax.redaction import Secret
@@ -46,14 +46,15 @@ def command(
     """Start the gateway, until Ctrl-C or SIGTERM."""
     place = home()
     is_new = first_start(place)
-    config = check(place)
+    source = read(place)
+    config = check(place, source)
     gateway = config.gateway
     gateway = replace(gateway, port=gateway.port if port is None else port, host=host or gateway.host)
     config = replace(config, gateway=gateway, tls=_tls(config.tls, tls, tls_cert, tls_key))
     passphrase = passphrase_of(place, from_stdin=passphrase_stdin)
     with Logs(sys.stderr) as logs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         logs.set(config.log)
-        runner.run(_serve(place, config, passphrase, logs, is_new, open_page))
+        runner.run(_serve(place, config, source, passphrase, logs, is_new, open_page))
 
 
 def _tls(told: TlsConfig, on: bool | None, cert: str | None, key: str | None) -> TlsConfig:
@@ -69,14 +70,14 @@ def _tls(told: TlsConfig, on: bool | None, cert: str | None, key: str | None) ->
 
 
 async def _serve(
-    place: Home, config: Config, passphrase: Secret | None, logs: Logs, is_new: bool, open_page: bool
+    place: Home, config: Config, source: Source, passphrase: Secret | None, logs: Logs, is_new: bool, open_page: bool
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with serve(place, config, passphrase, logs) as serving:
+        async with serve(place, config, source, passphrase, logs) as serving:
             _greet(serving, config, place.config_file if is_new else None)
             if open_page:
                 webbrowser.open(serving.running.url)

@@ -13,6 +13,7 @@ from carapax.api.services import Services
 from carapax.app import open_app, supervise
 from carapax.cli.rpc import Running
 from carapax.config import Config, Home
+from carapax.configfile import Source
 from carapax.errors import StoreError
 from carapax.gateway.server import open_gateway
 from carapax.logs.logs import Logs
@@ -36,17 +37,22 @@ class Serving:
 
 @asynccontextmanager
 async def serve(
-    home: Home, config: Config, passphrase: Secret | None = None, logs: Logs | None = None
+    home: Home,
+    config: Config,
+    source: Source | None = None,
+    passphrase: Secret | None = None,
+    logs: Logs | None = None,
 ) -> AsyncGenerator[Serving, None]:
-    """Open the gateway of a home, and close it at the end. `passphrase` is that of its vault, where it was asked for;
-    `logs` shows what is logged, which without it is only written to the home.
+    """Open the gateway of a home, and close it at the end. `source` is what `config` was read from; `passphrase` is
+    that of its vault, where it was asked for; `logs` shows what is logged, which without it is only written to the
+    home.
 
     Raises ConfigError, StoreLocked when another process holds the home, another StoreError when the home cannot be
     used, Unavailable when the port is taken.
     """
     local = Secret(secrets.token_urlsafe(32))
     async with (
-        open_app(config, home, environ=os.environ, passphrase=passphrase, logs=logs) as services,
+        open_app(config, home, environ=os.environ, source=source, passphrase=passphrase, logs=logs) as services,
         open_gateway(services, supervise, local=local) as gateway,
     ):
         url = _url(config.gateway.host, gateway.port, encrypted=gateway.encrypted)

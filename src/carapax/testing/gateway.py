@@ -18,6 +18,8 @@ from carapax.api import Services
 from carapax.app import open_app, supervise
 from carapax.clock import Clock
 from carapax.config import Config, FactsConfig, GatewayConfig, Home
+from carapax.configdoc import written
+from carapax.configfile import NO_FILE, Source
 from carapax.contracts import Tool
 from carapax.gateway.server import Gateway, open_gateway
 from carapax.redaction import Secret
@@ -117,9 +119,16 @@ async def gateway_client(
     model = ScriptedProvider(script)
     with tempfile.TemporaryDirectory(prefix="carapax-") as folder:
         place = Home.resolve(home or Path(folder), None, None, {})
+        said = None if place.config_file.exists() else written(msgspec.to_builtins(config, enc_hook=_revealed))
         async with (
             open_app(
-                config, place, environ=environ or {}, clock=clock, models=OneProvider(model), tools=tools
+                config,
+                place,
+                environ=environ or {},
+                source=None if said is None else Source(said, NO_FILE),
+                clock=clock,
+                models=OneProvider(model),
+                tools=tools,
             ) as services,
             open_gateway(services, supervise, local=Secret(LOCAL_SECRET)) as gateway,
             ClientSession(connector=TCPConnector(ssl=_trusting(services.certificates.authority_pem))) as http,
@@ -130,6 +139,11 @@ async def gateway_client(
 
 def _trusting(authority: bytes) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cadata=authority.decode()) if authority else True
+
+
+def _revealed(value: object) -> str:
+    assert isinstance(value, Secret)
+    return value.reveal()
 
 
 def _result(answer: dict[str, Any]) -> Any:
