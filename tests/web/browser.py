@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -125,14 +125,16 @@ class Browser:
 
 
 @contextmanager
-def open_browser(profile: Path) -> Generator[Browser, None, None]:
-    """Start Chromium with a new profile, and end it afterwards."""
+def open_browser(
+    profile: Path, *flags: str, environ: Mapping[str, str] | None = None
+) -> Generator[Browser, None, None]:
+    """Start Chromium with a new profile, further flags and variables, and end it afterwards."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or "chromium"
-    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*_FLAGS, *flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER or "chromedriver"))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER or "chromedriver", env=environ))
     try:
         driver.set_script_timeout(WAIT_S)
         driver.set_page_load_timeout(WAIT_S)

@@ -106,11 +106,13 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, script: Script, config: Config | None = None) -> Generator[Served, None, None]:
+def served(
+    folder: Path, script: Script, config: Config | None = None, environ: Mapping[str, str] | None = None
+) -> Generator[Served, None, None]:
     """A gateway whose model says what the script says."""
     opened: Future[Served] = Future()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_run, folder, script, config or Config(), opened)
+        running = pool.submit(_run, folder, script, config or Config(), environ or {}, opened)
         running.add_done_callback(lambda _: opened.cancel())
         try:
             gateway = opened.result(START_S)
@@ -124,16 +126,18 @@ def served(folder: Path, script: Script, config: Config | None = None) -> Genera
             running.result(START_S)
 
 
-def _run(folder: Path, script: Script, config: Config, opened: Future[Served]) -> None:
+def _run(folder: Path, script: Script, config: Config, environ: Mapping[str, str], opened: Future[Served]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(folder, script, config, opened))
+        runner.run(_serve(folder, script, config, environ, opened))
 
 
-async def _serve(folder: Path, script: Script, config: Config, opened: Future[Served]) -> None:
+async def _serve(
+    folder: Path, script: Script, config: Config, environ: Mapping[str, str], opened: Future[Served]
+) -> None:
     home = Home.resolve(folder, None, None, {})
     models = OneProvider(ScriptedProvider(script))
     async with (
-        open_app(config, home, environ={}, models=models) as services,
+        open_app(config, home, environ=environ, models=models) as services,
         open_gateway(services, supervise, local=Secret("local")) as gateway,
     ):
         running = Served(f"http://127.0.0.1:{gateway.port}", services)

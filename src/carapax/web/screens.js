@@ -13,6 +13,7 @@ export const SCREENS = {
   costs: { group: "work", icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
   secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
+  access: { group: "gateway", icon: "person", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
   activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };

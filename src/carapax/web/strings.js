@@ -331,6 +331,32 @@ const en = {
   "kind-stream_reset": "Answer begins anew",
   // --- sign-in and access
   // --- certificates and Tailscale
+  "screen-access": "Access",
+  "tls-title": "Encryption",
+  "tls-off": "Not encrypted",
+  "tls-private": "Encrypted, by an authority of its own",
+  "tls-own": "Encrypted, by your certificate",
+  "tls-names": "For",
+  "tls-until": "Valid until",
+  "tls-renews": "Renews by itself",
+  "tls-fingerprint": "SHA-256 of the authority",
+  "tls-left-out": "{name} is not in the certificate: its authority was made before that was asked for.",
+  "tls-trust": "Have your devices trust its authority, and compare the SHA-256 there:",
+  "tls-how": "How to, by device",
+  "tls-how-phone": "iPhone, iPad: open ca.crt, install the profile in Settings, then General, About, Certificate Trust Settings.",
+  "tls-how-android": "Android: open ca.crt, then Settings, Security, Install a certificate, CA certificate.",
+  "tls-how-firefox": "Firefox: Settings, Privacy & Security, Certificates, View Certificates, Authorities, Import.",
+  "tls-how-windows": "Windows: open ca.crt, Install Certificate, Trusted Root Certification Authorities.",
+  "tls-how-mac": "Mac: open ca.pem in Keychain Access, then Trust, Always Trust.",
+  "tls-how-linux": "Linux: `carapax tls trust` shows the commands for this system.",
+  "tailscale-off": "Nobody reaches the gateway through Tailscale",
+  "tailscale-serve": "Your tailnet reaches the gateway",
+  "tailscale-funnel": "Everybody on the internet reaches the gateway",
+  "tailscale-at": "At",
+  "tailscale-to-off": "End it",
+  "tailscale-to-serve": "Serve to your tailnet",
+  "tailscale-to-funnel": "Open to the internet",
+  "tailscale-public": "Everybody on the internet will reach the sign-in of this gateway.",
   // --- settings
   // --- first run
   // --- palette, sessions, chat
