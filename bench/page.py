@@ -1,0 +1,189 @@
+"""The page in a browser: how soon it is there, what it takes over the wire, and how it keeps up with long answers.
+
+Beside it, where it is given by `OPENCLAW_URL`, the Control UI of a rival that was started by hand.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from bench.table import Row, at_least, at_most
+from carapax.clock import SystemClock
+from carapax.config import Config, Home
+from carapax.events import MessageReceived, ModelResponded, RunFinished, RunStarted, SessionStarted, ToolCalled
+from carapax.events import Kept, ToolReturned
+from carapax.messages import AssistantMessage, Sender, Text, ToolCall, ToolResult
+from carapax.testing.provider import Answer, Pause
+from tests.web.browser import MISSING, Browser, open_browser
+from tests.web.served import Served, served
+
+ROUNDS = 5
+EVENTS = 5_000
+TOKENS = 20_000
+LONG = 200_000
+PIECES = ("The ", "quick ", "**brown** ", "fox ", "jumps ", "over\n", "`code` ", "and ", "[a](https://example.org) ", "so on.\n\n")
+LIST = ("- one ", "more ", "thing ", "to ", "do\n")
+CODE = ("    x = ", "f(1, ", '"two") ', "# three", "\n")
+
+
+def rows() -> Iterator[Row]:
+    if MISSING:
+        raise SystemExit("chromium and chromedriver are not installed")
+    with tempfile.TemporaryDirectory() as folder, open_browser(Path(folder) / "profile") as browser:
+        browser.resize(1280, 800)
+        browser.driver.set_script_timeout(600)
+        browser.driver.execute_cdp_cmd("Network.enable", {})
+        with served(Path(folder) / "home", ["fine"]) as gateway:
+            yield from _cold(browser, gateway.url)
+            yield from _long_session(browser, gateway)
+        yield from _streams(browser, Path(folder))
+
+
+def _cold(browser: Browser, url: str) -> Iterator[Row]:
+    ours = [_open(browser, url) for _ in range(ROUNDS)]
+    rival = os.environ.get("OPENCLAW_URL", "")
+    theirs = [_open(browser, rival) for _ in range(ROUNDS)] if rival else []
+
+    def beside(name: str) -> tuple[float | None, str]:
+        return (statistics.median(one[name] for one in theirs), "OpenClaw's Control UI") if theirs else (None, "")
+
+    for name, label, unit, limit in [
+        ("paint", "page, cold: first contentful paint", "ms", 400.0),
+        ("ready", "page, cold: a message can be typed", "ms", 700.0),
+        ("kb", "page, cold: over the wire", "KB", 250.0),
+    ]:
+        value = statistics.median(one[name] for one in ours)
+        other, whose = beside(name)
+        yield Row(label, value, unit, f"at most {limit:g} {unit}", value <= limit, other, whose)
+
+
+def _open(browser: Browser, url: str) -> dict[str, float]:
+    """One start with nothing kept: milliseconds from the beginning of the navigation, and kilobytes received."""
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+    browser.driver.get("about:blank")
+    browser.driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+    watch = """
+        new MutationObserver(() => {
+            if (!window.readyAt && document.querySelector("textarea:not(:disabled), [contenteditable=true]")) window.readyAt = performance.now();
+        }).observe(document, { subtree: true, childList: true, attributes: true });
+    """
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": watch})
+    browser.driver.get(url)
+    browser.until("performance.getEntriesByName('first-contentful-paint').length && document.readyState === 'complete'")
+    found = browser.run(
+        """
+        const until = Date.now() + 5000;
+        while (!window.readyAt && Date.now() < until) await new Promise((done) => setTimeout(done, 20));
+        await new Promise((done) => setTimeout(done, 300));
+        const [navigation] = performance.getEntriesByType("navigation");
+        const parts = [navigation, ...performance.getEntriesByType("resource")];
+        return {
+            paint: performance.getEntriesByName("first-contentful-paint")[0].startTime,
+            ready: window.readyAt ?? Infinity,
+            kb: parts.reduce((sum, each) => sum + each.transferSize, 0) / 1000,
+        };
+        """
+    )
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    browser.driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
+    return cast(dict[str, float], found)
+
+
+def _long_session(browser: Browser, gateway: Served) -> Iterator[Row]:
+    gateway.run(_fill(gateway))
+    browser.open(gateway.url)
+    browser.find(".composer textarea")
+    times = []
+    for _ in range(ROUNDS):
+        took = browser.run(
+            """
+            location.hash = "#/";
+            await new Promise((done) => setTimeout(done, 300));
+            for (let other = 0; other < 9; other += 1) window.forget?.();
+            const started = performance.now();
+            location.hash = "#/s/long";
+            const shown = () => document.querySelector(".answer .markdown")?.textContent.includes("the very end");
+            while (!shown()) await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+            return performance.now() - started;
+            """
+        )
+        times.append(cast(float, took))
+        browser.driver.refresh()
+        browser.find(".composer textarea")
+    yield at_most(f"page: open a session of {EVENTS:,} events", statistics.median(times), "ms", 500)
+
+
+async def _fill(gateway: Served) -> None:
+    turns = (EVENTS - 1) // 6
+    events: list[Kept] = [SessionStarted("main", "api", "long")]
+    for turn in range(turns):
+        last = " the very end" if turn == turns - 1 else ""
+        call = ToolCall(f"c{turn}", "shell", json.dumps({"command": f"ls {turn}"}))
+        events += [
+            MessageReceived(f"m{turn}", Sender("owner", "", "owner"), f"Question {turn}", "api", "long"),
+            RunStarted("main", "scripted/model", (f"m{turn}",)),
+            ModelResponded(AssistantMessage((Text("I look."), call), "tool_calls", provider="s", model="m")),
+            ToolReturned(ToolResult(call.id, "shell", "file.txt\n" * 20)),
+            ModelResponded(AssistantMessage((Text(f"Answer **{turn}**\n\n- one\n- two{last}"),), provider="s", model="m")),
+            RunFinished("done"),
+        ]
+    journal = gateway.services.journal
+    await journal.append("long", events[0])
+    for at in range(1, len(events), 300):
+        await journal.append("long", *events[at : at + 300], run="r")
+
+
+def _streams(browser: Browser, folder: Path) -> Iterator[Row]:
+    kinds = {"prose": PIECES, "one list": LIST, "one code block": ("```py\n", *CODE * 2_000)}
+    for name, pieces in kinds.items():
+        gaps, _ = _stream(browser, folder / name.replace(" ", "-"), pieces, TOKENS)
+        late = sum(gap > 1000 / 30 for gap in gaps)
+        yield at_most(f"page: {TOKENS:,} tokens of {name}: 99 % of frame gaps", _percentile(gaps, 0.99), "ms", 17.5)
+        yield at_most(f"page: {TOKENS:,} tokens of {name}: frames later than 1/30 s", late / len(gaps) * 100, "%", 1)
+    _, grown = _stream(browser, folder / "memory", PIECES, LONG)
+    yield at_most(f"page: memory of the tab after {LONG:,} tokens, beyond their text", grown, "MB", 40)
+
+
+def _stream(browser: Browser, folder: Path, pieces: tuple[str, ...], tokens: int) -> tuple[list[float], float]:
+    """The gaps between frames while an answer streams at 500 tokens a second or as fast as it comes, and the memory
+    in MB that is not given back."""
+    pause = Pause()
+    whole = [pieces[index % len(pieces)] for index in range(tokens)]
+    with served(folder, [(pause, *whole)]) as gateway:
+        browser.open(gateway.url)
+        browser.find(".composer textarea")
+        browser.type("go\n")
+        gateway.run(pause.reached())
+        before = _heap(browser)
+        browser.run(
+            """
+            window.gaps = [];
+            let last = performance.now();
+            const tick = (now) => { gaps.push(now - last); last = now; window.ticking = requestAnimationFrame(tick); };
+            window.ticking = requestAnimationFrame(tick);
+            """
+        )
+        gateway.run(_release(pause))
+        browser.until("document.querySelector('.answer:not(.live) .markdown')", within_s=300)
+        gaps = browser.run("cancelAnimationFrame(window.ticking); return window.gaps.slice(2)")
+        return cast(list[float], gaps), _heap(browser) - before
+
+
+async def _release(pause: Pause) -> None:
+    pause.release()
+
+
+def _heap(browser: Browser) -> float:
+    browser.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+    used: dict[str, Any] = browser.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})
+    return float(used["usedSize"]) / 1e6
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
