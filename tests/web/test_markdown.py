@@ -149,6 +149,7 @@ def test_streamed_markdown_ends_as_if_it_had_come_at_once(modules: Browser, chun
         let text = "";
         for (const chunk of given[0]) stream.set((text += chunk));
         other.append(markdown(text));
+        for (const chunk of one.querySelectorAll(".chunk")) chunk.replaceWith(...chunk.childNodes);
         return one.innerHTML === other.innerHTML ? null : [one.innerHTML, other.innerHTML];
         """,
         chunks,
@@ -162,11 +163,43 @@ def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
         const out = document.createElement("div");
         const stream = new MarkdownStream(out);
         stream.set("one\\n\\ntwo\\n\\n```js\\nlet a");
-        const [first, , code] = out.children;
+        const [chunk, code] = out.children;
+        const [first] = chunk.children;
         stream.set("one\\n\\ntwo\\n\\n```js\\nlet a = 1;\\nlet b");
-        return [out.children[0] === first, out.children[2] === code, code.querySelector("code").textContent];
+        return [chunk.children[0] === first, out.children[1] === code, code.querySelector("code").textContent];
     """)
     assert kept == [True, True, "let a = 1;\nlet b"]
+
+
+def test_a_long_list_goes_on_where_its_first_items_were_put_aside(modules: Browser) -> None:
+    seen = modules.run("""
+        const { MarkdownStream } = await import("/markdown.js");
+        const out = document.createElement("div");
+        const stream = new MarkdownStream(out);
+        let text = "Steps:\\n\\n";
+        for (let step = 1; step <= 200; step += 1) stream.set((text += `${step}. step **${step}**\\n   more\\n`));
+        const numbers = [...out.querySelectorAll("ol")].flatMap((list) =>
+            [...list.children].map((item, at) => `${list.start + at} ${item.textContent}`));
+        const right = numbers.every((text, at) => text === `${at + 1} step ${at + 1}more`);
+        return [numbers.length, right, out.lastElementChild.children.length < 60];
+    """)
+    assert seen == [200, True, True]
+
+
+def test_code_that_grows_is_whole_and_only_its_end_is_touched(modules: Browser) -> None:
+    seen = modules.run("""
+        const { MarkdownStream } = await import("/markdown.js");
+        const out = document.createElement("div");
+        const stream = new MarkdownStream(out);
+        let text = "```py\\n";
+        for (let line = 1; line <= 1000; line += 1) stream.set((text += `print(${line})\\n`));
+        const code = out.querySelector("code");
+        const [first] = code.children;
+        const whole = code.textContent;
+        stream.set(text + "print(0)");
+        return [text.slice(6).startsWith(whole.trimEnd()), code.children.length > 2, code.children[0] === first];
+    """)
+    assert seen == [True, True, True]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ import { tint } from "./tint.js";
 
 const MAX_DEPTH = 12;
 const MAX_EMPHASIS = 16;
+const CHUNK = 24;
+const LIST_TAIL = 24;
+const CODE_CHUNK = 4_000;
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^`\s]*)[^`]*$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
@@ -24,15 +27,15 @@ export function markdown(text) {
 }
 
 /**
- * Draws a text that grows into `container`. Blocks that can no longer change are drawn once; only the last one is drawn
- * again, so a long answer costs no more a frame than a short one.
+ * Draws a text that grows into `container`. Blocks that can no longer change are drawn once, and put aside in chunks that
+ * the browser leaves alone while they are out of sight; only the last block is drawn again, and of a long list only its
+ * last items. So a long answer costs no more a frame than a short one.
  */
 export class MarkdownStream {
   constructor(container) {
     this.container = container;
+    this.#restart();
     this.text = "";
-    this.settled = 0;
-    this.tail = [];
   }
 
   set(text) {
@@ -40,7 +43,7 @@ export class MarkdownStream {
     if (!text.startsWith(this.text)) this.#restart();
     this.text = text;
     this.#settle();
-    const tokens = blocks(text.slice(this.settled).split("\n"));
+    const tokens = this.#numbered(blocks(text.slice(this.settled).split("\n")));
     if (this.#growCode(tokens)) return;
     this.#replaceTail(render(tokens, 0));
   }
@@ -49,6 +52,7 @@ export class MarkdownStream {
     this.container.replaceChildren();
     this.settled = 0;
     this.tail = [];
+    this.counted = 0;
   }
 
   /** Only whole lines decide what is settled: a half-written line may still turn out to go on with the last block. */
@@ -56,12 +60,33 @@ export class MarkdownStream {
     const end = this.text.lastIndexOf("\n") + 1;
     if (end <= this.settled) return;
     const lines = this.text.slice(this.settled, end - 1).split("\n");
-    const tokens = blocks(lines);
+    const tokens = this.#numbered(blocks(lines));
     const last = tokens.pop();
-    if (!tokens.length) return;
+    const isLong = last?.type === "list" && last.items.length >= 2 * LIST_TAIL;
+    if (!tokens.length && !isLong) return;
     this.#replaceTail([]);
-    this.container.append(...render(tokens, 0));
-    this.settled += lines.slice(0, last.from).join("\n").length + 1;
+    if (tokens.length) this.counted = 0;
+    let { from } = last;
+    if (isLong) {
+      const items = last.items.slice(0, -LIST_TAIL);
+      tokens.push({ ...last, items });
+      from = last.starts.at(-LIST_TAIL);
+      this.counted = last.start + items.length;
+    }
+    for (const node of render(tokens, 0)) this.#putAside(node);
+    this.settled += lines.slice(0, from).join("\n").length + 1;
+  }
+
+  /** A list that goes on after its first items were put aside goes on counting. */
+  #numbered([first, ...rest]) {
+    if (!first) return [];
+    return [first.type === "list" && this.counted ? { ...first, start: this.counted, goesOn: true } : first, ...rest];
+  }
+
+  #putAside(node) {
+    let chunk = this.container.lastElementChild;
+    if (!chunk || chunk.childElementCount >= CHUNK) this.container.append((chunk = h("div", { class: "chunk" })));
+    chunk.append(node);
   }
 
   /** Code that is still being written keeps its element, so that it can be scrolled, selected and copied meanwhile. */
@@ -69,7 +94,7 @@ export class MarkdownStream {
     const [node] = this.tail;
     const [token] = tokens;
     if (tokens.length !== 1 || token.type !== "code" || token.closed || !node?.isOpenCode) return false;
-    node.querySelector("code").textContent = token.text;
+    growLines(node.querySelector("code"), token.text);
     return true;
   }
 
@@ -78,6 +103,20 @@ export class MarkdownStream {
     this.container.append(...nodes);
     this.tail = nodes;
   }
+}
+
+/** Code that grows, in chunks of lines of which only the last one is touched. */
+function growLines(code, text) {
+  const chunk = () => h("span", { class: "chunk" });
+  if (!code.lastElementChild) code.replaceChildren(chunk());
+  code.written ??= 0;
+  let fresh = text.slice(code.written);
+  for (let end; (end = fresh.indexOf("\n", CODE_CHUNK)) >= 0; fresh = fresh.slice(end + 1)) {
+    code.lastElementChild.textContent = fresh.slice(0, end + 1);
+    code.append(chunk());
+    code.written += end + 1;
+  }
+  code.lastElementChild.textContent = fresh;
 }
 
 /** Lines to tokens `{type, from, ...}`, `from` being the first line. One pass; nothing looks back. */
@@ -176,7 +215,7 @@ function readList(lines, start) {
     const inside = items.length > 0 && indentOf(line) >= indent.length + 2;
     if (found && !inside && !RULE.test(line)) {
       if (isOrdered(found[2]) !== isOrdered(marker)) break;
-      items.push({ width: found[0].length, first: line.slice(found[0].length), rest: [] });
+      items.push({ at, width: found[0].length, first: line.slice(found[0].length), rest: [] });
     } else if (inside || (!blank && isPlain(lines, at))) {
       items.at(-1).rest.push(line);
     } else break;
@@ -184,7 +223,7 @@ function readList(lines, start) {
     blank = false;
   }
   const token = { type: "list", ordered: isOrdered(marker), start: parseInt(marker, 10) || 1, loose };
-  return [{ ...token, items: items.map(itemLines) }, at];
+  return [{ ...token, starts: items.map((item) => item.at), items: items.map(itemLines) }, at];
 }
 
 function itemLines({ width, first, rest }) {
@@ -204,8 +243,8 @@ const RENDERERS = {
   code: codeBlock,
   quote: ({ lines }, depth) => h("blockquote", null, nested(lines, depth)),
 
-  list({ ordered, start, items, loose }, depth) {
-    const list = h(ordered ? "ol" : "ul", { start: ordered && start !== 1 ? start : null });
+  list({ ordered, start, items, loose, goesOn }, depth) {
+    const list = h(ordered ? "ol" : "ul", { start: ordered && start !== 1 ? start : null, class: goesOn && "goes-on" });
     list.append(...items.map((lines) => listItem(lines, loose, depth)));
     return list;
   },

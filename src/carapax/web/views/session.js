@@ -1,6 +1,6 @@
 // One session: its name, and either its conversation or its timeline.
 
-import { h, icon, iconButton } from "../dom.js";
+import { h, icon, iconButton, onFrame } from "../dom.js";
 import { formatNumber, formatUsd } from "../format.js";
 import { t } from "../strings.js";
 import { Chat } from "./chat.js";
@@ -31,6 +31,7 @@ export class Session {
     this.element = h("div", { class: "session" }, this.bar);
     this.#addCommands();
     this.onChange = () => this.#changed();
+    this.update = onFrame(() => this.#update());
     this.feed.addEventListener("change", this.onChange);
     this.feed.open();
   }
@@ -74,7 +75,7 @@ export class Session {
     this.update();
   }
 
-  update() {
+  #update() {
     const { view } = this.feed;
     const info = this.app.sessions.find(this.id);
     const title = info?.title || view.title || t("untitled");
