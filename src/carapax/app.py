@@ -215,6 +215,7 @@ async def open_app(
         stack.push_async_callback(tasks.close)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
+        settings.follow(Told(certificates.tell))
         tasks.keep("certificates", certificates.follow)
         tasks.keep("secrets", confidential.follow)
         platforms.start()

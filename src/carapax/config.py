@@ -38,7 +38,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Encryption of the gateway's own port. Read at start.
+    """Encryption of the gateway's own port.
 
     mode: "auto" encrypts where others can reach the address or `cert` is set; "on"; "off" for plain HTTP
     cert: file of a certificate of your own, PEM, those that vouch for it after it; empty for one the gateway makes
@@ -53,9 +53,9 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TailscaleConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who reaches the gateway through Tailscale. Seen to at start; `carapax tailscale` changes it meanwhile.
+    """Who reaches the gateway through Tailscale.
 
-    mode: "serve" for the machines of your tailnet, "funnel" for everybody on the internet, "off" to leave it as it is
+    mode: "serve" for the machines of your tailnet, "funnel" for everybody on the internet, "off" for nobody
     reset_on_exit: true to have nobody reach it there when the gateway has ended
     """
 
@@ -386,5 +386,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyConfig = PolicyConfig()
 
 
-RESTART: tuple[tuple[str, ...], ...] = (("gateway", "host"), ("gateway", "port"), ("tls",))
+RESTART: tuple[tuple[str, ...], ...] = (
+    *(("gateway", "host"), ("gateway", "port")),
+    *(("tls", "mode"), ("tls", "cert"), ("tls", "key")),
+)
 """The keys, or whole tables, that a running gateway keeps as they were at its start. All others change as it runs."""

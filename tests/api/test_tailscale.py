@@ -52,3 +52,16 @@ def test_a_mode_that_is_none_is_refused() -> None:
                 await gateway.rpc("tailscale.configure", mode="all")
 
     run(play())
+
+
+def test_what_cannot_be_kept_is_done_and_told(tmp_path: Path) -> None:
+    fake = FakeTailscale(tmp_path / "bin")
+
+    async def play() -> None:
+        async with gateway_client(environ=fake.environ, home=tmp_path / "home") as gateway:
+            (tmp_path / "home" / "carapax.toml").write_text("[broken")
+            told = await gateway.rpc("tailscale.configure", mode="serve")
+            assert told["mode"] == "serve"
+            assert told["problem"].startswith("done, but not kept in carapax.toml")
+
+    run(play())

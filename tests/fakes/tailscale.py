@@ -67,7 +67,9 @@ else:
     if words[0] == "funnel":
         serving["AllowFunnel"] = {site: True}
 state["serving"] = serving
-file.write_text(json.dumps(state))
+draft = file.with_suffix(".new")
+draft.write_text(json.dumps(state))
+draft.replace(file)
 """
 
 

@@ -7,6 +7,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from carapax.config import Config, GatewayConfig, TlsConfig
 from carapax.testing.gateway import GatewayClient, gateway_client
+from tests.gateway.raw import eventually
 from tests.running import run
 
 ON = Config(tls=TlsConfig(mode="on", names=("desk.lan",)))
@@ -89,3 +90,14 @@ def test_with_tls_the_gateway_is_called_whatever_its_certificate_says() -> None:
 
     assert run(status(ON)) == 200
     assert run(status(Config(gateway=GatewayConfig(), tls=TlsConfig(names=("desk.lan",))))) == 403
+
+
+def test_a_new_name_in_the_configuration_is_in_the_certificate_at_once() -> None:
+    async def play() -> None:
+        async with gateway_client(config=ON) as gateway:
+            certificates = gateway.services.certificates
+            await gateway.services.settings.change({("tls", "names"): ["nas.lan"]})
+            await eventually(lambda: "nas.lan" in certificates.names)
+            assert await gateway.rpc("health") == {"status": "ok"}
+
+    run(play())

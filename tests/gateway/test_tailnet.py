@@ -120,3 +120,14 @@ def test_an_end_is_not_held_up_by_tailscale(fake: FakeTailscale, monkeypatch: py
             fake.misbehave(serve="stuck", status="stuck")
 
     run(play(), within_s=10)
+
+
+def test_another_wish_in_the_configuration_is_seen_to_at_once(fake: FakeTailscale) -> None:
+    async def play() -> None:
+        async with gateway_client(environ=fake.environ) as gateway:
+            await gateway.services.settings.change({("tailscale", "mode"): "serve"})
+            await eventually(lambda: bool(gateway.services.tailscale.names))
+            await gateway.services.settings.change({("tailscale", "mode"): None})
+            await eventually(lambda: fake.serving == {})
+
+    run(play())

@@ -1,11 +1,12 @@
 """The gateway in a tailnet: how it is reached there, and changing that."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carapax.api.health import Nothing
 from carapax.api.operation import operation
 from carapax.api.services import Services
-from carapax.errors import Forbidden
+from carapax.errors import CarapaxError, Forbidden
 from carapax.tailscale.tailscale import Mode, TailscaleStatus
 
 
@@ -26,9 +27,14 @@ async def status(services: Services, params: Nothing) -> TailscaleStatus:
 
 @operation("tailscale.configure", scope="admin", method="POST", path="/api/tailscale", raises=(503,))
 async def configure(services: Services, params: Reach) -> TailscaleStatus:
-    """Have the tailnet, everybody, or nobody reach the gateway, from now on and after restarts of the machine. For
-    everybody it needs somebody to be able to sign in. Takes up to 40 s."""
-    return await publish(services, params.mode)
+    """Have the tailnet, everybody, or nobody reach the gateway, now and at each start. For everybody it needs somebody
+    to be able to sign in. Takes up to 40 s."""
+    told = await publish(services, params.mode)
+    try:
+        await services.settings.change({("tailscale", "mode"): params.mode}, who=services.caller.actor())
+    except CarapaxError as error:
+        return replace(told, problem=f"done, but not kept in carapax.toml: {error.message}", remedy=error.hint)
+    return told
 
 
 async def publish(services: Services, mode: Mode) -> TailscaleStatus:

@@ -60,8 +60,6 @@ def _gateway() -> Gateway:
 
 def _configure(mode: Mode) -> None:
     _tell(_gateway().call("tailscale.configure", {"mode": mode}, TailscaleStatus))
-    if mode != "off":
-        click.echo(f'It stays so until `carapax tailscale off`; tailscale.mode = "{mode}" sees to it at each start.')
 
 
 def _tell(told: TailscaleStatus) -> None:

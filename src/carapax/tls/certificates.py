@@ -4,6 +4,7 @@ What makes and reads certificates is heavy, and imported only where there is one
 """
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from pathlib import Path
@@ -60,16 +61,25 @@ class Certificates:
         self._authority: Authority | None = None
         self._left_out: tuple[str, ...] = ()
         self._seen: object = None
+        self._told = asyncio.Event()
         self._problem = ""
 
     async def follow(self) -> None:
         """Look again and again whether there is another certificate to show, without end."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._told.wait()
+            self._told.clear()
             try:
                 self.look()
             except (ConfigError, StoreError) as error:
                 self._tell(str(error))
+
+    def tell(self, config: Config) -> None:
+        """Other names may be asked for from now on. Whose certificate it is stays."""
+        self._config = config
+        self._told.set()
 
     def look(self) -> None:
         """Have the certificate that is the right one now: renew ours when two thirds of its life are over or it lacks
