@@ -28,7 +28,7 @@ export class KillSwitch extends EventTarget {
 
   async pull() {
     const reason = h("input", { type: "text", maxlength: 200, "aria-label": t("stop-reason"), placeholder: t("stop-reason") });
-    const content = h("div", { class: "fields" }, h("p", null, t("stop-sure")), reason);
+    const content = h("div", { class: "vouching" }, h("p", null, t("stop-sure")), reason);
     if (!(await this.app.ask(t("stop-agents"), content, t("stop-agents")))) return;
     const done = await this.app.attempt("agents.stop", { reason: reason.value.trim() });
     if (done) this.#become(done.stopped);

@@ -253,7 +253,6 @@ const en = {
   "models-unknown": "?",
   "models-here": "inside the gateway",
   "models-check": "Check",
-  "models-asking": "Asking…",
   "models-answers": "Answers in {time} ms, models: {count}",
   "models-new-key": "New key for {name}",
   "models-remove": "Remove {name}",

@@ -2,29 +2,24 @@
 
 import { h } from "../dom.js";
 import { formatMoment, legible } from "../format.js";
+import { button, Page } from "../kit.js";
 import { t } from "../strings.js";
 import { ApprovalCard } from "./approval.js";
 
 const TICK_MS = 200;
 
-export class ApprovalList {
+export class ApprovalList extends Page {
   #cards = new Map();
 
-  constructor(app) {
-    this.app = app;
-    this.title = h("h1", { tabindex: -1 }, t("screen-approvals"));
+  constructor(app, name) {
+    super(app, name);
     this.list = h("div", { class: "asked-list" });
     this.none = h("p", { class: "none" }, t("approvals-none"));
     this.grants = h("ul", { class: "grants" });
-    this.granted = h("section", { class: "granted", hidden: true }, h("h2", null, t("grants")), h("p", { class: "remarks" }, t("grants-text")), this.grants);
-    this.element = h(
-      "div",
-      { class: "screen approvals" },
-      h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title)),
-      h("div", { class: "scroller" }, h("div", { class: "sheet" }, this.list, this.none, this.granted)),
-    );
+    const about = h("p", { class: "remarks" }, t("grants-text"));
+    this.granted = h("section", { class: "granted", hidden: true }, h("h2", null, t("grants")), about, this.grants);
+    this.put(this.list, this.none, this.granted);
     this.timer = setInterval(() => this.#cards.forEach((card) => card.tick()), TICK_MS);
-    this.update();
   }
 
   update() {
@@ -39,27 +34,26 @@ export class ApprovalList {
     const known = `${approvals.mayAnswer} ${[...waiting.keys()]} ${this.app.rpc.state}`;
     if (this.known === known || this.app.rpc.state !== "open") return;
     this.known = known;
-    this.#load();
+    this.refresh();
   }
 
   /** What is allowed may have changed whenever a question is gone. */
-  async #load() {
-    const found = await this.app.attempt("grant.list");
+  async load() {
+    const found = await this.call("grant.list");
     if (!found) return;
     this.granted.hidden = !found.grants.length;
     this.grants.replaceChildren(...found.grants.map((granted) => this.#grant(granted)));
   }
 
   #grant({ id, agent, grant, by, at }) {
-    const forget = () => this.#forget(id);
-    const button = this.app.approvals.mayAnswer && h("button", { type: "button", class: "button", onclick: forget }, t("grant-forget"));
+    const forget = this.app.approvals.mayAnswer && button(t("grant-forget"), () => this.#forget(id));
     const given = t("grant-given", { agent, by: legible(by), when: formatMoment(at) });
-    return h("li", null, h("div", null, h("pre", { class: "call", dir: "ltr" }, grantText(grant)), h("small", null, given)), button);
+    return h("li", null, h("div", null, h("pre", { class: "call", dir: "ltr" }, grantText(grant)), h("small", null, given)), forget);
   }
 
   async #forget(grant) {
-    await this.app.attempt("grant.remove", { grant });
-    await this.#load();
+    await this.call("grant.remove", { grant });
+    await this.refresh();
     this.focus();
   }
 
@@ -76,10 +70,6 @@ export class ApprovalList {
     const hadFocus = card.element.contains(document.activeElement);
     card.element.remove();
     if (hadFocus) this.focus();
-  }
-
-  focus() {
-    this.title.focus();
   }
 
   close() {

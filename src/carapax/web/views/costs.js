@@ -3,61 +3,53 @@
 import { BarChart, gauge } from "../chart.js";
 import { h } from "../dom.js";
 import { formatDay, formatMoment, formatNumber, formatUsd } from "../format.js";
+import { Page, table } from "../kit.js";
 import { t } from "../strings.js";
 
+const COLUMNS = ["calls", "input", "cache_read", "output", "reasoning"];
+const RARE = new Set(["cache_read", "reasoning"]);
 const BY = ["model", "agent", "session", "provider", "day"];
 const DAYS = [7, 30, 90];
 const OTHERS = 7;
 const FRESH_MS = 3_000;
 const DAY_MS = 86_400_000;
 
-export class Costs {
+export class Costs extends Page {
   by = "model";
   days = 30;
   #asked = 0;
 
-  constructor(app) {
-    this.app = app;
-    this.title = h("h1", { tabindex: -1 }, t("screen-costs"));
+  constructor(app, name) {
+    super(app, name);
     this.period = h("div", { class: "tabs", role: "group", "aria-label": t("costs-period") });
     this.groups = h("div", { class: "tabs", role: "group", "aria-label": t("costs-by") });
     this.chart = new BarChart(formatUsd);
     this.summary = h("dl", { class: "figures" });
     this.budgets = h("ul", { class: "budgets", "aria-label": t("costs-budgets") });
     this.legend = h("ul", { class: "legend" });
-    this.table = h("div", { class: "table", role: "region", tabindex: 0, "aria-label": t("screen-costs") });
+    this.table = h("div");
     this.remarks = h("p", { class: "remarks" });
     this.empty = h("p", { class: "none" });
     this.shown = h("div", { class: "spent" }, this.chart.element, this.legend, this.table, this.remarks);
-    const choices = h("div", { class: "choices" }, this.groups, this.period);
-    this.content = h("div", { class: "sheet", hidden: true }, this.summary, this.budgets, choices, this.empty, this.shown);
-    this.loading = h("p", { class: "loading" }, t("loading"));
-    this.element = h(
-      "div",
-      { class: "screen costs" },
-      h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title)),
-      h("div", { class: "scroller" }, this.loading, this.content),
-    );
+    this.choices = h("div", { class: "choices" }, this.groups, this.period);
     this.#drawChoices();
-    this.update();
   }
 
   /** Something happened: ask again, unless that was done just now. */
   update() {
-    if (this.app.rpc.state === "open" && Date.now() - this.#asked > FRESH_MS) this.#load();
+    if (this.app.rpc.state === "open" && Date.now() - this.#asked > FRESH_MS) this.refresh();
   }
 
-  async #load() {
+  async load() {
     this.#asked = Date.now();
-    const { by, days } = this;
-    const costs = await this.app.attempt("costs.get", { by, days });
-    if (costs && by === this.by && days === this.days) this.#draw(costs);
+    const costs = await this.call("costs.get", { by: this.by, days: this.days });
+    if (costs) this.#draw(costs);
   }
 
   #choose(name, value) {
     this[name] = value;
     this.#drawChoices();
-    this.#load();
+    this.refresh();
   }
 
   #drawChoices() {
@@ -72,8 +64,7 @@ export class Costs {
   }
 
   #draw(costs) {
-    this.loading.hidden = true;
-    this.content.hidden = false;
+    if (!this.choices.isConnected) this.put(this.summary, this.budgets, this.choices, this.empty, this.shown);
     const { total, groups } = costs;
     this.empty.hidden = total.calls > 0;
     this.shown.hidden = total.calls === 0;
@@ -118,10 +109,6 @@ export class Costs {
     this.legend.hidden = !entries.length;
   }
 
-  focus() {
-    this.title.focus({ preventScroll: true });
-  }
-
   close() {
     this.chart.close();
   }
@@ -153,20 +140,14 @@ function budgetItem({ agent, period, spent_usd: spent, reserved_usd: reserved, l
 }
 
 function groupTable({ by }, groups) {
-  const columns = ["calls", "input", "cache_read", "output", "reasoning"].filter((name) => name !== "cache_read" && name !== "reasoning" ? true : groups.some(({ tally }) => tally[name]));
-  const head = (text, right) => h("th", { scope: "col", class: right ? "to-right" : null }, text);
-  const cell = (text) => h("td", { class: "to-right" }, text);
-  const row = (group) => {
-    const name = by === "day" ? formatDay(group.name) : nameOf(group);
-    const shown = by === "session" && group.name ? h("a", { href: `#/s/${group.name}` }, name) : name;
-    return h("tr", null, h("th", { scope: "row" }, shown), cell(formatUsd(group.tally.cost_usd)), columns.map((column) => cell(formatNumber(group.tally[column]))));
-  };
-  const rows = by === "day" ? groups.toReversed() : groups;
-  return h(
-    "table",
-    null,
-    h("caption", { class: "unseen" }, t(`costs-by-${by}`)),
-    h("thead", null, h("tr", null, head(t(`costs-by-${by}`)), head(t("costs-cost"), true), columns.map((column) => head(t(`costs-${column}`), true)))),
-    h("tbody", null, rows.map(row)),
-  );
+  const counted = COLUMNS.filter((name) => !RARE.has(name) || groups.some(({ tally }) => tally[name]));
+  const name = (group) => (by === "day" ? formatDay(group.name) : nameOf(group));
+  const link = (group) => (by === "session" && group.name ? h("a", { href: `#/s/${group.name}` }, name(group)) : name(group));
+  const number = (key, cell) => ({ title: t(`costs-${key}`), cell, className: "to-right" });
+  const columns = [
+    { title: t(`costs-by-${by}`), cell: link },
+    number("cost", ({ tally }) => formatUsd(tally.cost_usd)),
+    ...counted.map((key) => number(key, ({ tally }) => formatNumber(tally[key]))),
+  ];
+  return table({ caption: t(`costs-by-${by}`), columns, rows: by === "day" ? groups.toReversed() : groups });
 }

@@ -2,79 +2,50 @@
 
 import { h, iconButton } from "../dom.js";
 import { formatMoment, formatNumber, formatUsd } from "../format.js";
+import { button, confirmed, Page, table } from "../kit.js";
 import { Offline } from "../rpc.js";
 import { t } from "../strings.js";
 import { ProviderForm } from "./providerform.js";
 
 const SHOWN = 200;
 
-export class Models {
-  #loaded = false;
-  #providers = [];
+export class Models extends Page {
+  #vendors = [];
   #offers = null;
   #silent = [];
   #checks = new Map();
-  #adding = null;
 
-  constructor(app) {
-    this.app = app;
-    this.title = h("h1", { tabindex: -1 }, t("screen-models"));
-    this.add = h("button", { type: "button", class: "button primary", onclick: () => this.#open() }, t("models-add"));
+  constructor(app, name) {
+    super(app, name);
+    this.add = button(t("models-add"), async () => this.#open(), { tone: "primary" });
+    this.actions(this.add);
     this.providers = h("ul", { class: "providers", "aria-label": t("models-providers") });
     this.form = h("div", { class: "adding", hidden: true });
-    this.search = h("input", {
-      type: "search",
-      placeholder: t("models-search"),
-      "aria-label": t("models-search"),
-      autocomplete: "off",
-      oninput: () => this.#drawOffers(),
-    });
-    this.count = h("span", { class: "count", role: "status" });
-    this.rows = h("tbody");
-    this.table = h("div", { class: "table", role: "region", tabindex: 0, "aria-label": t("screen-models") }, offerTable(this.rows));
-    this.none = h("p", { class: "none" });
     this.silent = h("ul", { class: "silent" });
-    const find = h("div", { class: "choices" }, h("label", { class: "field find" }, this.search), this.count);
-    this.content = h("div", { class: "sheet", hidden: true }, this.form, this.providers, this.silent, find, this.table, this.none);
-    this.loading = h("p", { class: "loading" }, t("loading"));
-    this.element = h(
-      "div",
-      { class: "screen models" },
-      h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title), this.add),
-      h("div", { class: "scroller" }, this.loading, this.content),
-    );
-    this.update();
+    const label = t("models-search");
+    this.search = h("input", { type: "search", placeholder: label, "aria-label": label, oninput: () => this.#drawOffers() });
+    this.count = h("span", { class: "count", role: "status" });
+    this.offers = h("div");
+    this.filters = h("div", { class: "filters" }, this.search, this.count);
   }
 
-  /** The connection is there again, or something else happened: what is shown is asked for once. */
-  update() {
-    if (this.#loaded || this.app.rpc.state !== "open") return;
-    this.#loaded = true;
-    this.#load();
-  }
-
-  async #load() {
-    const listed = await this.app.attempt("provider.list");
-    if (!listed) {
-      this.#loaded = false;
-      return;
-    }
-    this.vendors = listed.vendors;
-    this.#providers = listed.providers;
-    this.loading.hidden = true;
-    this.content.hidden = false;
-    this.#drawProviders();
+  async load() {
+    const listed = await this.call("provider.list");
+    if (!listed) return;
+    this.#vendors = listed.vendors;
+    if (!this.offers.isConnected) this.put(this.form, this.providers, this.silent, this.filters, this.offers);
+    this.#drawProviders(listed.providers);
     this.#offers = null;
     this.#drawOffers();
-    const { models, silent } = (await this.app.attempt("model.list")) ?? { models: [], silent: [] };
+    const { models, silent } = (await this.call("model.list")) ?? { models: [], silent: [] };
     this.#offers = models;
     this.#silent = silent;
     this.#drawOffers();
   }
 
-  #drawProviders() {
+  #drawProviders(providers) {
     const focused = document.activeElement?.dataset.key;
-    this.providers.replaceChildren(...this.#providers.map((provider) => this.#provider(provider)));
+    this.providers.replaceChildren(...providers.map((provider) => this.#provider(provider)));
     if (focused) this.providers.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -82,16 +53,11 @@ export class Models {
     const { name, health, base_url: url } = provider;
     const checked = this.#checks.get(name);
     const isWell = !health.length && checked?.ok !== false && Boolean(provider.key || !provider.needs_key);
-    const check = { type: "button", class: "button", disabled: checked === "asking", onclick: () => this.#check(name) };
-    const actions = [h("button", { ...check, dataset: { key: `check ${name}` } }, t(checked === "asking" ? "models-asking" : "models-check"))];
-    if (provider.standing === "configured" || provider.key === "vault") {
-      const label = t("models-remove", { name });
-      actions.push(iconButton("trash", label, () => this.#remove(name), { dataset: { key: `remove ${name}` } }));
-    }
-    if (provider.key || provider.needs_key) {
-      const label = t("models-new-key", { name });
-      actions.unshift(iconButton("pen", label, () => this.#open(provider), { dataset: { key: `key ${name}` } }));
-    }
+    const check = button(t("models-check"), () => this.#check(name));
+    check.dataset.key = `check ${name}`;
+    const act = (sign, label, what, action) => iconButton(sign, t(label, { name }), action, { dataset: { key: `${what} ${name}` } });
+    const hasKey = provider.key || provider.needs_key;
+    const isOurs = provider.standing === "configured" || provider.key === "vault";
     return h(
       "li",
       { dataset: { tone: isWell ? "good" : "bad" } },
@@ -100,109 +66,88 @@ export class Models {
       h("p", { class: "at", title: url }, url || t("models-here")),
       health.map((state) => h("p", { class: "problem" }, t(`health-${state.kind}`, { model: state.model, when: formatMoment(state.until) }))),
       h("p", { role: "status", class: checked?.ok === false ? "problem" : "checked" }, checkText(checked)),
-      h("div", { class: "actions" }, actions),
+      h(
+        "div",
+        { class: "actions" },
+        hasKey && act("pen", "models-new-key", "key", () => this.#open(provider)),
+        check,
+        isOurs && act("trash", "models-remove", "remove", () => this.#remove(name)),
+      ),
     );
   }
 
   async #check(name) {
-    this.#checks.set(name, "asking");
-    this.#drawProviders();
-    const found = await this.app.attempt("provider.check", { provider: name });
+    const found = await this.call("provider.check", { provider: name });
     this.#checks.set(name, found?.checks[0]);
-    const listed = await this.app.attempt("provider.list");
-    if (listed) this.#providers = listed.providers;
-    this.#drawProviders();
+    const listed = await this.call("provider.list");
+    if (listed) this.#drawProviders(listed.providers);
   }
 
   async #remove(name) {
-    const really = h("p", null, t("models-remove-sure", { name }));
-    if (!(await this.app.ask(t("models-remove", { name }), really, t("models-remove-it")))) return;
+    const title = t("models-remove", { name });
+    if (!(await confirmed(this.app, title, t("models-remove-sure", { name }), t("models-remove-it")))) return;
     try {
       await this.app.rpc.call("provider.remove", { provider: name });
     } catch (error) {
-      if (error instanceof Offline || error.data?.kind !== "conflict") return this.app.toast(error instanceof Offline ? t("offline") : error.message);
-      const used = h("p", null, t("models-used", { why: error.message }));
-      if (!(await this.app.ask(t("models-remove", { name }), used, t("models-remove-anyway")))) return;
-      await this.app.attempt("provider.remove", { provider: name, force: true });
+      if (error instanceof Offline || error.data?.kind !== "conflict") return this.app.tell(error);
+      if (!(await confirmed(this.app, title, t("models-used", { why: error.message }), t("models-remove-anyway")))) return;
+      await this.call("provider.remove", { provider: name, force: true });
     }
     this.#changed(name);
   }
 
   /** Show the form for a provider, or for the new key of one that is there. */
   #open(provider = null) {
-    this.#adding = new ProviderForm(this.app.rpc, this.vendors ?? [], provider, {
-      onAdded: ({ name }) => {
-        this.#close();
-        this.#changed(name);
-        this.app.announce(t("models-added", { name }));
-      },
-      onCancel: () => this.#close(),
-    });
-    this.form.replaceChildren(this.#adding.element);
+    const onAdded = ({ name }) => {
+      this.escape();
+      this.#changed(name);
+      this.app.announce(t("models-added", { name }));
+    };
+    const adding = new ProviderForm(this.app.rpc, this.#vendors, provider, { onAdded, onCancel: () => this.escape() });
+    this.form.replaceChildren(adding.element);
     this.form.hidden = false;
     this.form.scrollIntoView({ block: "nearest" });
-    this.#adding.focus();
-  }
-
-  #close() {
-    this.#adding = null;
-    this.form.replaceChildren();
-    this.form.hidden = true;
-    this.add.focus();
+    adding.focus();
   }
 
   #changed(name) {
     this.#checks.delete(name);
     this.app.loadAgents();
-    this.#load();
+    this.refresh();
   }
 
   #drawOffers() {
     const wanted = this.search.value.trim().toLowerCase();
-    const offers = this.#offers ?? [];
-    const found = offers.filter(({ provider, model }) => `${provider}/${model}`.toLowerCase().includes(wanted));
-    this.rows.replaceChildren(...found.slice(0, SHOWN).map(offerRow));
-    this.table.hidden = !found.length;
-    this.none.hidden = found.length > 0;
-    this.none.textContent = t(this.#offers === null ? "loading" : wanted ? "no-matches" : "models-none", { text: wanted });
+    const found = (this.#offers ?? []).filter(({ provider, model }) => `${provider}/${model}`.toLowerCase().includes(wanted));
+    const empty = t(this.#offers === null ? "loading" : wanted ? "no-matches" : "models-none", { text: wanted });
+    this.offers.replaceChildren(table({ caption: t("screen-models"), columns: COLUMNS, rows: found.slice(0, SHOWN), empty }));
     this.count.textContent = found.length > SHOWN ? t("models-some", { shown: SHOWN, count: formatNumber(found.length) }) : "";
-    const silent = this.#offers === null ? [] : this.#silent;
-    this.silent.replaceChildren(...silent.map(({ error }) => h("li", null, error)));
+    this.silent.replaceChildren(...(this.#offers ? this.#silent : []).map(({ error }) => h("li", null, error)));
   }
 
-  /** Esc closes the form, if it is open. */
+  /** Close the form, if it is open. */
   escape() {
-    if (!this.#adding) return false;
-    this.#close();
+    if (this.form.hidden) return false;
+    this.form.hidden = true;
+    this.form.replaceChildren();
+    this.add.focus();
     return true;
   }
-
-  focus() {
-    this.title.focus({ preventScroll: true });
-  }
-
-  close() {}
 }
 
-function offerTable(rows) {
-  const head = ["model", "models-context", "models-input", "models-output", "models-images"];
-  const cells = head.map((key, place) => h("th", { scope: "col", class: place ? "to-right" : null }, t(key)));
-  return h("table", null, h("thead", null, h("tr", null, cells)), rows);
-}
+const known = (value, text) => (value === null ? t("models-unknown") : text(value));
+const number = (title, cell) => ({ title: t(title), cell, className: "to-right" });
+const COLUMNS = [
+  { title: t("model"), cell: offerLink },
+  number("models-context", (offer) => known(offer.known ? offer.context_tokens : null, formatNumber)),
+  number("models-input", ({ input_usd: usd }) => known(usd, formatUsd)),
+  number("models-output", ({ output_usd: usd }) => known(usd, formatUsd)),
+  number("models-images", ({ images }) => known(images, (yes) => t(yes ? "models-yes" : "models-no"))),
+];
 
-function offerRow(offer) {
-  const images = offer.images === null ? "models-unknown" : offer.images ? "models-yes" : "models-no";
-  const known = (value, text) => (value === null || !offer.known ? t("models-unknown") : text(value));
-  const cells = [
-    known(offer.context_tokens, formatNumber),
-    offer.input_usd === null ? t("models-unknown") : formatUsd(offer.input_usd),
-    offer.output_usd === null ? t("models-unknown") : formatUsd(offer.output_usd),
-    t(images),
-  ];
-  const href = `#/new/${encodeURIComponent(`${offer.provider}/${offer.model}`)}`;
-  const link = h("a", { href, title: t("models-talk") }, h("span", { class: "of" }, `${offer.provider}/`), offer.model);
-  const name = h("th", { scope: "row" }, link);
-  return h("tr", null, name, cells.map((cell) => h("td", { class: "to-right" }, cell)));
+function offerLink({ provider, model }) {
+  const href = `#/new/${encodeURIComponent(`${provider}/${model}`)}`;
+  return h("a", { href, title: t("models-talk") }, h("span", { class: "of" }, `${provider}/`), model);
 }
 
 function keyText({ key, needs_key: needed }) {
@@ -214,7 +159,7 @@ function keyText({ key, needs_key: needed }) {
 }
 
 function checkText(checked) {
-  if (!checked || checked === "asking") return "";
+  if (!checked) return "";
   if (!checked.ok) return checked.hint ? `${checked.error} (${checked.hint})` : checked.error;
   return t("models-answers", { time: Math.round(checked.latency_s * 1000), count: formatNumber(checked.models) });
 }
