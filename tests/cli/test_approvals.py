@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from carapax.cli.keyboard import Interrupts
 from carapax.cli.question import Questions
 from carapax.cli.rpc import find_gateway
 from carapax.cli.serving import Serving
@@ -102,7 +101,7 @@ def test_letters_that_are_no_questions_are_refused(run: Run, gateway: Serving) -
 
 @pytest.mark.parametrize("over", [ApprovalGiven("q", "allow", "ann"), RunFinished("cancelled")])
 def test_a_question_that_is_over_is_not_asked(over: Event) -> None:
-    questions = Questions(Interrupts())
+    questions = Questions()
     asked = ApprovalAsked("q", "c", "post", "post", "0", "ABC", "rule", "reason", 1.0)
     questions.follow(Envelope(1, "s", 0.0, asked))
     assert questions.next() == asked

@@ -1,5 +1,7 @@
 """`carapax chat`: one message, or a conversation at the keyboard."""
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,10 +17,11 @@ from carapax.cli.conversation import Conversation, converse
 from carapax.cli.group import home, takes_home
 from carapax.cli.keyboard import Interrupts, Keyboard
 from carapax.cli.printer import Printer
-from carapax.cli.question import Questions, card
-from carapax.cli.rpc import find_gateway
+from carapax.cli.question import Asker, Questions, card
+from carapax.cli.rpc import announced, find_gateway
 from carapax.cli.serving import serve
-from carapax.cli.terminal import clean, one_line, time_of, whole, write
+from carapax.cli.slash import Slash
+from carapax.cli.terminal import clean, one_line, whole, write
 from carapax.cli.unlocking import passphrase_of
 from carapax.config import Home
 from carapax.configcheck import check
@@ -27,13 +30,6 @@ from carapax.errors import CarapaxError
 from carapax.events import Envelope
 from carapax.logs.logs import Logs
 from carapax.redaction import Secret
-
-_HELP = """\
-/new       start another session
-/sessions  list the last sessions; `carapax chat --session ID` goes on with one
-/attach    let a file go along with the next message: /attach photo.png
-/stop      stop what the agent is doing (so does Ctrl-C while it answers)
-/quit      leave (so does Ctrl-D)"""
 
 
 @click.command()
@@ -57,16 +53,29 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
     interrupts = Interrupts()
     background = Background(_open(home(), session, agent, model, passphrase), interrupts.take)
     with interrupts, background as conversation:
-        chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         for file in attach:
             background.run(conversation.attach(file))
+        if message is None and not as_json and _is_able():
+            from carapax.cli.talk import Talk
+
+            if session:
+                background.run(conversation.title())
+            asyncio.run(Talk(background, conversation, home()).run())
+            return
+        chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         if message is not None:
             sys.exit(0 if chat.say(message) else 1)
-        chat.run(home())
+        chat.run()
+
+
+def _is_able() -> bool:
+    """Whether this is a terminal that can do more than print lines."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
 
 class Chat:
-    """The loop at the keyboard; `say` returns whether the answer came to its regular end."""
+    """Line after line, where there is no terminal, or one that can only print. `say` returns whether the answer came to
+    its regular end."""
 
     def __init__(
         self,
@@ -81,20 +90,24 @@ class Chat:
         self._interrupts = interrupts
         self._as_json = as_json
         self._printer = Printer(aside=sys.stderr if one_shot else sys.stdout, origins=lambda: conversation.origins)
-        self._questions = Questions(interrupts)
+        self._questions = Questions()
+        self._asker = Asker(self._questions, interrupts)
+        self._slash = Slash(conversation, self._questions, lambda number: "")
         self._asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
 
-    def run(self, home: Home) -> None:
-        keyboard = Keyboard(home.data_dir / "history", self._interrupts)
+    def run(self) -> None:
+        keyboard = Keyboard(self._interrupts)
         if self._conversation.session:
             title = self._background.run(self._conversation.title())
             keyboard.note(f"session {self._conversation.session} {one_line(title)}")
         keyboard.note("/help lists what else can be done here")
         for line in keyboard.lines():
             try:
+                if line in ("/quit", "/exit"):
+                    return
                 if line.startswith("/"):
-                    if not self._obey(line):
-                        return
+                    if told := self._background.run(self._slash.obey(line)):
+                        click.echo(told)
                 else:
                     self.say(line)
             except CarapaxError as error:
@@ -113,7 +126,7 @@ class Chat:
     def _ask(self) -> None:
         """Ask what waits. Where nobody sits at a terminal, that is a no."""
         if self._asks:
-            answered = self._questions.ask()
+            answered = self._asker.ask()
         else:
             asked = self._questions.next()
             answered = None if asked is None else (asked, None)
@@ -129,27 +142,6 @@ class Chat:
             write(msgspec.json.encode(envelope).decode() + "\n")
         else:
             self._printer.show(envelope)
-
-    def _obey(self, line: str) -> bool:
-        """Do what a line that begins with / says; false to leave."""
-        match line.split()[0]:
-            case "/quit" | "/exit":
-                return False
-            case "/new":
-                self._conversation.session = ""
-            case "/attach":
-                file = self._background.run(self._conversation.attach(Path(line.removeprefix("/attach").strip())))
-                click.echo(f"{one_line(file.name)} goes along with the next message ({file.media_type})")
-            case "/stop":
-                self._background.run(self._conversation.cancel())
-            case "/sessions":
-                for info in self._background.run(self._conversation.sessions(10)):
-                    click.echo(f"{info.id}  {time_of(info.updated_at)}  {one_line(info.title or info.agent, 60)}")
-            case "/help":
-                click.echo(_HELP)
-            case other:
-                click.echo(f"there is no {clean(other)}; /help lists what there is", err=True)
-        return True
 
 
 @asynccontextmanager
@@ -167,4 +159,4 @@ async def _open(
             config = check(home, source)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
             running = (await stack.enter_async_context(serve(home, config, source, passphrase, logs))).running
-        yield await stack.enter_async_context(converse(running, session, agent, model))
+        yield await stack.enter_async_context(converse(running, session, agent, model, lambda: announced(home)))

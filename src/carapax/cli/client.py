@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -33,6 +33,18 @@ class _Message(Struct):
     error: RpcError | None = None
 
 
+Find = Callable[[], Running | None]
+
+
+def nowhere() -> Running | None:
+    """That it is where it was."""
+    return None
+
+
+def _unheard(is_lost: bool) -> None:
+    pass
+
+
 class _Dropped(Exception):
     """The connection is gone; it may be made again."""
 
@@ -55,11 +67,15 @@ class _Socket(aiohttp.ClientWebSocketResponse):
 
 
 class Client:
-    """Made by `connect`. One task calls and iterates; `send` may be called by others meanwhile."""
+    """Made by `connect`. One task calls and iterates; `send` may be called by others meanwhile. `lost` is called with
+    true when the connection is gone, and with false when it is there again."""
 
-    def __init__(self, http: aiohttp.ClientSession, running: Running) -> None:
+    def __init__(self, http: aiohttp.ClientSession, running: Running, find: Find) -> None:
+        self.lost: Callable[[bool], None] = _unheard
         self._http = http
         self._running = running
+        self._find = find
+        self._is_lost = False
         self._socket: _Socket | None = None
         self._events: deque[Envelope] = deque()
         self._watched: tuple[str, int] | None = None
@@ -75,6 +91,7 @@ class Client:
             try:
                 return await self._exchange(method, params, result)
             except _Dropped:
+                self._tell_lost(True)
                 await asyncio.sleep(pause_s)
                 pause_s *= 2
         raise Unavailable(f"the gateway at {self._running.url} is gone", "start it again with `carapax`")
@@ -143,7 +160,13 @@ class Client:
             self._socket = None
             raise _Dropped from error
 
+    def _tell_lost(self, is_lost: bool) -> None:
+        if is_lost is not self._is_lost:
+            self._is_lost = is_lost
+            self.lost(is_lost)
+
     async def _open(self) -> None:
+        self._running = self._find() or self._running
         headers = {"Authorization": f"Bearer {self._running.token}"}
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             connected = await self._http.ws_connect(
@@ -155,6 +178,7 @@ class Client:
             )
         assert isinstance(connected, _Socket)
         self._socket = connected
+        self._tell_lost(False)
         if self._watched is not None:
             session, after = self._watched
             await self._ask(self._socket, "session.subscribe", {"session": session, "after": after}, dict[str, Any])
@@ -200,10 +224,11 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(running: Running) -> AsyncIterator[Client]:
-    """A client of the gateway that `running` tells of; the connection is made with the first call."""
+async def connect(running: Running, find: Find = nowhere) -> AsyncIterator[Client]:
+    """A client of the gateway that `running` tells of; the connection is made with the first call. `find` tells where
+    the gateway is after it was started again; None for where it was."""
     async with aiohttp.ClientSession(ws_response_class=_Socket) as http:
-        client = Client(http, running)
+        client = Client(http, running, find)
         try:
             yield client
         finally:

@@ -4,23 +4,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from carapax.agent.context import Transcript
 from carapax.api.file import FileSaved
 from carapax.api.reply import Answering, Reply
-from carapax.cli.client import Client, connect
+from carapax.cli.client import Client, Find, connect, nowhere
 from carapax.cli.rpc import Running
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
-from carapax.events import ApprovalAsked, Envelope, Kept, RunStarted, Scope
+from carapax.events import ApprovalAsked, Envelope, Kept, MessageReceived, RunStarted, Scope
 from carapax.messages import Origin
 from carapax.store.halt import REMEDY
 from carapax.store.records import SessionInfo
 
 Show = Callable[[Envelope], None]
+T = TypeVar("T")
+_AGAIN_S = 2.0
 
 
 class Sent(Struct):
@@ -35,13 +37,18 @@ class Listed(Struct):
 
 
 class Conversation:
-    """Says things and shows what comes of it. `session` is "" until the first message of a new one."""
+    """Says things and shows what comes of it. `session` is "" until the first message of a new one, which `agent`
+    answers, with `model`; empty for what is configured."""
 
-    def __init__(self, client: Client, session: str, agent: str, model: str) -> None:
+    def __init__(self, client: Client, watcher: Client, session: str, agent: str, model: str) -> None:
         self.session = session
+        self.agent = agent
+        self.model = model
         self._client = client
-        self._agent = agent
-        self._model = model
+        self._watcher = watcher
+        self._calling = asyncio.Lock()
+        self._saying = asyncio.Lock()
+        self._keys: set[str] = set()
         self._watching = ""
         self._cancelled = False
         self._clock = SystemClock()
@@ -68,15 +75,7 @@ class Conversation:
         of which Unavailable says that agents are stopped and the message waits."""
         self._cancelled = False
         await self._watch()
-        params: dict[str, Any] = {"session": self.session, "text": text, "dedupe_key": self._clock.new_id()}
-        if self._attached:
-            params["attachments"] = [{"digest": file.digest, "name": file.name} for file in self._attached]
-        if self._model:
-            params["model"] = self._model
-        sent = await self._client.call("session.message", params, Sent)
-        self._attached.clear()
-        if sent.stopped:
-            raise Unavailable(f"{sent.stopped}; your message is kept, and is answered once they are released", REMEDY)
+        sent = await self.send(text)
         answering = Answering(sent.message)
         async for envelope in self._client.events():
             answering.apply(envelope)
@@ -89,6 +88,71 @@ class Conversation:
             if answering.reply is not None:
                 return answering.reply
         raise CarapaxError("the events ended before the run did")
+
+    async def send(self, text: str) -> Sent:
+        """Have the gateway keep a message; a new session is made for the first one. Raises as `say` does."""
+        async with self._saying:
+            return await self._send(text)
+
+    async def _send(self, text: str) -> Sent:
+        await self.begin()
+        key = self._clock.new_id()
+        self._keys.add(key)
+        params: dict[str, Any] = {"session": self.session, "text": text, "dedupe_key": key}
+        if self._attached:
+            params["attachments"] = [{"digest": file.digest, "name": file.name} for file in self._attached]
+        if self.model:
+            params["model"] = self.model
+        sent = await self.call("session.message", params, Sent)
+        self._attached.clear()
+        if sent.stopped:
+            raise Unavailable(f"{sent.stopped}; your message is kept, and is answered once they are released", REMEDY)
+        return sent
+
+    def is_own(self, key: str | None) -> bool:
+        """Whether a message with this key was said here."""
+        return key in self._keys
+
+    async def begin(self) -> None:
+        """Make the session if there is none."""
+        if not self.session:
+            params: dict[str, Any] = {"agent": self.agent, "model": self.model}
+            self.session = (await self.call("session.create", params, SessionInfo)).id
+
+    async def call(self, method: str, params: dict[str, Any], result: type[T]) -> T:
+        """Ask the gateway. Raises CarapaxError."""
+        async with self._calling:
+            return await self._client.call(method, params, result)
+
+    async def join(self, lost: Callable[[bool], None]) -> list[Envelope]:
+        """Watch the session from now on, with `follow`; gives its last exchange. `lost` is called when the gateway is
+        gone, and when it is back. Raises CarapaxError."""
+        session, self._transcript = self.session, Transcript()
+        opened_at = (await self.call("session.get", {"session": session}, SessionInfo)).seq
+        exchange: list[Envelope] = []
+        self._watcher.lost = lost
+        await self._watcher.watch(session, 0)
+        async for envelope in self._watcher.events():
+            if isinstance(envelope.event, Kept):
+                self._transcript.apply(envelope)
+                if isinstance(envelope.event, MessageReceived):
+                    exchange.clear()
+                exchange.append(envelope)
+                if envelope.seq >= opened_at:
+                    break
+        return exchange
+
+    async def follow(self, show: Show) -> None:
+        """Show what happens in the session that was joined, without end, also when the gateway is gone for long: nothing
+        that is kept is missed or shown twice."""
+        while True:
+            try:
+                async for envelope in self._watcher.events():
+                    if isinstance(envelope.event, Kept):
+                        self._transcript.apply(envelope)
+                    show(envelope)
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_S)
 
     async def cancel(self) -> None:
         """Stop the run that is under way, or is about to begin; `say` then returns as soon as it has stopped."""
@@ -110,9 +174,7 @@ class Conversation:
         return (await self._client.call("session.list", {"limit": limit}, Listed)).sessions
 
     async def _watch(self) -> None:
-        if not self.session:
-            params: dict[str, Any] = {"agent": self._agent, "model": self._model}
-            self.session = (await self._client.call("session.create", params, SessionInfo)).id
+        await self.begin()
         if self._watching != self.session:
             self._transcript = Transcript()
             await self._client.watch(self.session, 0)
@@ -124,6 +186,9 @@ def _read(file: Path) -> bytes:
 
 
 @asynccontextmanager
-async def converse(running: Running, session: str, agent: str, model: str) -> AsyncGenerator[Conversation, None]:
-    async with connect(running) as client:
-        yield Conversation(client, session, agent, model)
+async def converse(
+    running: Running, session: str, agent: str, model: str, find: Find = nowhere
+) -> AsyncGenerator[Conversation, None]:
+    """`find` tells where the gateway is after it was started again."""
+    async with connect(running, find) as client, connect(running, find) as watcher:
+        yield Conversation(client, watcher, session, agent, model)

@@ -1,20 +1,14 @@
-"""Lines typed at the keyboard, with a history that is kept; and Ctrl-C."""
+"""Lines typed at a keyboard that knows nothing else, or piped in; and Ctrl-C."""
 
-import contextlib
-import os
-import readline
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType, TracebackType
 
 import click
 
 from carapax.cli.terminal import dim
-
-_HISTORY_LINES = 1000
 
 
 class Interrupts:
@@ -55,10 +49,9 @@ class Interrupts:
 
 
 class Keyboard:
-    """Without a terminal it reads lines of standard input, without a prompt and without a history."""
+    """Lines of standard input; with a prompt, but without a history, where that is a terminal."""
 
-    def __init__(self, history: Path, interrupts: Interrupts) -> None:
-        self._history = history
+    def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
         self._terminal = sys.stdin.isatty() and sys.stdout.isatty()
 
@@ -68,7 +61,6 @@ class Keyboard:
 
     def lines(self) -> Iterator[str]:
         """Each line that has something on it, until Ctrl-D, or Ctrl-C twice."""
-        self._load()
         interrupted = False
         while True:
             try:
@@ -86,16 +78,3 @@ class Keyboard:
             interrupted = False
             if line:
                 yield line
-                self._save()
-
-    def _load(self) -> None:
-        if self._terminal:
-            readline.set_history_length(_HISTORY_LINES)
-            with contextlib.suppress(OSError):
-                readline.read_history_file(self._history)
-
-    def _save(self) -> None:
-        if self._terminal:
-            with contextlib.suppress(OSError):
-                os.close(os.open(self._history, os.O_CREAT | os.O_WRONLY, 0o600))
-                readline.write_history_file(self._history)

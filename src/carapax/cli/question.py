@@ -1,4 +1,4 @@
-"""A question at the keyboard: may this call run?"""
+"""Questions at a terminal: may this call run?"""
 
 import select
 import sys
@@ -29,10 +29,9 @@ def card(asked: ApprovalAsked) -> str:
 
 
 class Questions:
-    """The questions of a conversation. Events come in another thread than the one that asks."""
+    """The questions of a conversation that wait. Events come in another thread than the one that asks."""
 
-    def __init__(self, interrupts: Interrupts) -> None:
-        self._interrupts = interrupts
+    def __init__(self) -> None:
         self._waiting: deque[ApprovalAsked] = deque()
         self._lock = threading.Lock()
 
@@ -47,30 +46,48 @@ class Questions:
             elif isinstance(event, RunFinished):
                 self._waiting.clear()
 
+    def first(self) -> ApprovalAsked | None:
+        """The one that waits longest."""
+        with self._lock:
+            return self._waiting[0] if self._waiting else None
+
     def next(self) -> ApprovalAsked | None:
-        """Take out the first question that waits."""
+        """Take it out."""
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
+
+    def forget(self, asked: ApprovalAsked) -> None:
+        """It was answered."""
+        with self._lock:
+            self._waiting = deque(one for one in self._waiting if one.id != asked.id)
+
+    def clear(self) -> None:
+        """Another session is talked in."""
+        with self._lock:
+            self._waiting.clear()
+
+
+class Asker:
+    """Asks at the keyboard, line by line."""
+
+    def __init__(self, questions: Questions, interrupts: Interrupts) -> None:
+        self._questions = questions
+        self._interrupts = interrupts
 
     def ask(self) -> tuple[ApprovalAsked, Scope | None] | None:
         """Ask the first question that waits, if any does, until it is answered, here or elsewhere. What is allowed, or
         None for nothing; Ctrl-C and the end of the input are a no."""
-        asked = self._first()
+        asked = self._questions.first()
         if asked is None:
             return None
-        left = max(0, round(asked.expires_at - SystemClock().now()))
-        click.echo(f"\n{card(asked)}\n{_choices(asked)}  ({left} s left)")
+        click.echo(f"\n{card(asked)}\n{choices(asked)}")
         termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before it was asked is no answer
-        answers: dict[str, Scope] = {_KEYS["once"][0]: "once"}
-        answers |= {_KEYS[offer.scope][0]: offer.scope for offer in asked.offers}
+        allowed = answers(asked)
         while (line := self._line(asked)) is not None:
             key = line.strip().lower()[:1]
-            if key in answers:
-                self._forget(asked)
-                return asked, answers[key]
-            if key == "n" or not line:
-                self._forget(asked)
-                return asked, None
+            if key in allowed or not line:
+                self._questions.forget(asked)
+                return asked, allowed.get(key)
         return None
 
     def _line(self, asked: ApprovalAsked) -> str | None:
@@ -78,7 +95,7 @@ class Questions:
         click.echo("answer: ", nl=False)
         try:
             with self._interrupts.typing():
-                while self._first() is asked:
+                while self._questions.first() is asked:
                     if select.select([sys.stdin], [], [], _GLANCE_S)[0]:
                         return sys.stdin.readline()
         except KeyboardInterrupt:
@@ -87,16 +104,16 @@ class Questions:
         click.echo(dim("(no answer is needed any more)", True))
         return None
 
-    def _first(self) -> ApprovalAsked | None:
-        with self._lock:
-            return self._waiting[0] if self._waiting else None
 
-    def _forget(self, asked: ApprovalAsked) -> None:
-        with self._lock:
-            self._waiting = deque(one for one in self._waiting if one.id != asked.id)
+def answers(asked: ApprovalAsked) -> dict[str, Scope | None]:
+    """The keys that answer a question, and what each allows; None for nothing."""
+    scopes: list[Scope] = ["once", *(offer.scope for offer in asked.offers)]
+    return {**{_KEYS[scope][0]: scope for scope in scopes}, "n": None}
 
 
-def _choices(asked: ApprovalAsked) -> str:
+def choices(asked: ApprovalAsked) -> str:
+    """What may be answered, a line each."""
+    left = max(0, round(asked.expires_at - SystemClock().now()))
     lines = [f"  [{key}] {text}" for key, text in [_KEYS["once"]]]
     lines += [f"  [{_KEYS[offer.scope][0]}] {_KEYS[offer.scope][1]}: {clean(offer.text)}" for offer in asked.offers]
-    return "\n".join([*lines, "  [n] no"])
+    return "\n".join([*lines, f"  [n] no  ({left} s left)"])

@@ -132,11 +132,16 @@ class Gateway:
             connection.close()
 
 
-def find_gateway(home: Home) -> Gateway | None:
-    """The gateway that runs on this home now, or None."""
+def announced(home: Home) -> Running | None:
+    """What the gateway of this home said of itself when it started last, or None."""
     try:
-        running = msgspec.json.decode(home.run_file.read_bytes(), type=Running)
+        return msgspec.json.decode(home.run_file.read_bytes(), type=Running)
     except (OSError, msgspec.MsgspecError):
         return None
-    gateway = Gateway(running)
-    return gateway if gateway.is_alive() else None
+
+
+def find_gateway(home: Home) -> Gateway | None:
+    """The gateway that runs on this home now, or None."""
+    running = announced(home)
+    gateway = Gateway(running) if running else None
+    return gateway if gateway and gateway.is_alive() else None

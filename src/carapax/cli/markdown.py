@@ -1,0 +1,221 @@
+"""Markdown for a terminal: cut into blocks while it comes in, and each block painted once it is whole."""
+
+import io
+import re
+from typing import ClassVar
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.text import Text
+from rich.theme import Theme
+
+from carapax.cli.terminal import clean
+
+_THEME = Theme(
+    {
+        "markdown.h1": "bold underline",
+        "markdown.h2": "bold",
+        "markdown.h3": "bold",
+        "markdown.h4": "bold italic",
+        "markdown.code": "bold cyan",
+        "markdown.block_quote": "italic",
+        "markdown.item.bullet": "cyan",
+        "markdown.item.number": "cyan",
+        "markdown.table.header": "bold",
+        "markdown.table.border": "dim",
+        "markdown.hr": "dim",
+    }
+)
+_HIGHLIGHTED = frozenset(
+    [
+        "bash",
+        "c",
+        "c++",
+        "console",
+        "cpp",
+        "css",
+        "diff",
+        "dockerfile",
+        "go",
+        "html",
+        "ini",
+        "java",
+        "javascript",
+        "js",
+        "json",
+        "jsx",
+        "kotlin",
+        "lua",
+        "make",
+        "makefile",
+        "markdown",
+        "md",
+        "nix",
+        "perl",
+        "php",
+        "powershell",
+        "python",
+        "py",
+        "rb",
+        "ruby",
+        "rs",
+        "rust",
+        "scala",
+        "sh",
+        "shell",
+        "sql",
+        "swift",
+        "toml",
+        "ts",
+        "tsx",
+        "typescript",
+        "xml",
+        "yaml",
+        "yml",
+        "zsh",
+    ]
+)
+_MOST_HIGHLIGHTED = 50_000
+_MOST_PAINTED = 200_000
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_BLANK_ENDS = re.compile(r"^(?:(?:\x1b\[[0-9;]*m)*\n)+|(?:\n(?:\x1b\[[0-9;]*m)*)+$")
+_TRAILING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+
+
+def _parser() -> MarkdownIt:
+    """CommonMark with tables; tags of HTML are only text."""
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+class Blocks:
+    """A text that comes in pieces. What comes out does not depend on how it was cut into pieces: a block is out when
+    another one has begun below it, and `rest` is what has not come out yet."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+        self._parser = _parser()
+        self._look_at = 0
+
+    def add(self, text: str) -> None:
+        self.rest += text
+
+    def whole(self) -> list[str]:
+        """The blocks that are whole and did not come out yet."""
+        if len(self.rest) < self._look_at:
+            return []
+        lines = self.rest.rpartition("\n")[0].split("\n")
+        starts = _starts(self._parser, "\n".join(lines))[1:]
+        blocks = self._cut(lines, starts)
+        self._look_at = len(self.rest) + (0 if blocks else len(self.rest) // 16)
+        return blocks
+
+    def end(self) -> list[str]:
+        """All that is left; the next text begins anew."""
+        lines = self.rest.split("\n")
+        blocks = self._cut(lines, _starts(self._parser, self.rest)[1:])
+        last, self.rest, self._look_at = self.rest, "", 0
+        return [*blocks, last] if last.strip() else blocks
+
+    def _cut(self, lines: list[str], starts: list[int]) -> list[str]:
+        blocks = []
+        begun = 0
+        for start in starts:
+            blocks.append("\n".join(lines[begun:start]) + "\n")
+            begun = start
+        self.rest = self.rest[sum(map(len, blocks)) :]
+        return blocks
+
+
+def _starts(parser: MarkdownIt, text: str) -> list[int]:
+    """The lines at which the blocks of the outermost level begin."""
+    tokens = parser.parse(clean(text).replace("\t", "    "), {})
+    return [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+
+
+def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
+    """A block of Markdown in lines of at most `width` cells. Without `colours` it is only bold or underlined, without
+    `styles` not even that. Nothing that the text says commands the terminal."""
+    if len(block) > _MOST_PAINTED:
+        return clean(block).rstrip("\n")
+    sheet = io.StringIO()
+    console = Console(
+        file=sheet,
+        width=max(8, width),
+        height=25,
+        theme=_THEME,
+        force_terminal=styles,
+        color_system="standard" if styles else None,
+        no_color=not colours,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        force_jupyter=False,
+        _environ={},
+    )
+    console.print(_Page(clean(block)), end="")
+    return _BLANK_ENDS.sub("", _only_styles(_TRAILING.sub(r"\1", sheet.getvalue())))
+
+
+def _only_styles(text: str) -> str:
+    """The text with no escape sequence but those of style; rich writes no others, and this makes sure."""
+    parts = _STYLE.split(text)
+    styles = [*_STYLE.findall(text), ""]
+    return "".join(clean(part) + style for part, style in zip(parts, styles, strict=True))
+
+
+class _Page(Markdown):
+    """Links show where they lead, and pictures what they are called and where they are."""
+
+    elements: ClassVar = {**Markdown.elements}
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", code_theme="ansi_dark", hyperlinks=False)
+        self.parsed = _parser().parse(text)
+        for token in self.parsed:
+            if token.children:
+                token.children = _written(token.children)
+
+
+class _Code(CodeBlock):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        code = str(self.text).rstrip("\n")
+        known = self.lexer_name.lower() in _HIGHLIGHTED and len(code) <= _MOST_HIGHLIGHTED
+        lexer = self.lexer_name.lower() if known else "text"
+        yield Padding(Syntax(code, lexer, theme=self.theme, word_wrap=True, background_color="default"), (0, 0, 0, 2))
+
+
+class _Heading(Heading):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.text.copy() if isinstance(self.text, Text) else self.text
+
+
+_Page.elements |= {"fence": _Code, "code_block": _Code, "heading_open": _Heading}
+
+
+def _written(tokens: list[Token]) -> list[Token]:
+    """The tokens of a line with links and pictures as text."""
+    out: list[Token] = []
+    open_links: list[tuple[str, int]] = []
+    for token in tokens:
+        match token.type:
+            case "link_open":
+                open_links.append((str(token.attrs.get("href", "")), len(out)))
+            case "link_close":
+                href, begun = open_links.pop()
+                said = "".join(one.content for one in out[begun:])
+                if href not in (said, f"mailto:{said}"):
+                    out.append(_text(f" ({href})"))
+            case "image":
+                out.append(_text(f"[picture: {token.content}] ({token.attrs.get('src', '')})"))
+            case _:
+                out.append(token)
+    return out
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)

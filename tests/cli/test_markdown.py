@@ -1,0 +1,173 @@
+"""Markdown in a terminal."""
+
+import re
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carapax.cli.markdown import Blocks, paint
+
+TEXT = """\
+# Title
+
+Some *words* and `code`, [a link](https://example.com/x) and <b>no tag</b>.
+
+- one
+- two
+
+  more of two
+
+3. three
+4. four
+
+> quoted
+> twice
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+def f() -> None:
+    return None  # done
+```
+
+![cat](cat.png)
+"""
+MARKS = st.sampled_from(
+    [
+        "# ",
+        "- ",
+        "1. ",
+        "> ",
+        "```",
+        "```py",
+        "~~~",
+        "\n",
+        "\n\n",
+        "    ",
+        "| a | b |",
+        "|---|---|",
+        "---",
+        "===",
+        "*",
+        "_",
+    ]
+    + [
+        "`",
+        "[a](b)",
+        "[a]",
+        "[a]: b",
+        "![",
+        "](",
+        "<b>",
+        "<!--",
+        "x",
+        "word ",
+        "\x1b[2J",
+        "\r\n",
+        "\t",
+        "é",
+        "字",
+        "👩‍👩‍👧",
+        "ש",
+    ]
+    + ["\\", "&amp;", "~~", "<http://a.b>", "[![i](j)](k)", "* * *", "\x00", "\u202e", "\u2028", "\x85", "- [ ] "]
+)
+MARKDOWN = st.lists(MARKS, max_size=40).map("".join) | st.text(max_size=200)
+
+
+def plain(text: str, width: int = 60) -> str:
+    return paint(text, width, colours=False, styles=False)
+
+
+def streamed(pieces: list[str]) -> list[str]:
+    blocks = Blocks()
+    out = []
+    for piece in pieces:
+        blocks.add(piece)
+        out += blocks.whole()
+    return out + blocks.end()
+
+
+def test_every_kind_of_block_is_painted() -> None:
+    assert plain(TEXT).splitlines() == [
+        "Title",
+        "",
+        "Some words and code, a link (https://example.com/x) and",
+        "<b>no tag</b>.",
+        "",
+        " • one",
+        " • two",
+        "   more of two",
+        "",
+        " 3 three",
+        " 4 four",
+        "",
+        "▌ quoted twice",
+        "",
+        "",
+        " a  b",
+        " ────",
+        " 1  2",
+        "",
+        "",
+        "  def f() -> None:",
+        "      return None  # done",
+        "",
+        "[picture: cat] (cat.png)",
+    ]
+
+
+def test_a_block_comes_out_once_another_has_begun_below_it() -> None:
+    blocks = Blocks()
+    blocks.add("one\n")
+    assert blocks.whole() == []
+    blocks.add("\ntwo")
+    assert blocks.whole() == []
+    blocks.add("\n")
+    assert blocks.whole() == ["one\n\n"]
+    assert blocks.end() == ["two\n"]
+
+
+def test_a_link_shows_where_it_leads() -> None:
+    assert plain("[https://bank.example](https://thief.example)") == "https://bank.example (https://thief.example)"
+    assert plain("<https://a.example>") == "https://a.example"
+
+
+def test_colours_can_be_done_without() -> None:
+    code = "```python\nreturn 1\n```"
+    assert re.search(r"\x1b\[[0-9;]*[39]\d[;m]", paint(code, 60, colours=True))
+    assert "\x1b" not in paint("**bold** `code`", 60, colours=False, styles=False)
+    assert not re.search(r"\x1b\[[0-9;]*[39]\d[;m]", paint(code + "\n\n**bold** `x`", 60, colours=False))
+    assert "\x1b[1m" in paint("**bold**", 60, colours=False)
+
+
+@given(MARKDOWN, st.lists(st.integers(0, 200), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_what_is_streamed_in_pieces_ends_the_same_as_whole(text: str, cuts: list[int]) -> None:
+    places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    pieces = [text[a:b] for a, b in pairwise(places)]
+    blocks = streamed(pieces)
+    assert blocks == streamed([text])
+    assert "".join(blocks).strip() == text.strip()
+
+
+@given(MARKDOWN, st.integers(1, 120), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_nothing_commands_the_terminal_and_nothing_crashes(text: str, width: int, colours: bool) -> None:
+    painted = paint(text, width, colours=colours)
+    left = re.sub(r"\x1b\[[0-9;]*m", "", painted)
+    assert {one for one in left if unicodedata.category(one) == "Cc"} <= {"\n"}
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_lines_are_no_wider_than_the_terminal(width: int) -> None:
+    assert max(map(len, plain(TEXT + "\n" + "long " * 50, width).splitlines())) <= width
+
+
+def test_a_huge_text_is_taken_as_it_is() -> None:
+    assert plain("*" * 300_000) == "*" * 300_000
