@@ -1,44 +1,325 @@
 """The conversation at a real terminal."""
 
-from collections.abc import Iterator
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from carapax.cli.serving import Serving
+from carapax.cli.background import Background
+from carapax.cli.serving import Serving, serve
+from carapax.config import Home
+from carapax.configfile import free_port, load
+from tests.cli.conftest import CONFIG, Run
 from tests.cli.test_keyboard import needs_bubblewrap
+from tests.fakes.answer import Answer
+from tests.fakes.model_server import ModelServer, Received
 from tests.fakes.terminal import Terminal
+
+MARKDOWN = """\
+# Plan
+
+Some **bold** words and `code`.
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+def f() -> None:
+    return None
+```
+
+The end.
+"""
+
+
+@contextmanager
+def opened(*arguments: str, columns: int = 80, lines: int = 24, **environ: str) -> Iterator[Terminal]:
+    terminal = Terminal(*arguments, columns=columns, lines=lines, environ=environ)
+    try:
+        terminal.until("\n>")
+        yield terminal
+    finally:
+        terminal.close()
 
 
 @pytest.fixture
 def terminal(gateway: Serving) -> Iterator[Terminal]:
-    opened = Terminal()
-    try:
-        opened.until("demo/demo")
-        yield opened
-    finally:
-        opened.close()
+    with opened() as made:
+        yield made
 
 
-def test_what_is_said_is_answered_and_the_scrollback_is_clean(terminal: Terminal) -> None:
-    terminal.type("my dog is Rex\r")
-    terminal.until("> my dog is Rex")
-    terminal.type("what did I say\r")
-    terminal.until("> what did I say")
-    terminal.until("demo/demo")
-    terminal.until("Rex", times=2)
+@contextmanager
+def answering(home: Home, answer: Callable[[Received], Answer], *, queue: str = "steer") -> Iterator[ModelServer]:
+    """A gateway whose model answers so."""
+    with Background(ModelServer(answer)) as server:
+        home.config_file.write_text(
+            f'[agents.main]\nmodel = "lab/fake-model"\nqueue = "{queue}"\n\n'
+            f'[providers.lab]\nbase_url = "{server.url}"\ndialect = "openai_chat"\n'
+        )
+        home.run_file.parent.mkdir(parents=True, exist_ok=True)
+        with Background(serve(home, load(home))):
+            yield server
+
+
+def leave(terminal: Terminal) -> list[str]:
+    """What is left of a conversation in the scrollback."""
     terminal.type("\x04")
     assert terminal.ends() == 0
-    print(terminal.text)
-    raise AssertionError
+    return terminal.lines
+
+
+def test_streamed_markdown_leaves_a_clean_scrollback(home: Home) -> None:
+    with answering(home, lambda asked: Answer(MARKDOWN, chunk_delay_s=0.01)), opened(columns=50) as terminal:
+        terminal.type("what now?\r")
+        terminal.until("The end.")
+        terminal.until("· turn")
+        assert leave(terminal)[2:] == [
+            "> what now?",
+            "Plan",
+            "",
+            "Some bold words and code.",
+            "",
+            " a  b",
+            " ────",
+            " 1  2",
+            "",
+            "  def f() -> None:",
+            "      return None",
+            "",
+            "The end.",
+        ]
+
+
+def test_an_answer_that_is_longer_than_the_screen_is_whole_in_the_scrollback(home: Home) -> None:
+    text = "```text\n" + "".join(f"line {number}\n" for number in range(60)) + "```\n"
+    with answering(home, lambda asked: Answer(text, chunk_delay_s=0.002)), opened(lines=12) as terminal:
+        terminal.type("go\r")
+        terminal.until("· turn")
+        lines = leave(terminal)
+    assert lines[lines.index("> go") + 1 :] == [f"  line {number}" for number in range(60)]
+
+
+def test_lines_that_come_while_the_agent_works_steer_it(home: Home) -> None:
+    def answer(asked: Received) -> Answer:
+        if asked.answers_a_tool or "and blue" in asked.last_text:
+            return Answer("blue it is")
+        return Answer("working " * 60, chunk_delay_s=0.03)
+
+    with answering(home, answer) as server, opened() as terminal:
+        terminal.type("paint it\r")
+        terminal.until("working working")
+        terminal.type("and blue\r")
+        terminal.until("> and blue")
+        terminal.until("blue it is")
+        assert len(server.requests) == 2
+        assert terminal.text.count("> and blue") == 1
 
 
 @needs_bubblewrap
-def test_a_call_is_a_card(terminal: Terminal) -> None:
+def test_a_call_is_a_card_that_unfolds(terminal: Terminal) -> None:
     terminal.type("run `for i in 1 2 3 4 5 6 7 8; do echo line $i; done`\r")
-    terminal.until("/show 1")
+    terminal.until("gave:")
+    shown = terminal.text
+    assert re.search(
+        r"\n✓ shell for i in 1 2 .*  \d\.\d s\n  line 1\n.*  line 4\n  \(5 more lines: /show 1\)", shown, re.S
+    )
     terminal.type("/show 1\r")
-    terminal.until("line 8")
-    terminal.type("\x04")
+    terminal.until('shell {"command":')
+    terminal.until("line 8", times=2)
+
+
+@needs_bubblewrap
+def test_ctrl_c_stops_the_run_first_and_then_leaves(terminal: Terminal) -> None:
+    terminal.type("run `echo started; sleep 60`\r")
+    terminal.until("shell echo started")
+    terminal.type("\x03")
+    terminal.until("(cancelled")
+    terminal.type("what did I say\r")
+    terminal.until("sleep 60", times=3)
+    terminal.until_gone("Ctrl-C stops")
+    terminal.type("half a line\x03")
+    terminal.until_gone("half a line")
+    terminal.type("\x03")
+    terminal.until("(Ctrl-C once more leaves)")
+    terminal.type("\x03")
     assert terminal.ends() == 0
-    print(terminal.text)
-    raise AssertionError
+
+
+def test_many_lines_are_one_message(terminal: Terminal) -> None:
+    terminal.type("one\x0atwo\x1b\rthree\r")
+    terminal.until("> one\n  two\n  three\n")
+    terminal.paste("four\nfive\nsix\n")
+    terminal.until("six")
+    terminal.type("\r")
+    terminal.until("> four\n  five\n  six\n")
+    terminal.type("what did I say\r")
+    terminal.until("You said")
+    terminal.until_gone("Ctrl-C stops")
+
+
+def test_what_was_typed_is_found_again_next_time(gateway: Serving, home: Home) -> None:
+    with opened() as terminal:
+        terminal.type("my dog is Rex\r")
+        terminal.until("> my dog is Rex")
+        terminal.type(" a secret\r")
+        terminal.until(">  a secret")
+        leave(terminal)
+    history = home.data_dir / "history.jsonl"
+    assert [json.loads(line) for line in history.read_text().splitlines()] == ["my dog is Rex"]
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    with opened() as terminal:
+        terminal.type("\x12dog")
+        terminal.until("my dog is Rex")
+        terminal.type("\r\r")
+        terminal.until("> my dog is Rex")
+        terminal.until("I do not understand")
+
+
+def test_commands_agents_and_files_are_completed(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.type("/att")
+    terminal.until("let a file go along")
+    terminal.type("\t")
+    terminal.until("> /attach")
+    (tmp_path / "picture of a cat.txt").write_text("meow")
+    terminal.type(f" {tmp_path}/pict")
+    terminal.until("picture of a cat.txt")
+    terminal.type("\t\r")
+    terminal.until("goes along with the next message (text/plain)")
+    terminal.type("/agent ma")
+    terminal.until("main  ")
+    terminal.type("\t\r")
+    terminal.until("a new session with main begins")
+
+
+def test_sessions_are_forked_listed_and_gone_on_with(terminal: Terminal) -> None:
+    terminal.type("/cost\r")
+    terminal.until("today    0.00 USD")
+    terminal.type("/fork\r")
+    terminal.until("there is no session yet")
+    terminal.type("my dog is Rex\r")
+    terminal.until("I do not understand")
+    terminal.type("/fork\r")
+    terminal.until("this is a copy: session")
+    terminal.until("> my dog is Rex", times=2)
+    terminal.type("/new\r")
+    terminal.until("a new session begins")
+    terminal.type("/sessions\r")
+    terminal.until("/session ID goes on with one")
+    terminal.type("/nothing\r")
+    terminal.until("there is no /nothing (/help lists what there is)")
+    terminal.type("/quit\r")
+    assert terminal.ends() == 0
+
+
+def test_a_gateway_that_starts_again_is_found_and_nothing_is_missing_or_twice(home: Home) -> None:
+    home.config_file.write_text(f"{CONFIG}\n[gateway]\nport = {free_port()}\n")
+    home.run_file.parent.mkdir(parents=True)
+    with ExitStack() as stack:
+        with Background(serve(home, load(home))):
+            terminal = stack.enter_context(opened())
+            terminal.type("my dog is Rex\r")
+            terminal.until("start the gateway again.")
+            terminal.until_gone("Ctrl-C stops")
+        terminal.until("the gateway is gone; trying again")
+        with Background(serve(home, load(home))):
+            terminal.until("(the gateway is there again)")
+            terminal.type("what did I say\r")
+            terminal.until("• my dog is Rex")
+            terminal.until_gone("Ctrl-C stops")
+            assert leave(terminal)[-4:] == ["> what did I say", "You said:", "", " • my dog is Rex"]
+            assert terminal.text.count("I do not understand") == 1
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_a_narrow_terminal_is_enough(home: Home, columns: int) -> None:
+    with answering(home, lambda asked: Answer(MARKDOWN)), opened(columns=columns, lines=10) as terminal:
+        terminal.type("what now?\r")
+        terminal.until("The end.")
+        assert max(map(len, terminal.lines)) <= columns
+
+
+def test_the_terminal_may_change_its_size_while_the_answer_streams(home: Home) -> None:
+    with answering(home, lambda asked: Answer("word " * 80 + "\n\nend.", chunk_delay_s=0.01)), opened() as terminal:
+        terminal.type("go\r")
+        terminal.until("word word")
+        terminal.resize(40, 24)
+        terminal.until("end.")
+        terminal.until("· turn")
+        shown = " ".join(leave(terminal)).split("> go", 1)[1]
+    assert shown.split() == [*["word"] * 80, "end."]
+
+
+def test_hostile_text_only_shows(home: Home) -> None:
+    hostile = "\x1b]0;title\x07 \x1b[2J \u202eturned\u200b\n\n```py\n\x1b[31m\n```\n[x](http://a.example/\x1b[5m)\n"
+    with answering(home, lambda asked: Answer(hostile, thinking="\x1b[2J")), opened() as terminal:
+        terminal.type("go\r")
+        terminal.until("\\u{202e}turned\\u{200b}")
+        terminal.until("· turn")
+        leave(terminal)
+    for sequence in (b"\x1b]0;title", b"\x1b[5m", "\u202e".encode()):
+        assert sequence not in terminal.raw
+
+
+def test_wide_characters_and_right_to_left_writing_are_shown(home: Home) -> None:
+    with answering(home, lambda asked: Answer("漢字 🦀 שלום\n\n| 漢字 | b |\n|-|-|\n| 1 | 2 |")), opened() as terminal:
+        terminal.type("🦀 שלום\r")
+        terminal.until("· turn")
+        assert "🦀" in terminal.text
+        assert "שלום" in terminal.text
+
+
+def test_without_colours_there_are_none(home: Home) -> None:
+    with answering(home, lambda asked: Answer(MARKDOWN)), opened(NO_COLOR="1") as terminal:
+        terminal.type("go\r")
+        terminal.until("The end.")
+        leave(terminal)
+    assert not re.search(rb"\x1b\[(?:[0-9]+;)*[349][0-7](?:;[0-9]+)*m", terminal.raw)
+
+
+@pytest.fixture
+def asking(gateway: Serving, tmp_path: Path) -> Iterator[Terminal]:
+    """A conversation in which a question waits."""
+    note = tmp_path / "note.txt"
+    note.write_text("obey")
+    with opened("--attach", str(note)) as made:
+        made.type("what did I say\r")
+        made.until("You have said nothing before")
+        made.until_gone("Ctrl-C stops")
+        made.type("remember the milk\rhalf a sentence")
+        made.until("answer [")
+        yield made
+
+
+def written(home: Home) -> bool:
+    return (home.workspaces / "main" / "notes.md").exists()
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize(
+    ("keys", "runs"), [("y\r", True), ("s\r", True), ("no\r", False), ("\x03", False), ("\x04", False)]
+)
+def test_a_question_is_answered_in_its_place(asking: Terminal, home: Home, keys: str, runs: bool) -> None:
+    assert "  | write_file" in asking.text and "the session has read: the file note.txt" in asking.text
+    asking.wait(0.6)  # the time in which keys are taken for the end of another line
+    asking.type(keys)
+    asking.until("local said yes" if runs else "local said no")
+    asking.until_gone("answer [")
+    assert written(home) is runs
+
+
+@needs_bubblewrap
+def test_what_was_being_typed_is_no_answer_and_is_there_again_afterwards(
+    asking: Terminal, home: Home, run: Run
+) -> None:
+    asking.type("y\r")
+    asking.type("y\r")
+    letters = run("approvals").output.split()[0]
+    run("approvals", "deny", letters)
+    asking.until("local said no")
+    asking.until("\n> half a sentence")
+    assert not written(home)

@@ -89,6 +89,12 @@ class Terminal:
         while text in self.text:
             assert self._read(deadline - time.monotonic()), f"waited for {text!r} to go, saw\n{self.text}"
 
+    def wait(self, seconds: float) -> None:
+        """Look on for so long."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
+
     def ends(self) -> int:
         """Wait for the end; the exit code."""
         deadline = time.monotonic() + WAIT_S

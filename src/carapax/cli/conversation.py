@@ -48,6 +48,7 @@ class Conversation:
         self._watcher = watcher
         self._calling = asyncio.Lock()
         self._saying = asyncio.Lock()
+        self._listening = asyncio.Lock()
         self._keys: set[str] = set()
         self._watching = ""
         self._cancelled = False
@@ -127,6 +128,10 @@ class Conversation:
     async def join(self, lost: Callable[[bool], None]) -> list[Envelope]:
         """Watch the session from now on, with `follow`; gives its last exchange. `lost` is called when the gateway is
         gone, and when it is back. Raises CarapaxError."""
+        async with self._listening:
+            return await self._join(lost)
+
+    async def _join(self, lost: Callable[[bool], None]) -> list[Envelope]:
         session, self._transcript = self.session, Transcript()
         opened_at = (await self.call("session.get", {"session": session}, SessionInfo)).seq
         exchange: list[Envelope] = []
@@ -143,16 +148,17 @@ class Conversation:
         return exchange
 
     async def follow(self, show: Show) -> None:
-        """Show what happens in the session that was joined, without end, also when the gateway is gone for long: nothing
-        that is kept is missed or shown twice."""
-        while True:
-            try:
-                async for envelope in self._watcher.events():
-                    if isinstance(envelope.event, Kept):
-                        self._transcript.apply(envelope)
-                    show(envelope)
-            except Unavailable:
-                await asyncio.sleep(_AGAIN_S)
+        """Show what happens in the session that was joined, without end, also when the gateway is gone for long.
+        Nothing that is kept is missed or shown twice."""
+        async with self._listening:
+            while True:
+                try:
+                    async for envelope in self._watcher.events():
+                        if isinstance(envelope.event, Kept):
+                            self._transcript.apply(envelope)
+                        show(envelope)
+                except Unavailable:
+                    await asyncio.sleep(_AGAIN_S)
 
     async def cancel(self) -> None:
         """Stop the run that is under way, or is about to begin; `say` then returns as soon as it has stopped."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus, to_filter
@@ -18,7 +17,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 
 from carapax.cli.history import PrivateHistory
-from carapax.cli.terminal import has_colours, write
+from carapax.cli.terminal import has_colours
 from carapax.clock import SystemClock
 
 _QUIET_S = 0.5
@@ -74,12 +73,16 @@ class Screen:
         """Until the person leaves."""
         await self._session.prompt_async(handle_sigint=False, set_exception_handler=False)
 
-    async def write(self, text: str) -> None:
-        """Put lines into the scrollback."""
-        if self._session.app.is_running:
-            await run_in_terminal(lambda: write(text))
-        else:
-            write(text)
+    def write(self, text: str) -> None:
+        """Put lines into the scrollback. The terminal stays as it is meanwhile, so that what is typed at the same time
+        is neither echoed nor read otherwise."""
+        app = self._session.app
+        if app.is_running:
+            app.renderer.erase()
+        app.output.write_raw(text.replace("\n", "\r\n"))
+        app.output.flush()
+        if app.is_running:
+            app.renderer.request_absolute_cursor_position()
 
     def redraw(self) -> None:
         """Show what is under way now. A question takes the place of what is being typed until it is answered."""
@@ -135,7 +138,7 @@ class Screen:
         @keys.add("c-d", filter=typing)
         def _end(event: KeyPressEvent) -> None:
             if self._asking:
-                self._answered("")
+                self._answered("n")
             elif event.current_buffer.text:
                 event.current_buffer.delete()
             else:

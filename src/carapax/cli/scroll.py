@@ -144,7 +144,11 @@ class Scroll:
             out.append(self._dim(f"{self._spinner(now)} {now - self.turn.begun_at:.0f} s"))
         return "\n".join(out[-lines:]) if lines > 0 else ""
 
-    def apply(self, envelope: Envelope) -> None:
+    def apply(self, envelope: Envelope, *, again: bool = False) -> None:
+        """Take an event; `again` for one of earlier, whose message is shown whoever typed it."""
+        if again and isinstance(envelope.event, MessageReceived):
+            self.said(envelope.event.text)
+            return
         match envelope.event:
             case TextDelta() | ThinkingDelta() | ToolProgress() if self._gap:
                 pass

@@ -78,7 +78,8 @@ class Talk:
         self._joining = asyncio.Lock()
         self._lost = self._pressed = self._stops = False
         self._sending = 0
-        self._before_usd = self._total_usd = 0.0
+        self._before_usd = 0.0
+        self._total_usd: float | None = None
         self._clock = SystemClock()
         self._screen = Screen(
             home.data_dir / "history.jsonl",
@@ -101,7 +102,7 @@ class Talk:
                 await self._screen.run()
                 raise _Left
         except* _Left:
-            await self._screen.write(self._scroll.take())
+            self._screen.write(self._scroll.take())
 
     async def _begin(self) -> None:
         await self._join()
@@ -118,7 +119,7 @@ class Talk:
     async def _paint(self) -> None:
         while True:
             if text := self._scroll.take():
-                await self._screen.write(text)
+                self._screen.write(text)
             self._screen.redraw()
             await asyncio.sleep(_FRAME_S)
             await pause(_SPIN_S if self._scroll.turn.running or self._sending else _IDLE_S, self._changed)
@@ -132,32 +133,30 @@ class Talk:
                 return
             if self._following is not None:
                 self._following.cancel()
-            self._followed = ""
+            self._followed, self._total_usd = "", None
             self._questions.clear()
             if not session:
                 return
             for envelope in await self._elsewhere(self._conversation.join(self._called(self._tell_lost))):
-                self._take(envelope)
+                self._take(envelope, again=True)
             self._scroll.interrupted()
             self._followed = session
             self._following = self._tasks.create_task(self._follow())
-            await self._count()
-            self._before_usd = self._total_usd
 
     async def _follow(self) -> None:
         await self._elsewhere(self._conversation.follow(self._called(self._take)))
 
-    def _take(self, envelope: Envelope) -> None:
+    def _take(self, envelope: Envelope, *, again: bool = False) -> None:
         self._questions.follow(envelope)
-        self._scroll.apply(envelope)
+        self._scroll.apply(envelope, again=again)
         match envelope.event:
             case ApprovalAsked() as asked:
                 self._scroll.show(f"{card(asked)}\n{choices(asked)}")
             case RunStarted():
-                self._before_usd = self._total_usd
+                self._before_usd = self._total_usd or 0.0
                 if self._stops:
                     self._start(self._elsewhere(self._conversation.cancel()))
-            case RunFinished():
+            case RunFinished() if not again:
                 self._stops = False
                 self._start(self._count())
         self._changed.set()
@@ -247,7 +246,7 @@ class Talk:
         parts = [one_line(self._scroll.model, 40)]
         if self._scroll.effort:
             parts.append(f"thinks {one_line(self._scroll.effort, 10)}")
-        if self._total_usd:
+        if self._total_usd is not None and not self._scroll.turn.running:
             parts.append(f"turn {usd(self._total_usd - self._before_usd)} USD, session {usd(self._total_usd)} USD")
         if self._lost:
             parts.insert(0, "the gateway is gone; trying again")
