@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 import click
 import msgspec
@@ -51,11 +52,13 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
         message = sys.stdin.read()
     passphrase = None if find_gateway(home()) else passphrase_of(home())
     interrupts = Interrupts()
-    background = Background(_open(home(), session, agent, model, passphrase), interrupts.take)
+    talks = message is None and not as_json and _is_able()
+    log_to = None if talks else sys.stderr  # the screen is not for the log, which is in its file
+    background = Background(_open(home(), session, agent, model, passphrase, log_to), interrupts.take)
     with interrupts, background as conversation:
         for file in attach:
             background.run(conversation.attach(file))
-        if message is None and not as_json and _is_able():
+        if talks:
             from carapax.cli.talk import Talk
 
             if session:
@@ -146,7 +149,7 @@ class Chat:
 
 @asynccontextmanager
 async def _open(
-    home: Home, session: str, agent: str, model: str, passphrase: Secret | None
+    home: Home, session: str, agent: str, model: str, passphrase: Secret | None, log_to: TextIO | None
 ) -> AsyncGenerator[Conversation, None]:
     async with AsyncExitStack() as stack:
         if gateway := find_gateway(home):
@@ -154,7 +157,7 @@ async def _open(
         else:
             first_start(home)
             click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
-            logs = stack.enter_context(Logs(sys.stderr, least="warning"))
+            logs = stack.enter_context(Logs(log_to, least="warning"))
             source = read(home)
             config = check(home, source)
             config = replace(config, gateway=replace(config.gateway, host="127.0.0.1", port=0))
