@@ -166,6 +166,8 @@ class Screen:
             buffer.append_to_history()
             buffer.reset()
             self._typed(text)
+        else:
+            buffer.reset()
 
 
 async def pause(seconds: float, changed: asyncio.Event) -> None:

@@ -1,0 +1,113 @@
+"""What is typed below a conversation."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import DummyCompleter
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from carapax.cli.screen import Screen, pause
+from tests.running import run
+
+
+class Typing:
+    """A screen without a terminal, and what came of what was typed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.typed: list[str] = []
+        self.answered: list[str] = []
+        self.asks = ""
+        self.presses = 0
+        self._heard = asyncio.Event()
+        self.screen = Screen(
+            folder / "history",
+            DummyCompleter(),
+            live=lambda lines: "",
+            status=lambda: "",
+            asks=lambda: self.asks,
+            typed=self._hear(self.typed),
+            answered=self._hear(self.answered),
+            interrupted=self._press,
+        )
+
+    async def until(self, said: list[str], count: int = 1) -> None:
+        async with asyncio.timeout(10):
+            while len(said) < count:
+                await self._heard.wait()
+                self._heard.clear()
+
+    def _hear(self, said: list[str]) -> Callable[[str], None]:
+        def hear(text: str) -> None:
+            said.append(text)
+            self._heard.set()
+
+        return hear
+
+    def _press(self) -> bool:
+        self.presses += 1
+        return self.presses == 2
+
+
+def play(folder: Path, scene: Callable[[Typing, PipeInput], "asyncio.Future[None] | object"]) -> Typing:
+    """Run a scene on a screen; it ends by leaving."""
+
+    async def played() -> Typing:
+        with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+            typing = Typing(folder)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(typing.screen.run())
+                done = scene(typing, keys)
+                assert asyncio.iscoroutine(done)
+                await done
+            return typing
+
+    return run(played())
+
+
+def test_enter_sends_and_ctrl_d_leaves(tmp_path: Path) -> None:
+    async def scene(typing: Typing, keys: PipeInput) -> None:
+        keys.send_text("one\rtwo\x1b\rlines\r   \r")
+        await typing.until(typing.typed, 2)
+        keys.send_text("\x04")
+
+    assert play(tmp_path, scene).typed == ["one", "two\nlines"]
+
+
+def test_ctrl_c_empties_the_line_and_then_asks_whether_to_leave(tmp_path: Path) -> None:
+    async def scene(typing: Typing, keys: PipeInput) -> None:
+        keys.send_text("half\x03\x03\x03")
+
+    assert play(tmp_path, scene).presses == 2
+
+
+def test_what_was_being_typed_when_a_question_comes_up_is_no_answer(tmp_path: Path) -> None:
+    async def scene(typing: Typing, keys: PipeInput) -> None:
+        keys.send_text("first\rhalf")
+        await typing.until(typing.typed)
+        typing.asks = "[y/n]"
+        typing.screen.redraw()
+        keys.send_text("y\ry\r")
+        await asyncio.sleep(0.8)  # the time in which keys are taken for the end of what was being typed
+        keys.send_text("n\r")
+        await typing.until(typing.answered)
+        typing.asks = ""
+        typing.screen.redraw()
+        keys.send_text(" done\r")
+        await typing.until(typing.typed, 2)
+        keys.send_text("\x04")
+
+    typing = play(tmp_path, scene)
+    assert (typing.answered, typing.typed) == (["n"], ["first", "half done"])
+
+
+def test_a_pause_ends_when_something_changes() -> None:
+    async def scenario() -> None:
+        changed = asyncio.Event()
+        await pause(0.01, changed)
+        changed.set()
+        await pause(60, changed)
+
+    run(scenario())
