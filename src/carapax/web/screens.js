@@ -15,6 +15,7 @@ export const SCREENS = {
   secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   access: { group: "gateway", icon: "person", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
+  settings: { group: "gateway", icon: "gear", load: async () => (await import("./views/settings.js")).Settings },
   activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };
 
