@@ -3,15 +3,20 @@
 import os
 import shutil
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from keyring.errors import KeyringLocked
 
+from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import Doctor
+from carapax.http import Http
 from carapax.redaction import Secret
 from carapax.vault import open_vault
 from tests.fakes.memory_keyring import memory_keyring
@@ -253,3 +258,24 @@ def test_nothing_is_said_of_containers_before_there_were_any(home: Home) -> None
     home.config_file.write_text('[sandboxes.docker]\nsocket = "/nowhere"\n')
     [finding] = findings(home, {}, "containers")
     assert (finding.state, bool(finding.remedy)) == ("fail", True)
+
+
+def test_the_clock_is_compared_with_that_of_a_server_of_models(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"Date": "Sat, 21 Nov 2026 12:00:00 GMT"}
+    at = 1_795_262_400.0
+
+    @asynccontextmanager
+    async def answering(self: Http, method: str, url: str) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(headers=told)
+
+    home.config_file.write_text('[agents.main]\nmodel = "openai/gpt"\n')
+    os.utime(home.config_file, (at - 100, at - 100))
+    monkeypatch.setattr(Http, "request", answering)
+    for now, expected in (
+        (at + 1, ("ok", "the clock agrees with that of api.openai.com")),
+        (at + 600, ("warn", "the clock is 600 s ahead of that of api.openai.com")),
+    ):
+        monkeypatch.setattr(SystemClock, "now", lambda self, now=now: now)
+        assert of("clock", findings(home, {}, "clock")) == [expected]
+    told.clear()
+    assert of("clock", findings(home, {}, "clock")) == [("ok", "the clock can be right; it was compared with no other")]
