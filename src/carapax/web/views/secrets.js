@@ -24,7 +24,7 @@ export class Secrets extends Page {
       { title: t("secrets-name"), cell: ({ name }) => h("code", null, name) },
       { title: t("secrets-users"), cell: ({ name }) => this.#users(name) },
       { title: t("secrets-changed"), cell: ({ changed_at: at }) => (at ? formatMoment(at) : t("models-unknown")) },
-      { title: "", cell: ({ name }) => this.#buttons(name), className: "buttons" },
+      { title: t("actions"), cell: ({ name }) => this.#buttons(name), className: "buttons" },
     ];
     const key = ({ name }) => name;
     const missing = this.uses.filter(({ secret }) => !this.secrets.some(({ name }) => name === secret));
