@@ -1,7 +1,6 @@
 """The Agents screen in a real browser."""
 
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By

@@ -11,10 +11,12 @@ export function tableAt(tables, path) {
   return tables.find(({ path: known }) => known.length === path.length && known.every((part, place) => part === "*" || part === path[place]));
 }
 
+const labelOf = (name) => name.replace(/_s$/, " (s)").replace(/_usd$/, " (USD)").replaceAll("_", " ");
+
 /** A field of kit.js for a key. Secrets have none: they belong into the vault. */
 export function fieldOf({ name, meaning, type, optional = false, required = false, choices = [], minimum: min = null, maximum: max = null, restart = false }) {
   const hint = restart ? `${meaning} (${t("config-restart")})` : meaning;
-  const field = { name, label: name.replaceAll("_", " "), hint, required, min, max, type: TYPES[type] ?? (LONG.has(name) ? "textarea" : "text") };
+  const field = { name, label: labelOf(name), hint, required, min, max, type: TYPES[type] ?? (LONG.has(name) ? "textarea" : "text") };
   if (type === "integer") field.step = 1;
   const values = type === "truth" ? ["true", "false"] : choices;
   if (type === "choice" || (type === "truth" && optional)) {

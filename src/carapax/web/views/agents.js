@@ -71,8 +71,8 @@ export class Agents extends Page {
       ...budgets.map((budget) => [t(`costs-${budget.period}`), t("costs-spent", { spent: formatUsd(budget.spent_usd), limit: formatUsd(budget.limit_usd) })]),
       ...instructions.map((file) => [t("agents-file"), h("code", null, file.name), legible(file.problem)]),
     ];
-    const facts = h("dl", { class: "facts-list" }, rows.map(([name, ...what]) => [h("dt", null, name), h("dd", null, what.flat().map((each) => [each, " "]))]));
-    return h("div", { class: "sheet" }, facts, stained?.paths.length > 0 && this.#stains(agent.name, stained.paths));
+    const facts = h("dl", { class: "facts-list" }, rows.map(([name, ...what]) => h("div", null, h("dt", null, name), h("dd", null, what.flat().map((each) => [each, " "])))));
+    return h("div", { class: "stack" }, facts, stained?.paths.length > 0 && this.#stains(agent.name, stained.paths));
   }
 
   #stains(agent, paths) {

@@ -32,11 +32,11 @@ export class Tools extends Page {
       { title: t("tools-effects"), cell: ({ effects }) => h("span", { class: "badges" }, effects.map((effect) => badge(effect))) },
       { title: t("tools-source"), cell: ({ source }) => t(`source-${source ?? "none"}`) },
       { title: t("tools-agents"), cell: ({ agents }) => agents.join(", ") },
-      { title: t("tools-module"), cell: ({ module }) => h("code", null, module.replace(/^carapax\.tools\..*/, "carapax")) },
+      { title: t("tools-module"), cell: ({ module }) => (module.startsWith("carapax.") ? t("tools-ours") : h("code", null, module)) },
       { title: t("actions"), cell: (tool) => this.#settings(tool), className: "buttons" },
     ];
     this.edited = h("div");
-    return h("div", { class: "sheet" }, this.edited, table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name }));
+    return h("div", { class: "stack" }, this.edited, table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name }));
   }
 
   #settings({ name, settings }) {
@@ -63,7 +63,7 @@ export class Tools extends Page {
     const policy = tableForm({ table: tableAt(this.tables, ["policy"]), values: this.config.policy, onsubmit, label: t("tools-policy") });
     const add = button(t("tools-rule-add"), () => this.#edit(this.rules.length), { tone: "primary", icon: "plus" });
     const edited = this.#editing !== null && this.#ruleForm(this.#editing);
-    return h("div", { class: "sheet" }, h("p", { class: "remedy" }, t("tools-order")), edited, shown, h("div", null, add), card(t("tools-policy"), policy));
+    return h("div", { class: "stack" }, h("p", { class: "remedy" }, t("tools-order")), edited, shown, h("div", null, add), card(t("tools-policy"), policy));
   }
 
   #ruleButtons(index) {
@@ -120,7 +120,7 @@ export class Tools extends Page {
       told.replaceChildren(verdictCard(await this.app.rpc.call("policy.test", { ...rest, arguments: argumentsOf(rest.tool, given) })));
     };
     const values = { tool: "shell", given: "git push origin main", agent: this.app.agents[0]?.name };
-    return h("div", { class: "sheet" }, h("p", { class: "remedy" }, t("tools-trial-text")), form({ fields, values, onsubmit, submit: t("tools-try"), label: t("tools-trial") }), told);
+    return h("div", { class: "stack" }, h("p", { class: "remedy" }, t("tools-trial-text")), form({ fields, values, onsubmit, submit: t("tools-try"), label: t("tools-trial") }), told);
   }
 }
 
