@@ -479,7 +479,7 @@ const en = {
   "agents-remove-of": "Remove {name}",
   "agents-remove-sure": "Take this agent out of the configuration? Its sessions, files and persona stay where they are.",
   "screen-tools": "Tools",
-  "tools-tools": "Tools",
+  "tools-tools": "All tools",
   "tools-rules": "Rules",
   "tools-trial": "Try a call",
   "tools-tool": "Tool",
