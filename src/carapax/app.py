@@ -27,6 +27,7 @@ from carapax.logs.logs import Logs
 from carapax.models.facts import FactBook
 from carapax.models.keys import Keys
 from carapax.models.registry import Registry
+from carapax.owner.owner import Owner
 from carapax.parts.agents import LiveAgents
 from carapax.parts.channels import LiveChannels
 from carapax.parts.policy import LivePolicy
@@ -50,6 +51,7 @@ from carapax.store.halt import Halt
 from carapax.store.journal import Journal
 from carapax.store.migrations import migrate
 from carapax.store.outbox import Outbox
+from carapax.store.signins import SignIns
 from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains
 from carapax.store.timed import Timed
@@ -229,6 +231,8 @@ async def open_app(
             store.journal,
             sessions,
             Tokens(store.database, clock),
+            Owner(store.database, clock),
+            SignIns(store.database, clock),
             store.files,
             accounts,
             facts,

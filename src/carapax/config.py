@@ -25,16 +25,18 @@ Called = Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The door.
 
-    host: address to listen on; anything but a loopback address needs a token to exist
+    host: address to listen on; anything but a loopback address needs a passkey, a password or a token to exist
     port: port to listen on; first start picks a free one and writes it here; 0 takes any free one at every start
     allowed_hosts: names besides the address itself under which the gateway may be called
     allowed_origins: web origins besides the gateway's own whose pages may call it
+    behind_proxy: addresses or networks of proxies whose forwarding headers are believed; nobody else's are
     """
 
     host: str = "127.0.0.1"
     port: Port = 0
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    behind_proxy: tuple[str, ...] = ()
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +71,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_public(config: GatewayConfig) -> bool:
+    """Whether others than this machine can reach the gateway."""
+    return not is_loopback(config.host) or bool(config.behind_proxy)
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):

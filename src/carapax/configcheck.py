@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from typing import Any
 
 from carapax import extensions
@@ -53,6 +54,7 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _chain(name, config, ("chains", name))
     if config.user.timezone:
         yield from _timezone(config.user.timezone)
+    yield from _proxies(config.gateway.behind_proxy)
     yield from _places(config.egress.allow, ("egress", "allow"))
     if "*" in config.egress.allow:
         yield ("egress", "allow"), '"*" would open every place: name the places'
@@ -68,6 +70,14 @@ def _tls(tls: TlsConfig) -> Iterator[tuple[Route, str]]:
             yield ("tls", "names"), str(error)
     if tls.key and not tls.cert:
         yield ("tls", "cert"), "there is a key without a certificate: name the file of the certificate too"
+
+
+def _proxies(entries: Iterable[str]) -> Iterator[tuple[Route, str]]:
+    for entry in entries:
+        try:
+            ip_network(entry, strict=False)
+        except ValueError:
+            yield ("gateway", "behind_proxy"), f'{entry!r} is no address and no network such as "10.0.0.0/24"'
 
 
 def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:

@@ -49,7 +49,7 @@ def lock(passphrase: Secret, key: bytes, cost: Cost) -> Lock:
     if len(passphrase.reveal()) < SHORTEST:
         raise InvalidRequest("the passphrase is too short", f"use {SHORTEST} characters or more; five words are good")
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(_derived(passphrase, salt, cost)).encrypt(nonce, key, _belongs(salt, cost))
+    sealed = AESGCM(derived(passphrase, salt, cost)).encrypt(nonce, key, _belongs(salt, cost))
     return Lock("argon2id", cost, salt, nonce, sealed)
 
 
@@ -58,9 +58,9 @@ def unlock(passphrase: Secret, lock: Lock) -> bytes:
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - heavy, for passphrases only
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - heavy, for passphrases only
 
-    derived = _derived(passphrase, lock.salt, lock.cost)
+    made = derived(passphrase, lock.salt, lock.cost)
     try:
-        return AESGCM(derived).decrypt(lock.nonce, lock.sealed, _belongs(lock.salt, lock.cost))
+        return AESGCM(made).decrypt(lock.nonce, lock.sealed, _belongs(lock.salt, lock.cost))
     except InvalidTag:
         raise Locked(
             "the passphrase of the vault is wrong, or what it locks was changed", "try again; nothing was changed"
@@ -95,8 +95,9 @@ def _read(file: Path, whose: str) -> Secret:
     return Secret(passphrase)
 
 
-def _derived(passphrase: Secret, salt: bytes, cost: Cost) -> bytes:
-    """However the keyboard spelt its characters, a passphrase is the same (as of RFC 8265)."""
+def derived(passphrase: Secret, salt: bytes, cost: Cost) -> bytes:
+    """What Argon2id makes of it: 32 bytes. However the keyboard spelt its characters, a passphrase is the same (as of
+    RFC 8265)."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415 - heavy, for passphrases only
 
     kdf = Argon2id(salt=salt, length=_KEY_BYTES, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)

@@ -119,6 +119,13 @@ def test_the_operations_are_these() -> None:
         model.list
         model.recover
         model.refresh
+        owner.code
+        owner.password
+        owner.status
+        passkey.add
+        passkey.begin
+        passkey.remove
+        passkey.rename
         policy.test
         provider.add
         provider.check
@@ -145,6 +152,9 @@ def test_the_operations_are_these() -> None:
         session.subscribe
         session.unsubscribe
         session.vouch
+        signin.end
+        signin.end_all
+        signin.list
         status
         tailscale.configure
         tailscale.status

@@ -32,7 +32,7 @@ def test_a_token_that_makes_no_sense_is_refused(params: dict[str, object]) -> No
         async with gateway_client() as gateway:
             with pytest.raises(RuntimeError) as caught:
                 await gateway.rpc("token.create", **params)
-            assert not await gateway.services.tokens.any()
+            assert not await gateway.services.owner.guarded()
             return str(caught.value)
 
     assert '"code":-32602' in run(main())

@@ -63,6 +63,7 @@ def test_the_first_start_says_where_it_is_and_which_model_answers(tmp_path: Path
         assert f"wrote    {home.config_file}" in printed
         assert "agent    main: model " in printed
         assert "sandbox  bubblewrap" in printed
+        assert f"owner    open http://localhost:{load(home).gateway.port}/#/setup and type the code " in printed
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
 

@@ -1,10 +1,15 @@
 import asyncio
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from carapax.api import Caller
 from carapax.gateway.auth import FREE, LOCAL, Credential
-from carapax.gateway.held import REVOKED, STOPPING, Held
+from carapax.gateway.held import ENDED, STOPPING, Held
+from carapax.owner.owner import Owner
+from carapax.store.audit import Actor
 from carapax.store.migrations import migrate
+from carapax.store.signins import SignIns
 from carapax.store.sqlite import open_database
 from carapax.store.tokens import Tokens
 from carapax.testing import FakeClock
@@ -16,22 +21,32 @@ def test_what_came_with_an_ended_credential_is_dropped_and_nothing_else(tmp_path
     async def main() -> list[tuple[str, str]]:
         database = await open_database(tmp_path / "carapax.db")
         await migrate(database)
-        tokens = Tokens(database, FakeClock())
+        clock = FakeClock()
+        tokens, signins = Tokens(database, clock), SignIns(database, clock)
         dropped: list[tuple[str, str]] = []
-        held = Held(tokens)
+        held = Held(tokens, signins, Owner(database, clock))
         kept, _ = await tokens.create("kept", ("read",))
         gone, _ = await tokens.create("gone", ("read",))
-        credentials = {"free": FREE, "local": LOCAL, "kept": of(kept.id), "gone": of(gone.id)}
-        await tokens.revoke(gone.id)
+        inside, _ = await signins.create("password", Actor("owner"))
+        out, _ = await signins.create("password", Actor("owner"))
+        by_kept, _ = await signins.create("token", Actor(kept.id), credential=kept.id)
+        by_gone, _ = await signins.create("token", Actor(gone.id), credential=gone.id)
+        credentials = {
+            "free": FREE,
+            "local": LOCAL,
+            "kept": of(kept.id),
+            "gone": of(gone.id),
+            "inside": of("", inside.id),
+            "out": of("", out.id),
+            "by kept": of(kept.id, by_kept.id),
+            "by gone": of(gone.id, by_gone.id),
+        }
         watching = asyncio.get_running_loop().create_task(held.watch())
-        with (
-            held.hold(credentials["free"], lambda why: dropped.append(("free", why))),
-            held.hold(credentials["local"], lambda why: dropped.append(("local", why))),
-            held.hold(credentials["kept"], lambda why: dropped.append(("kept", why))),
-            held.hold(credentials["gone"], lambda why: dropped.append(("gone", why))),
-        ):
-            assert len(held) == 4
-            await eventually(lambda: len(dropped) == 2)
+        with all_held(held, credentials, dropped):
+            assert len(held) == len(credentials)
+            await tokens.revoke(gone.id)
+            await signins.end(out.id, Actor("owner"))
+            await eventually(lambda: len(dropped) == 4)
             watching.cancel()
             held.drop_all()
         assert len(held) == 0
@@ -40,9 +55,20 @@ def test_what_came_with_an_ended_credential_is_dropped_and_nothing_else(tmp_path
         return dropped
 
     dropped = run(main())
-    assert dropped[:2] == [("free", REVOKED), ("gone", REVOKED)]
-    assert dropped[2:] == [(name, STOPPING) for name in ("free", "local", "kept", "gone")]
+    assert sorted(dropped[:4]) == [("by gone", ENDED), ("free", ENDED), ("gone", ENDED), ("out", ENDED)]
+    assert {why for _, why in dropped[4:]} == {STOPPING}
 
 
-def of(token: str) -> Credential:
-    return Credential(Caller(token, "", ("read",)), token)
+def all_held(held: Held, credentials: dict[str, Credential], dropped: list[tuple[str, str]]) -> ExitStack:
+    stack = ExitStack()
+    for name, credential in credentials.items():
+        stack.enter_context(held.hold(credential, partial(note, dropped, name)))
+    return stack
+
+
+def note(dropped: list[tuple[str, str]], name: str, why: str) -> None:
+    dropped.append((name, why))
+
+
+def of(token: str, signin: str = "") -> Credential:
+    return Credential(Caller(token, "", ("read",)), token, signin=signin)

@@ -16,12 +16,13 @@ from aiohttp import WSServerHandshakeError
 from carapax.api import OPERATIONS, Operation
 from carapax.api.operation import Scope
 from carapax.config import Config, GatewayConfig, LimitsConfig
+from carapax.store.audit import Actor
 from carapax.testing.gateway import LOCAL_SECRET, GatewayClient, gateway_client
 from tests.proof.figures import Figure, bound, shown
 from tests.running import run
 
 SCOPES = ("read", "write", "approve", "admin")
-ADMIN = {"token", "secret", "audit", "ban", "log"}
+ADMIN = {"token", "secret", "audit", "ban", "log", "owner", "passkey", "signin"}
 """Resources that only an admin may so much as look at."""
 NEEDS = {
     "agents.stop": "write",
@@ -49,6 +50,7 @@ OTHERS = [
     ("GET", "/api/none", "read"),
     ("GET", "/v1/none", "read"),
 ]
+CREDENTIALS = 18
 REFUSED = {401, 403, 429}
 OPEN = Config(gateway=GatewayConfig(port=0), limits=LimitsConfig(anonymous_per_minute=100_000))
 UNKNOWN = {"unknown-parameter": 1}
@@ -64,7 +66,7 @@ def needed(operation: Operation) -> str:
 
 
 def covers(credential: str, scope: str) -> bool:
-    held = "admin" if credential == "local" else credential
+    held = {"local": "admin", "owner": "admin", "reader": "read"}.get(credential, credential)
     return held in SCOPES and SCOPES.index(held) >= SCOPES.index(scope)
 
 
@@ -82,9 +84,28 @@ async def guarded() -> AsyncGenerator[tuple[GatewayClient, dict[str, dict[str, s
             "none": {},
             "basic": {"Authorization": "Basic YTpi"},
             "claims": {"X-Scopes": "admin", "X-Carapax-Token": secrets["admin"], "X-Forwarded-User": "admin"},
-            "cookie of a revoked one": {"Cookie": f"carapax={secrets['revoked']}"},
+            "cookie of a revoked one": {"Cookie": f"{cookie(gateway)}={secrets['revoked']}"},
+            "token as a cookie": {"Cookie": f"{cookie(gateway)}={secrets['admin']}"},
         }
+        credentials |= await signed_in(gateway)
+        assert len(credentials) == CREDENTIALS
         yield gateway, credentials
+
+
+async def signed_in(gateway: GatewayClient) -> dict[str, dict[str, str]]:
+    """The cookies of an owner, of a browser that has shown a token of little scope, and of one that is out again."""
+    signins, owner = gateway.services.signins, Actor("owner")
+    (reader,) = [token.id for token in await gateway.services.tokens.list() if token.name == "read"]
+    _, inside = await signins.create("password", owner)
+    _, reading = await signins.create("token", owner, credential=reader)
+    ended, out = await signins.create("passkey", owner)
+    await signins.end(ended.id, owner)
+    made = {"owner": inside, "reader": reading, "signed out": out}
+    return {name: {"Cookie": f"{cookie(gateway)}={secret.reveal()}"} for name, secret in made.items()}
+
+
+def cookie(gateway: GatewayClient) -> str:
+    return f"carapax-{gateway.gateway.port}"
 
 
 def path_of(operation: Operation, path: str) -> str:
@@ -172,7 +193,7 @@ def test_who_lacks_the_scope_is_refused_at_every_way_in() -> None:
     shown(
         Figure(
             "S11",
-            f"authorisation: {len(OPERATIONS)} operations by 5 ways with 12 credentials: not as declared",
+            f"authorisation: {len(OPERATIONS)} operations by 5 ways with {CREDENTIALS} credentials: not as declared",
             bound(len(wrong), tried),
             "0",
             not wrong,

@@ -13,6 +13,7 @@ import pytest
 
 from carapax.config import Config, GatewayConfig
 from carapax.gateway.auth import Gate
+from carapax.store.audit import Actor
 from carapax.testing.gateway import GatewayClient, gateway_client
 from tests.gateway.raw import connect, statuses
 from tests.proof.figures import Figure, bound, shown
@@ -89,6 +90,13 @@ CHANGES = [
     ),
     ("POST", "/login", "application/json", '{"token": "SECRET"}'),
     ("POST", "/logout", "application/json", "{}"),
+    ("POST", "/auth/setup", "application/json", '{"code": "CODE"}'),
+    ("POST", "/auth/setup", "text/plain", '{"code": "CODE"}'),
+    ("POST", "/auth/password", "application/json", '{"password": "PASSWORD"}'),
+    ("POST", "/auth/passkey/begin", "application/json", "{}"),
+    ("POST", "/auth/passkey/finish", "application/json", '{"credential": {}}'),
+    ("POST", "/api/owner/password", "application/json", '{"new": "another battery"}'),
+    ("POST", "/api/owner/sign-out", "application/json", "{}"),
     ("DELETE", "/api/tokens/TOKEN", "application/json", ""),
     ("POST", "/api/tokens", "application/x-www-form-urlencoded", "name=planted"),
 ]
@@ -130,6 +138,12 @@ async def opened(*, free: bool) -> AsyncGenerator[tuple[GatewayClient, str, str]
             yield gateway, token.id, secret.reveal()
 
 
+async def cookie_of(gateway: GatewayClient) -> dict[str, str]:
+    """That of an owner who has just signed in."""
+    _, secret = await gateway.services.signins.create("password", Actor("owner"))
+    return {"Cookie": f"carapax-{gateway.gateway.port}={secret.reveal()}"}
+
+
 async def ask(gateway: GatewayClient, attempt: Attempt, head: str, more: dict[str, str], body: str = "") -> int:
     port = gateway.gateway.port
     headers = {**attempt.headers, **more}
@@ -143,13 +157,14 @@ async def ask(gateway: GatewayClient, attempt: Attempt, head: str, more: dict[st
 async def accepted(*, free: bool) -> tuple[int, list[tuple[str, Attempt, int]]]:
     tried, got_in = 0, list[tuple[str, Attempt, int]]()
     async with opened(free=free) as (gateway, token, secret):
-        cookie = {"Cookie": f"carapax={secret}"} if secret else {}
+        code = gateway.services.owner.code.make().reveal()
+        cookie = await cookie_of(gateway) if secret else {}
         for attempt in attempts():
             status = await ask(gateway, attempt, "GET /ws HTTP/1.1", {**UPGRADE, **cookie})
             if status < 400:
                 got_in.append(("upgrade", attempt, status))
             for method, path, kind, body in CHANGES:
-                body = body.replace("SECRET", secret)
+                body = body.replace("SECRET", secret).replace("CODE", code)
                 more = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **cookie}
                 status = await ask(gateway, attempt, f"{method} {path.replace('TOKEN', token)} HTTP/1.1", more, body)
                 if status < 400:
@@ -159,6 +174,8 @@ async def accepted(*, free: bool) -> tuple[int, list[tuple[str, Attempt, int]]]:
             got_in.append(("a session was made", Attempt("", {}), 0))
         if not free and await gateway.services.tokens.check(secret) is None:
             got_in.append(("a token was revoked", Attempt("", {}), 0))
+        if len(await gateway.services.signins.list()) != (not free) or not gateway.services.owner.code.is_open:
+            got_in.append(("somebody signed in or out, or used the code", Attempt("", {}), 0))
     return tried, got_in
 
 

@@ -37,6 +37,11 @@ DATA: tuple[tuple[str, ...], ...] = (
     ("UPDATE tokens SET trust = 'known'",),
     ("INSERT INTO grants VALUES ('g', 'main', '{}', 'ann', 1.5)", "INSERT INTO questions VALUES ('q', 's')"),
     ("INSERT INTO file_pieces VALUES ('d', 0, x'00')",),
+    (
+        "INSERT INTO owner VALUES (1, x'00', '')",
+        "INSERT INTO passkeys VALUES ('p', 'phone', 'localhost', x'00', 0, 1.5, NULL)",
+        "INSERT INTO signins VALUES ('i', x'00', 'passkey', 'p', '127.0.0.1', 'Firefox', 1.5, 1.5, 2.5)",
+    ),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -57,6 +62,9 @@ TABLES = {
     "grants": (1, 9),
     "questions": (1, 9),
     "file_pieces": (1, 10),
+    "owner": (1, 11),
+    "passkeys": (1, 11),
+    "signins": (1, 11),
 }
 
 

@@ -5,6 +5,7 @@ import apsw
 import pytest
 
 from carapax.errors import NotFound
+from carapax.store.owner import guarded
 from carapax.store.tokens import Token, Tokens
 from carapax.testing.clock import START, FakeClock
 from tests.running import run
@@ -17,10 +18,10 @@ def test_a_token_is_known_by_its_secret_alone(tmp_path: Path) -> None:
         clock = FakeClock()
         async with opened_database(tmp_path / "a.db") as database:
             tokens = Tokens(database, clock)
-            assert not await tokens.any()
+            assert not await guarded(database)
             token, secret = await tokens.create("phone", ["read", "write"])
             other, _ = await tokens.create("laptop", ["read"])
-            assert await tokens.any()
+            assert await guarded(database)
             assert token == Token(token.id, "phone", ("read", "write"), START)
             assert secret.reveal().startswith("cpx_") and len(secret.reveal()) > 60
             assert await tokens.check(secret.reveal()) == token
@@ -54,7 +55,7 @@ def test_a_revoked_token_is_refused_at_once(tmp_path: Path) -> None:
             assert await tokens.check(secret.reveal()) is not None
             await elsewhere.revoke(token.id)
             assert await tokens.check(secret.reveal()) is None
-            assert not await tokens.any()
+            assert not await guarded(database)
             with pytest.raises(NotFound, match=token.id):
                 await tokens.revoke(token.id)
 

@@ -343,7 +343,7 @@ def test_a_token_is_asked_for_once_one_exists_and_signing_out_forgets_it(browser
         browser.open(gateway.url)
         browser.find(".sign-in h1", "Sign in")
         browser.type("cpx_wrong", SEND)
-        browser.find(".sign-in .problem", "This token is not known.")
+        browser.find(".sign-in .problem", "the token is not known")
         browser.type(Keys.CONTROL + "a" + Keys.NULL, secret.reveal(), SEND)
         browser.find(".welcome")
         browser.find(".composer textarea").click()

@@ -16,6 +16,7 @@ from carapax.logs.logs import Logs
 from carapax.messages import Sender, Trust
 from carapax.models.facts import FactBook
 from carapax.models.registry import Registry
+from carapax.owner.owner import Owner
 from carapax.personas import Personas
 from carapax.sessions.instructions import Instructions
 from carapax.sessions.prepare import Models
@@ -25,6 +26,7 @@ from carapax.store.audit import Actor, Audit
 from carapax.store.files import Files
 from carapax.store.grants import Grants
 from carapax.store.journal import Journal
+from carapax.store.signins import SignIn, SignIns
 from carapax.store.stains import Stains
 from carapax.store.tokens import Tokens
 from carapax.tailscale.tailscale import Tailscale
@@ -34,13 +36,22 @@ from carapax.tls.certificates import Certificates
 
 class Caller(Struct, frozen=True):
     """Who asks: a stable `id`, a `name` for show, the scopes held, the address it came from, if any, and whose words
-    its messages are."""
+    its messages are. `signin` is how a browser is in, `page` the origin of the page of ours that it asks from, and
+    `free` says that nothing had to be shown."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
     address: str = ""
     trust: Trust = "owner"
+    signin: SignIn | None = None
+    page: str = ""
+    free: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a command of the same user on this machine."""
+        return self == LOCAL
 
     def actor(self) -> Actor:
         """The caller as the audit log names it."""
@@ -76,6 +87,8 @@ class Services:
     journal: Journal
     sessions: Sessions
     tokens: Tokens
+    owner: Owner
+    signins: SignIns
     files: Files
     accounts: Accounts
     facts: FactBook

@@ -40,7 +40,7 @@ async def configure(services: Services, params: Reach) -> TailscaleStatus:
 async def publish(services: Services, mode: Mode) -> TailscaleStatus:
     """Raises Forbidden for a gateway without any credential that everybody would reach, and what `configure` of
     Tailscale raises."""
-    if mode == "funnel" and not await services.tokens.any():
+    if mode == "funnel" and not await services.owner.guarded():
         remedy = "set a password or a passkey, or run `carapax token create`; `serve` is for your tailnet only"
         raise Forbidden("Funnel is open to the whole internet, and nothing protects this gateway yet", remedy)
     told = await services.tailscale.configure(mode)

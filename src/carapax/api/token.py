@@ -8,6 +8,7 @@ from carapax.api.fields import Identifier
 from carapax.api.health import Nothing
 from carapax.api.operation import Scope, operation
 from carapax.api.services import Services
+from carapax.config import is_public
 from carapax.messages import Trust
 from carapax.store.tokens import Token
 
@@ -77,8 +78,9 @@ async def list_(services: Services, params: Nothing) -> Tokens:
     return Tokens(await services.tokens.list())
 
 
-@operation("token.revoke", scope="admin", method="DELETE", path="/api/tokens/{token}", raises=(404,))
+@operation("token.revoke", scope="admin", method="DELETE", path="/api/tokens/{token}", raises=(404, 409))
 async def revoke(services: Services, params: Revoke) -> Revoked:
     """End a token at once; its open connections are closed."""
-    await services.tokens.revoke(params.token, services.caller.actor())
+    keep_one = is_public(services.config.gateway)
+    await services.tokens.revoke(params.token, services.caller.actor(), keep_one=keep_one)
     return Revoked(params.token)

@@ -7,16 +7,21 @@ from msgspec import Struct
 from carapax.agent.costs import Costs
 from carapax.api.approval import Given
 from carapax.api.audit import Entries
+from carapax.api.owner import Changed, Status
+from carapax.api.signin import Ended, SignIns
 from carapax.api.stop import Released
 from carapax.api.vouching import Read, Stained
 from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
 from carapax.messages import Origin, Trust
+from carapax.redaction import Secret
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import Recorded, Verdict
 from carapax.store.grants import Granted
 from carapax.store.halt import Stop
+from carapax.store.owner import Passkey
 from carapax.store.records import SessionInfo
+from carapax.store.signins import SignIn
 from carapax.store.spend import By
 from carapax.store.tokens import Token
 
@@ -81,6 +86,23 @@ class Asked:
 
     def revoke_token(self, token: str) -> None:
         self._call("token.revoke", {"token": token}, dict[str, str])
+
+    def set_password(self, new: Secret) -> bool:
+        return self._call("owner.password", {"new": new.reveal() or None}, Changed).free
+
+    def passkeys(self) -> list[Passkey]:
+        return self._call("owner.status", {}, Status).passkeys
+
+    def remove_passkey(self, passkey: str) -> bool:
+        return self._call("passkey.remove", {"passkey": passkey}, Changed).free
+
+    def signins(self) -> list[SignIn]:
+        return self._call("signin.list", {}, SignIns).signins
+
+    def end_signins(self, signin: str | None) -> int:
+        if signin is None:
+            return self._call("signin.end_all", {}, Ended).ended
+        return self._call("signin.end", {"signin": signin}, Ended).ended
 
     def audit_newest(self, kind: str, limit: int) -> list[Recorded]:
         return self._call("audit.list", {"kind": kind, "limit": limit}, Entries).entries

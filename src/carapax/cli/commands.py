@@ -57,6 +57,10 @@ PURPOSES: dict[str, dict[str, Told]] = {
         "costs": Told("Show what models cost, and how the budgets stand.", ("costs", "costs --by model --days 7")),
     },
     "Access and safety": {
+        "owner": Told(
+            "The owner's setup code, password, passkeys and signed-in browsers.",
+            ("owner code", "owner password", "owner passkeys", "owner signins --end-all"),
+        ),
         "token": Told(
             "Create, list and revoke access tokens.",
             ("token create laptop", "token list", "token revoke ID"),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from carapax.cli.group import home, takes_home
 from carapax.cli.rpc import find_gateway
-from carapax.cli.serving import Serving, serve
+from carapax.cli.serving import Serving, serve, setup_address
 from carapax.cli.terminal import clean, one_line, time_of
 from carapax.cli.unlocking import passphrase_of
 from carapax.config import Config, Home, TlsConfig
@@ -114,6 +114,9 @@ def _greet(serving: Serving, config: Config, written: Path | None) -> None:
         click.echo(f"  price    {clean(note)}")
     if serving.stopped:
         click.echo(f"  STOPPED  {one_line(serving.stopped, 300)}; {REMEDY}")
+    if serving.setup:
+        click.echo(f"  owner    open {setup_address(serving.running.url)} and type the code {serving.setup.reveal()}")
+        click.echo("           to choose a passkey or a password; it is good for 30 minutes and one use")
     for warning in warnings(config):
         click.echo(f"  warning  {warning}")
     click.echo("Open the address in a browser, or say something with `carapax chat`. Ctrl-C stops.")

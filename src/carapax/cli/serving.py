@@ -25,7 +25,7 @@ from carapax.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A gateway that listens."""
+    """A gateway that listens. `setup` is a setup code, while its owner has neither passkey nor password."""
 
     running: Running
     agents: list[AgentStatus]
@@ -33,6 +33,7 @@ class Serving:
     guesses: list[str]
     stopped: str
     tls: TlsStatus
+    setup: Secret | None = None
 
 
 @asynccontextmanager
@@ -53,6 +54,7 @@ async def serve(
     local = Secret(secrets.token_urlsafe(32))
     async with (
         open_app(config, home, environ=os.environ, source=source, passphrase=passphrase, logs=logs) as services,
+        _invited(services) as setup,
         open_gateway(services, supervise, local=local) as gateway,
     ):
         url = _url(config.gateway.host, gateway.port, encrypted=gateway.encrypted)
@@ -67,7 +69,19 @@ async def serve(
                 _guesses(services),
                 stop.told() if stop else "",
                 services.certificates.status(),
+                setup,
             )
+
+
+@asynccontextmanager
+async def _invited(services: Services) -> AsyncGenerator[Secret | None, None]:
+    """A setup code for an owner who has neither passkey nor password; who listens to others has to know of it."""
+    yield None if await services.owner.record.is_known() else services.owner.code.make()
+
+
+def setup_address(url: str) -> str:
+    """Where the page takes a setup code: on this machine under its name, for passkeys belong to names."""
+    return url.replace("//127.0.0.1:", "//localhost:").replace("//[::1]:", "//localhost:") + "/#/setup"
 
 
 def _budgets(accounts: Accounts) -> list[str]:

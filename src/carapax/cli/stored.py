@@ -13,6 +13,8 @@ from carapax.config import Home
 from carapax.errors import NotFound, StoreError
 from carapax.events import Envelope, Vouched
 from carapax.messages import Origin, Trust
+from carapax.owner.owner import Owner
+from carapax.redaction import Secret
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import LOCAL, Audit, Recorded, Verdict, following, newest, verify
 from carapax.store.database import Database
@@ -21,7 +23,9 @@ from carapax.store.grants import Granted, forget, read_grants
 from carapax.store.halt import Halt, Stop
 from carapax.store.journal import Journal
 from carapax.store.migrations import MIGRATIONS, migrate, schema_version
+from carapax.store.owner import OwnerRecord, Passkey
 from carapax.store.records import SessionInfo
+from carapax.store.signins import SignIn, SignIns
 from carapax.store.spend import By
 from carapax.store.sqlite import open_database
 from carapax.store.stains import Stains, place
@@ -104,6 +108,41 @@ class Stored:
 
     def revoke_token(self, token: str) -> None:
         self._write(lambda database: Tokens(database, self._clock).revoke(token))
+
+    def set_password(self, new: Secret) -> bool:
+        async def change(database: Database) -> bool:
+            owner = Owner(database, self._clock)
+            if new.reveal():
+                await owner.password.set(new, LOCAL)
+            else:
+                await owner.record.set_password(None, LOCAL)
+            return not await owner.guarded()
+
+        return self._write(change)
+
+    def passkeys(self) -> list[Passkey]:
+        return self._read(lambda database: OwnerRecord(database, self._clock).passkeys())
+
+    def remove_passkey(self, passkey: str) -> bool:
+        async def remove(database: Database) -> bool:
+            owner = Owner(database, self._clock)
+            await owner.record.remove(passkey, LOCAL, keep_one=False)
+            return not await owner.guarded()
+
+        return self._write(remove)
+
+    def signins(self) -> list[SignIn]:
+        return self._read(lambda database: SignIns(database, self._clock).list())
+
+    def end_signins(self, signin: str | None) -> int:
+        async def end(database: Database) -> int:
+            signins = SignIns(database, self._clock)
+            if signin is None:
+                return await signins.end_all(LOCAL)
+            await signins.end(signin, LOCAL)
+            return 1
+
+        return self._write(end)
 
     def audit_newest(self, kind: str, limit: int) -> list[Recorded]:
         return self._read(lambda database: newest(database, kind=kind, limit=limit))

@@ -1,54 +1,69 @@
 """Who may come in: by which name, from which page, with which credential."""
 
-import asyncio
-import hashlib
 import hmac
-import ipaddress
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
+from msgspec.structs import replace
 
 from carapax.api.operation import Operation, covers
 from carapax.api.services import LOCAL as LOCAL_CALLER
-from carapax.api.services import Caller
-from carapax.config import GatewayConfig, is_loopback
+from carapax.api.services import Caller, Services
+from carapax.config import GatewayConfig, is_loopback, is_public
 from carapax.errors import ConfigError, Forbidden, RateLimited, Unauthorized
+from carapax.gateway.guesses import Guess, Guesses, How
+from carapax.gateway.peer import THIS_MACHINE, Network, Peer, networks, peer_of
 from carapax.redaction import Secret
-from carapax.store.audit import Actor, Audit
-from carapax.store.tokens import Token, Tokens, account
-from carapax.throttle import GUESSES, Bans, Rate
+from carapax.store.signins import Holder, signin_of
+from carapax.store.tokens import account
 
 COOKIE = "carapax"
-NOTED_PER_MINUTE = 60
-PROVEN = 10_000
-_WRONG = "the token is not known, or was revoked"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 
 class Credential(NamedTuple):
-    """What a caller showed. `token` is the id of a token; without one, `free` means that nothing was needed."""
+    """What a caller showed. `token` is the id of a token, `signin` that of a sign-in; without either, `free` means that
+    nothing was needed."""
 
     caller: Caller
     token: str = ""
     free: bool = False
+    signin: str = ""
+
+    @property
+    def account(self) -> str:
+        """Whose calls its calls are counted with."""
+        return self.signin or self.token
 
 
-FREE = Credential(LOCAL_CALLER, free=True)
+FREE = Credential(replace(LOCAL_CALLER, free=True), free=True)
 LOCAL = Credential(LOCAL_CALLER)
 
 
-async def check_bind(config: GatewayConfig, tokens: Tokens) -> None:
-    """Raise ConfigError for an address that others can reach while no token exists."""
-    if not is_loopback(config.host) and not await tokens.any():
+class _Shown(NamedTuple):
+    secret: str
+    is_cookie: bool = False
+
+
+class _Rules(NamedTuple):
+    """What the configuration says of who may call."""
+
+    names: frozenset[str]
+    loopback: bool
+    origins: frozenset[str]
+    proxies: tuple[Network, ...]
+
+
+def check_bind(config: GatewayConfig, *, guarded: bool) -> None:
+    """Raise ConfigError for an address that others can reach while there is no credential."""
+    if not is_loopback(config.host) and not guarded:
         raise ConfigError(
-            f"gateway.host is {config.host}, which others can reach, and there is no token",
-            "run `carapax token create`, or listen on 127.0.0.1",
+            f"gateway.host is {config.host}, which others can reach, and there is no password, passkey or token",
+            "run `carapax owner password` or `carapax token create`, or listen on 127.0.0.1",
         )
 
 
@@ -56,60 +71,50 @@ class Gate:
     """Checks each request before anything of its body is read.
 
     `vouched` tells of other names that are ours now. `local` is the secret of this start, for commands of the same
-    user: it has all scopes, and does not end free access from this machine, which lasts until the first token is made.
-
-    Ten wrong tokens ban the address they came from, and the token they name, for a while. A ban refuses everything
-    before any work but that secret, and tokens that were right before from the same address: it locks out whoever
-    guesses, and nobody who is in. What is banned from this machine is so for five minutes at most.
+    user: it has all scopes, and does not end free access from this machine, which lasts until the first credential is
+    made. No ban keeps it out.
     """
 
-    def __init__(
-        self,
-        config: Callable[[], GatewayConfig],
-        tokens: Tokens,
-        local: Secret,
-        audit: Audit,
-        bans: Bans,
-        vouched: Callable[[str], bool] = lambda host: False,
-    ) -> None:
+    def __init__(self, services: Services, local: Secret, vouched: Callable[[str], bool] = lambda host: False) -> None:
+        self._services = services
         self._vouched = vouched
-        self._config = config
-        self._loopback = is_loopback(config().host)
-        self._tokens = tokens
         self._local = local
-        self._bans = bans
-        self._trying = asyncio.Lock()
-        self._proven: OrderedDict[tuple[str, bytes], None] = OrderedDict()
-        self._audit = audit
-        self._noted = Rate(NOTED_PER_MINUTE)
+        self.guesses = Guesses(services.bans, services.audit)
 
-    def check_ban(self, request: BaseRequest, now: float) -> None:
+    def peer(self, request: BaseRequest) -> Peer:
+        """Where it comes from. Raises InvalidRequest when a proxy says two things at once."""
+        proxies = self._rules.proxies
+        if bare(request.headers[hdrs.HOST]) in self._services.tailscale.names:
+            proxies = (*proxies, *THIS_MACHINE)
+        return peer_of(request, proxies)
+
+    def check_ban(self, request: BaseRequest, peer: Peer, now: float) -> None:
         """Raises RateLimited for an address that is banned."""
-        peer = address(request)
-        wait = self._bans.wait(peer, now)
+        wait = self.guesses.wait(peer.address, now)
         if wait:
             shown = _shown(request)
-            if not (self._is_local(shown) or (peer, _digest(shown)) in self._proven):
-                raise RateLimited("too many wrong tokens from this address", wait)
+            if not (self._is_local(shown) or self.guesses.is_proven(peer.address, shown.secret)):
+                raise RateLimited("too many wrong secrets from this address", wait)
 
-    def check_host(self, request: BaseRequest) -> None:
+    def check_host(self, request: BaseRequest, peer: Peer) -> None:
         """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
-        name = _bare(request.headers[hdrs.HOST])
-        if name in _names(self._config()) or name == _own_address(request) or (self._loopback and is_loopback(name)):
+        name = bare(peer.host)
+        rules = self._rules
+        if name in rules.names or name == _own_address(request) or (rules.loopback and is_loopback(name)):
             return
         if self._vouched(name):
             return
         raise Forbidden(f"the gateway is not called {name!r}", "add the name to gateway.allowed_hosts")
 
-    def check_origin(self, request: BaseRequest, *, changes: bool) -> None:
+    def check_origin(self, request: BaseRequest, peer: Peer, *, changes: bool) -> None:
         """Raises Forbidden for a call by a page of another site. `changes`: whether it could change something."""
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None and changes:
             referer = request.headers.get(hdrs.REFERER)
             origin = None if referer is None else "/".join(referer.split("/")[:3])
-        if origin is not None and origin.lower() in _origins(self._config()):
+        if origin is not None and origin.lower() in self._rules.origins:
             return
-        if origin is not None and not _same(origin, request.headers[hdrs.HOST]):
+        if origin is not None and not _same(origin, peer.host):
             raise Forbidden(f"pages of {origin!r} may not call the gateway", "add it to gateway.allowed_origins")
         site = request.headers.get("Sec-Fetch-Site", "none")
         if site not in ("same-origin", "none"):
@@ -118,95 +123,93 @@ class Gate:
     def allowed_origin(self, request: BaseRequest) -> str:
         """The origin of the calling page if it is one of `gateway.allowed_origins`, else ""."""
         origin = request.headers.get(hdrs.ORIGIN, "")
-        return origin if origin.lower() in _origins(self._config()) else ""
+        return origin if origin.lower() in self._rules.origins else ""
 
-    async def identify(self, request: BaseRequest, now: float) -> Credential:
-        """The caller by its bearer header or cookie; while access is free, whatever is shown.
+    async def is_free(self, peer: Peer) -> bool:
+        """Whether this caller needs no credential: nobody else can call, and there is none."""
+        alone = peer.is_direct and not is_public(self._services.config.gateway)
+        return alone and not await self._services.owner.guarded()
+
+    async def signed_in(self, request: BaseRequest) -> Holder | None:
+        """Who holds the cookie that is shown, if anybody does."""
+        shown = _shown(request)
+        return await self._services.signins.check(shown.secret) if shown.is_cookie else None
+
+    async def identify(self, request: BaseRequest, peer: Peer) -> Credential:
+        """The caller by its bearer header or cookie; while access is free, also without.
 
         Raises Unauthorized, and RateLimited after too many failures.
         """
         shown = _shown(request)
         if self._is_local(shown):
             return LOCAL
-        if self._is_direct(request) and not await self._tokens.any():
-            return FREE
-        if not shown:
-            raise Unauthorized(
-                "a token is needed", "`carapax token create` makes one; send it as Authorization: Bearer"
-            )
-        return await self.recognise(shown, address(request), now)
+        page = peer.origin if request.headers.get(hdrs.ORIGIN, "").lower() == peer.origin else ""
+        if await self.is_free(peer):
+            holder = await self.signed_in(request)
+            return _held(holder, peer, page) if holder else FREE
+        if not shown.secret:
+            raise Unauthorized("a credential is needed", "sign in; or send a token as Authorization: Bearer")
+        return await self._recognise(shown, peer, page)
 
-    async def recognise(self, shown: str, peer: str, now: float) -> Credential:
-        """The caller that a secret belongs to. Raises Unauthorized, and RateLimited after too many failures."""
-        if self._is_local(shown):
+    async def recognise(self, token: str, peer: Peer) -> Credential:
+        """The caller that a token belongs to. Raises Unauthorized, and RateLimited after too many failures."""
+        if self._is_local(_Shown(token)):
             return LOCAL
-        proof = (peer, _digest(shown))
-        if proof in self._proven:
-            token = await self._tokens.check(shown)
-            if token is None:
-                raise Unauthorized(_WRONG)
-        else:
-            token = await self._try(shown, peer, proof[1], now)
-        self._prove(proof)
-        return Credential(Caller(token.id, token.name, token.scopes, peer, token.trust), token.id)
+        return await self._recognise(_Shown(token), peer, "")
 
-    async def _try(self, shown: str, peer: str, digest: bytes, now: float) -> Token:
-        """Check a token that was not shown from this address before. One after the other, so that those who guess at
-        the same time are counted as those who do not."""
-        named = account(shown)
-        async with self._trying:
-            for key, what in ((peer, "from this address"), (named, "of this name")):
-                if wait := self._bans.wait(key, now):
-                    raise RateLimited(f"too many wrong tokens {what}", wait)
-            token = await self._tokens.check(shown)
-            if token is not None:
-                self._prove((peer, digest))
-            else:
-                banned = {peer: self._bans.fail(peer, digest, now, grows=not is_loopback(peer))}
-                if named:
-                    banned[named] = self._bans.fail(named, digest, now)
+    async def _recognise(self, shown: _Shown, peer: Peer, page: str) -> Credential:
+        """A secret that was right before from this address is no guess, whatever became of it."""
+
+        async def find() -> Credential:
+            return await (
+                self._by_cookie(shown.secret, peer, page) if shown.is_cookie else self._by_token(shown.secret, peer)
+            )
+
+        if self.guesses.is_proven(peer.address, shown.secret):
+            return await find()
+        how: How = "sign-in" if shown.is_cookie else "token"
+        whose = signin_of(shown.secret) if shown.is_cookie else account(shown.secret)
+        found = await self.guesses.attempt(Guess(how, peer.address, shown.secret, whose), find)
+        self.guesses.prove(peer.address, shown.secret)
+        if found.token:
+            await self._services.audit.note("auth.accepted", found.caller.actor())
+        return found
+
+    async def _by_token(self, secret: str, peer: Peer) -> Credential:
+        token = await self._services.tokens.check(secret)
         if token is None:
-            await self._note_guess(peer, named, banned)
-            raise Unauthorized(_WRONG)
-        await self._audit.note("auth.accepted", Actor(token.id, token.name, peer))
-        return token
+            raise Unauthorized("the token is not known, or was revoked")
+        return Credential(Caller(token.id, token.name, token.scopes, peer.address, token.trust), token.id)
 
-    def _prove(self, proof: tuple[str, bytes]) -> None:
-        self._proven[proof] = None
-        self._proven.move_to_end(proof)
-        if len(self._proven) > PROVEN:
-            self._proven.popitem(last=False)
+    async def _by_cookie(self, secret: str, peer: Peer, page: str) -> Credential:
+        holder = await self._services.signins.check(secret)
+        if holder is None:
+            raise Unauthorized("you are not signed in any more", "sign in")
+        return _held(holder, peer, page)
 
-    async def _note_guess(self, peer: str, named: str, banned: Mapping[str, float]) -> None:
-        """Record it, but no more than so many a minute from all addresses together."""
-        try:
-            self._noted.take("", asyncio.get_running_loop().time(), "refusals to record")
-        except RateLimited:
-            return
-        await self._audit.note("auth.refused", Actor("", address=peer), detail={"token": named} if named else {})
-        for key, seconds in banned.items():
-            if seconds:
-                detail: dict[str, str | int] = {"banned": key, "seconds": int(seconds), "wrong": GUESSES}
-                await self._audit.note("auth.banned", Actor("", address=peer), detail=detail)
+    @property
+    def _rules(self) -> _Rules:
+        return _rules(self._services.config.gateway)
 
-    def _is_local(self, shown: str) -> bool:
-        return hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), self._local.reveal().encode())
-
-    def _is_direct(self, request: BaseRequest) -> bool:
-        """Whether it comes from this machine and not through a proxy on it, which would speak for anybody."""
-        return is_loopback(address(request)) and not any(name in request.headers for name in _PROXIED)
+    def _is_local(self, shown: _Shown) -> bool:
+        given = "" if shown.is_cookie else shown.secret
+        return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._local.reveal().encode())
 
 
-@lru_cache(4)
-def _names(config: GatewayConfig) -> frozenset[str]:
-    """Under which the gateway may be called."""
-    return frozenset(map(_bare, ("localhost", config.host, *config.allowed_hosts))) - {"0.0.0.0", "::"}
+@lru_cache(maxsize=4)
+def _rules(config: GatewayConfig) -> _Rules:
+    named = {"localhost", bare(config.host), *(bare(host) for host in config.allowed_hosts)} - {"0.0.0.0", "::"}
+    origins = frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
+    return _Rules(frozenset(named), is_loopback(config.host), origins, networks(config.behind_proxy))
 
 
-@lru_cache(4)
-def _origins(config: GatewayConfig) -> frozenset[str]:
-    """Whose pages may call the gateway."""
-    return frozenset(origin.rstrip("/").lower() for origin in config.allowed_origins)
+def _held(holder: Holder, peer: Peer, page: str) -> Credential:
+    """A sign-in that came of a token is that token's; any other the owner's."""
+    signin = holder.signin
+    caller = Caller(
+        holder.token or "owner", holder.name, holder.scopes, peer.address, holder.trust, signin=signin, page=page
+    )
+    return Credential(caller, holder.token, signin=signin.id)
 
 
 def permit(caller: Caller, operation: Operation) -> None:
@@ -219,29 +222,20 @@ def changes(request: BaseRequest) -> bool:
     return request.method not in _SAFE
 
 
-def address(request: BaseRequest) -> str:
-    """The peer's address; an IPv6 network of 64 bits counts as one."""
-    peer = request.remote or ""
-    if ":" not in peer:
-        return peer
-    parsed = ipaddress.IPv6Address(peer.partition("%")[0])
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return peer if parsed.is_loopback else str(ipaddress.IPv6Network((parsed, 64), strict=False))
+def cookie_of(request: BaseRequest) -> str:
+    """The name of our cookie. Browsers keep those of all ports of a machine together."""
+    own = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return f"{COOKIE}-{own[1]}" if isinstance(own, tuple) else COOKIE
 
 
-def _digest(shown: str) -> bytes:
-    return hashlib.sha256(shown.encode("utf-8", "surrogatepass")).digest()
-
-
-def _shown(request: BaseRequest) -> str:
+def _shown(request: BaseRequest) -> _Shown:
     scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme:
-        return bearer.strip() if scheme.lower() == "bearer" else "-"
-    return request.cookies.get(COOKIE, "")
+        return _Shown(bearer.strip() if scheme.lower() == "bearer" else "-")
+    return _Shown(request.cookies.get(cookie_of(request), ""), is_cookie=True)
 
 
-def _bare(host: str) -> str:
+def bare(host: str) -> str:
     """A host without its port, brackets, final dot and capitals."""
     host = host.strip().lower()
     if host.startswith("["):

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from carapax.errors import CarapaxError
-from carapax.gateway.auth import Credential
+from carapax.gateway.auth import FREE, LOCAL, Credential
+from carapax.owner.owner import Owner
+from carapax.store.signins import SignIns
 from carapax.store.tokens import Tokens
 
 CHECK_S = 0.5
-REVOKED = "the token was revoked"
+ENDED = "what this came with was revoked or has ended"
 STOPPING = "the gateway stops"
 _log = logging.getLogger(__name__)
 
@@ -18,8 +20,10 @@ _log = logging.getLogger(__name__)
 class Held:
     """All open WebSockets and streams, each with the credential it came with and a way to drop it."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, signins: SignIns, owner: Owner) -> None:
         self._tokens = tokens
+        self._signins = signins
+        self._owner = owner
         self._open: dict[object, tuple[Credential, Callable[[str], object]]] = {}
 
     def __len__(self) -> int:
@@ -36,14 +40,16 @@ class Held:
             del self._open[key]
 
     async def watch(self) -> None:
-        """Drop, until cancelled, what came with a token that was revoked, or free before there was a token."""
+        """Drop, until cancelled, what came with a token or sign-in that has ended, or free before there was anything to
+        show."""
         while True:
             await asyncio.sleep(CHECK_S)
-            if any(credential.token or credential.free for credential, _ in self._open.values()):
+            shown = [credential for credential, _ in self._open.values()]
+            if any(credential != LOCAL for credential in shown):
                 try:
-                    known = {token.id for token in await self._tokens.list()}
+                    known = await self._known(shown)
                 except CarapaxError as error:
-                    _log.warning("tokens cannot be checked: %s", error)
+                    _log.warning("credentials cannot be checked: %s", error)
                 else:
                     self._drop(known)
 
@@ -52,7 +58,18 @@ class Held:
         for _, drop in list(self._open.values()):
             drop(STOPPING)
 
+    async def _known(self, shown: list[Credential]) -> set[str]:
+        """The tokens and sign-ins that are in force, and "free" where nothing need be shown; as far as anybody asks."""
+        known: set[str] = set()
+        if any(credential.token for credential in shown):
+            known |= {token.id for token in await self._tokens.list()}
+        if any(credential.signin for credential in shown):
+            known |= {signin.id for signin in await self._signins.list()}
+        if any(credential.free for credential in shown) and not await self._owner.guarded():
+            known.add(FREE.account)
+        return known
+
     def _drop(self, known: set[str]) -> None:
         for credential, drop in list(self._open.values()):
-            if (credential.free and known) or (credential.token and credential.token not in known):
-                drop(REVOKED)
+            if credential != LOCAL and not {credential.account, credential.token or credential.account} <= known:
+                drop(ENDED)

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
 
@@ -21,16 +20,18 @@ from carapax.api.session import Session
 from carapax.contracts import Supervise
 from carapax.errors import CarapaxError, InvalidRequest, RateLimited, Unavailable
 from carapax.gateway import files, metrics, ndjson, openai, openapi, sse
-from carapax.gateway.auth import COOKIE, Credential, Gate, address, changes, check_bind, permit
+from carapax.gateway.auth import Credential, Gate, changes, check_bind, permit
 from carapax.gateway.connection import Listener
 from carapax.gateway.embeddings import respond_embeddings
 from carapax.gateway.encryption import AUTHORITY, respond_authority, respond_plain
+from carapax.gateway.entrance import Entrance
 from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.held import Held
 from carapax.gateway.limits import check_head, read_body
 from carapax.gateway.listening import listening
+from carapax.gateway.peer import Peer
 from carapax.gateway.responses import refusal, respond
-from carapax.gateway.rest import Route, Routes, check_json_type, query_of, read_json, respond_operation
+from carapax.gateway.rest import Route, Routes, check_json_type, query_of, respond_operation
 from carapax.gateway.rpc import Rpc
 from carapax.gateway.static import Static
 from carapax.gateway.stream import Socket, open_websocket
@@ -43,13 +44,7 @@ P = TypeVar("P", bound=Struct)
 STOP_S = 5.0
 SPARE_FILES = 1024
 _WEB = Path(__file__).parent.parent / "web"
-_NAMED = {"/rpc": ("POST",), "/ws": ("GET",), "/login": ("POST",), "/logout": ("POST",)}
-
-
-class Login(Struct, frozen=True, forbid_unknown_fields=True):
-    """token: a token's secret"""
-
-    token: str
+_NAMED = {"/rpc": ("POST",), "/ws": ("GET",), **Entrance.PATHS}
 
 
 class Gateway:
@@ -58,17 +53,15 @@ class Gateway:
     def __init__(self, services: Services, local: Secret, supervise: Supervise) -> None:
         self.port = 0
         self.encrypted = services.certificates.context is not None
-        self.held = Held(services.tokens)
+        self.held = Held(services.tokens, services.signins, services.owner)
         self._services = services
         self._supervise = supervise
         self._gate = Gate(
-            lambda: services.config.gateway,
-            services.tokens,
+            services,
             local,
-            services.audit,
-            services.bans,
             lambda host: is_named(host, services.certificates.names) or host in services.tailscale.names,
         )
+        self._entrance = Entrance(services, self._gate)
         self._routes = Routes(OPERATIONS)
         self._static = Static(_WEB)
         self._anonymous = Rate(lambda: services.config.limits.anonymous_per_minute)
@@ -79,50 +72,49 @@ class Gateway:
         """Answer one request. Nothing of its body is read before it is known who asks."""
         try:
             check_head(request)
-            self._gate.check_ban(request, asyncio.get_running_loop().time())
-            self._gate.check_host(request)
-            response = await self._answer(request)
+            peer = self._gate.peer(request)
+            self._gate.check_ban(request, peer, asyncio.get_running_loop().time())
+            self._gate.check_host(request, peer)
+            response = await self._answer(request, peer)
         except CarapaxError as error:
             response = openai.refusal(error) if openai.serves(request.path) else refusal(error)
         if not response.prepared:
             self._allow_page(request, response)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, peer: Peer) -> web.StreamResponse:
         now = asyncio.get_running_loop().time()
         path = request.path
         if path in AUTHORITY and request.method in ("GET", "HEAD"):
-            self._files.take(address(request), now, "requests for files from this address")
+            self._files.take(peer.address, now, "requests for files from this address")
             return respond_authority(request, self._services.certificates)
         if self.encrypted and not request.secure:
             return respond_plain(request)
         if self._static.has(path) and request.method in ("GET", "HEAD"):
-            self._files.take(address(request), now, "requests for files from this address")
+            self._files.take(peer.address, now, "requests for files from this address")
             return self._static.respond(request)
         upgrade = path == "/ws"
-        self._gate.check_origin(request, changes=upgrade or changes(request))
+        self._gate.check_origin(request, peer, changes=upgrade or changes(request))
         if request.method == "OPTIONS" and self._gate.allowed_origin(request):
             return respond(status=204)
         if path == "/health" and request.method in ("GET", "HEAD"):
             return respond(b'{"status":"ok"}')
         if path in _NAMED and request.method not in _NAMED[path]:
             raise MethodNotAllowed(f"{request.method} is not for {path}", _NAMED[path])
-        if path == "/login":
-            return await self._login(request, now)
-        if path == "/logout":
-            return _with_cookie(respond(status=204), "")
-        credential = await self._identify(request, now)
+        if path in Entrance.PATHS:
+            return await self._entrance.respond(request, peer)
+        credential = await self._identify(request, peer, now)
         return await self._serve(request, credential)
 
-    async def _identify(self, request: web.BaseRequest, now: float) -> Credential:
+    async def _identify(self, request: web.BaseRequest, peer: Peer, now: float) -> Credential:
         """Who asks; calls that show nothing, or nothing known, are counted by address."""
         try:
-            credential = await self._gate.identify(request, now)
+            credential = await self._gate.identify(request, peer)
         except CarapaxError as error:
             if not isinstance(error, RateLimited):
-                self._anonymous.take(address(request), now, "calls without a token from this address")
+                self._anonymous.take(peer.address, now, "calls without a credential from this address")
             raise
-        self._authenticated.take(credential.token, now, "calls")
+        self._authenticated.take(credential.account, now, "calls")
         return credential
 
     async def _serve(self, request: web.BaseRequest, credential: Credential) -> web.StreamResponse:
@@ -217,21 +209,9 @@ class Gateway:
         def admit(operation: Operation) -> None:
             permit(credential.caller, operation)
             if next(uncounted) >= 0:
-                self._authenticated.take(credential.token, loop.time(), "calls")
+                self._authenticated.take(credential.account, loop.time(), "calls")
 
         return admit
-
-    async def _login(self, request: web.BaseRequest, now: float) -> web.Response:
-        """Exchange a token for a cookie that scripts of the page cannot read."""
-        self._anonymous.take(address(request), now, "log-ins from this address")
-        body = await read_json(request, self._services.config.limits)
-        try:
-            token = msgspec.convert(body, Login).token
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(f"login: {error}", "send {token}") from error
-        credential = await self._gate.recognise(token, address(request), now)
-        await self._services.audit.note("auth.login", credential.caller.actor())
-        return _with_cookie(respond(status=204), token)
 
     @contextmanager
     def _hold(self, credential: Credential) -> Iterator[None]:
@@ -251,12 +231,6 @@ class Gateway:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
 
 
-def _with_cookie(response: web.Response, token: str) -> web.Response:
-    age = None if token else 0
-    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/", max_age=age)
-    return response
-
-
 @asynccontextmanager
 async def open_gateway(services: Services, supervise: Supervise, *, local: Secret) -> AsyncGenerator[Gateway, None]:
     """Listen on the configured address until the block ends; open connections are then closed.
@@ -266,8 +240,9 @@ async def open_gateway(services: Services, supervise: Supervise, *, local: Secre
     """
     config = services.config.gateway
     _allow_files(services.config.limits.sockets + SPARE_FILES)
-    await check_bind(config, services.tokens)
     gateway = Gateway(services, local, supervise)
+    set_up = gateway.encrypted and services.owner.code.is_open
+    check_bind(config, guarded=set_up or await services.owner.guarded())
     server = Listener(metrics.measured(gateway.handle, services, gateway.held), lambda: services.config.limits)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_S)
     await runner.setup()

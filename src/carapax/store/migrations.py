@@ -170,7 +170,46 @@ _PIECES: Migration = (
     )""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _FILES, _HEALTH, _SPEND, _HALT, _AUDIT, _STAINS, _TRUST, _GRANTS, _PIECES)
+_OWNER: Migration = (
+    # One row. handle: what authenticators know the owner by. password: a Hashed as JSON, or nothing.
+    "CREATE TABLE owner (id BIGINT NOT NULL PRIMARY KEY, handle {blob} NOT NULL, password TEXT NOT NULL)",
+    # id: what the authenticator calls it, in base64url. host: the name it can be used under. counter: of its uses.
+    """CREATE TABLE passkeys (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        host TEXT NOT NULL,
+        public_key {blob} NOT NULL,
+        counter BIGINT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        last_used_at DOUBLE PRECISION
+    )""",
+    # digest: SHA-256 of what the cookie holds. credential: the id of the token or passkey it came of, if any.
+    """CREATE TABLE signins (
+        id TEXT NOT NULL PRIMARY KEY,
+        digest {blob} NOT NULL,
+        how TEXT NOT NULL,
+        credential TEXT NOT NULL,
+        address TEXT NOT NULL,
+        browser TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        last_seen_at DOUBLE PRECISION NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL
+    )""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _FIRST,
+    _FILES,
+    _HEALTH,
+    _SPEND,
+    _HALT,
+    _AUDIT,
+    _STAINS,
+    _TRUST,
+    _GRANTS,
+    _PIECES,
+    _OWNER,
+)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:

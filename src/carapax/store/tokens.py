@@ -15,6 +15,7 @@ from carapax.messages import Trust
 from carapax.redaction import Secret
 from carapax.store.audit import LOCAL, Actor, Audit
 from carapax.store.database import Database, Row, Statement, Unexpected
+from carapax.store.owner import LastCredential, end_signins_of, without
 
 _PREFIX = "cpx_"
 _USE_NOTED_EVERY_S = 60
@@ -60,11 +61,15 @@ class Tokens:
         rows = await self._database.fetch(f"SELECT {_COLUMNS} FROM tokens ORDER BY created_at, id")
         return [_token(row) for row in rows]
 
-    async def revoke(self, token: str, who: Actor = LOCAL) -> None:
-        """Refuse the token of this id from now on. Raises NotFound."""
+    async def revoke(self, token: str, who: Actor = LOCAL, *, keep_one: bool = False) -> None:
+        """Refuse the token of this id, and who has signed in with it, from now on. Raises NotFound, and Conflict where
+        it is the last credential of all and `keep_one`."""
         ended = self._audit.of("token.revoke", who, detail={"token": token})
+        gone = Statement("DELETE FROM tokens WHERE id = $1", (token,), expect=1)
         try:
-            await self._database.transact([Statement("DELETE FROM tokens WHERE id = $1", (token,), expect=1), *ended])
+            await without(self._database, [gone, end_signins_of(token), *ended], keep_one=keep_one)
+        except LastCredential:
+            raise
         except Unexpected as error:
             raise NotFound(f"no token has the id {token!r}", "`carapax token list` shows those there are") from error
 
@@ -89,10 +94,6 @@ class Tokens:
         with suppress(StoreError):
             sql = "UPDATE tokens SET last_used_at = $2 WHERE id = $1"
             await self._database.transact([Statement(sql, (token.id, now))])
-
-    async def any(self) -> bool:
-        """Whether there is a token, and so whether callers must show one."""
-        return bool(await self._database.fetch("SELECT 1 FROM tokens LIMIT 1"))
 
 
 def account(secret: str) -> str:

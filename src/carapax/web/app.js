@@ -1,6 +1,7 @@
 // The page: opens the connection, reads the address, puts the views in their places.
 
 import { Approvals } from "./approvals.js";
+import { standing } from "./auth.js";
 import { h, icon, iconButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { KillSwitch } from "./killswitch.js";
@@ -16,7 +17,7 @@ import { Sidebar } from "./views/sidebar.js";
 import { SignIn } from "./views/signin.js";
 import { Welcome } from "./views/welcome.js";
 
-const SIGNED_IN = "carapax.signed-in";
+const SETUP = "#/setup";
 const KEPT_FEEDS = 8;
 const TOAST_MS = 6_000;
 const SHORTCUTS = [
@@ -59,12 +60,17 @@ class App {
     this.outbox.addEventListener("change", () => this.view?.update());
     this.outbox.addEventListener("created", ({ detail }) => this.#created(detail));
     this.outbox.addEventListener("sent", () => this.sessions.refresh());
-    addEventListener("hashchange", () => this.#navigate());
+    addEventListener("hashchange", () => {
+      this.#navigate();
+      if (this.signIn || location.hash === SETUP) this.#admit();
+    });
     addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("problem", ({ detail }) => this.tell(detail));
     this.#addCommands();
     this.sidebar.draw();
+    this.shell.hidden = true;
     this.#navigate();
+    this.#admit();
     this.rpc.connect();
   }
 
@@ -173,7 +179,6 @@ class App {
 
   async signOut() {
     await fetch("logout", { method: "POST" }).catch(() => {});
-    localStorage.removeItem(SIGNED_IN);
     location.reload();
   }
 
@@ -229,13 +234,10 @@ class App {
     const { state } = this.rpc;
     this.banner.hidden = state !== "connecting" || !this.wasOpen;
     this.banner.textContent = t("offline");
-    if (state === "unauthorized") this.#showSignIn();
+    if (state === "unauthorized") await this.#admit();
     if (state === "open") {
       this.wasOpen = true;
-      this.shell.hidden = false;
-      this.signIn?.element.remove();
-      this.sidebar.signOut.hidden = localStorage.getItem(SIGNED_IN) === null;
-      await this.loadAgents();
+      await Promise.all([this.#admit(), this.loadAgents()]);
     }
     this.view?.update();
   }
@@ -247,15 +249,27 @@ class App {
     this.agents = this.agents.filter(Boolean).map((agent) => ({ ...agent, demo: agent.model.startsWith("demo") }));
   }
 
-  #showSignIn() {
-    localStorage.removeItem(SIGNED_IN);
-    this.signIn ??= new SignIn(() => {
-      localStorage.setItem(SIGNED_IN, "yes");
-      this.rpc.restart();
-    });
-    this.shell.hidden = true;
-    document.body.append(this.signIn.element);
-    this.signIn.focus();
+  /** Show the page to whoever is in, and to others nothing but the way in; to whoever wants it, the setup. */
+  async #admit() {
+    const known = (this.standing = await standing().catch(() => this.standing ?? { signed_in: true, how: "" }));
+    const setup = location.hash === SETUP;
+    const outside = setup || !known.signed_in;
+    this.sidebar.signOut.hidden = !known.how;
+    this.shell.hidden = outside;
+    if (!outside) {
+      this.signIn?.close();
+      this.signIn = null;
+      return;
+    }
+    this.signIn ??= new SignIn((isNew) => this.#enter(isNew));
+    this.signIn.show(known, setup);
+  }
+
+  #enter(isNew) {
+    this.signIn.close();
+    this.signIn = null;
+    if (isNew || location.hash === SETUP) location.replace("#/");
+    this.rpc.restart();
   }
 
   #key(event) {

@@ -118,10 +118,8 @@ export class Connection extends EventTarget {
 
 /** A browser does not say why a WebSocket was refused, so ask in a way that does. */
 async function isRefused() {
-  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "agent.list" });
   try {
-    const response = await fetch("rpc", { method: "POST", headers: { "content-type": "application/json" }, body });
-    return response.status === 401;
+    return (await (await fetch("auth")).json()).signed_in === false;
   } catch {
     return false;
   }

@@ -1,0 +1,108 @@
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from carapax.errors import RateLimited, Unauthorized
+from carapax.gateway.guesses import PASSWORD, WAITING, Guess, Guesses, How
+from carapax.store.audit import Audit, newest
+from carapax.testing import FakeClock
+from carapax.throttle import Bans
+from tests.running import run
+from tests.store.opened import opened_database
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[tuple[Guesses, Audit], None]:
+    async with opened_database(folder / "a.db") as database:
+        audit = Audit(database, FakeClock())
+        yield Guesses(Bans(), audit), audit
+
+
+async def wrong() -> None:
+    raise Unauthorized("wrong")
+
+
+async def right() -> str:
+    return "in"
+
+
+async def outcome(work: Awaitable[object]) -> str:
+    try:
+        return str(await work)
+    except Unauthorized:
+        return "looked at"
+    except RateLimited as refused:
+        return refused.message
+
+
+@pytest.mark.parametrize("how", ["token", "sign-in", "setup code", "passkey", "password"])
+def test_ten_wrong_secrets_are_looked_at_whatever_they_are(tmp_path: Path, how: How) -> None:
+    async def main() -> list[str]:
+        async with opened(tmp_path) as (guesses, _):
+            found = [
+                await outcome(guesses.attempt(Guess(how, "192.0.2.7", str(number)), wrong)) for number in range(12)
+            ]
+            found.append(await outcome(guesses.attempt(Guess(how, "192.0.2.7", "right"), right)))
+            return [*found, await outcome(guesses.attempt(Guess(how, "192.0.2.8", "right"), right))]
+
+    banned = f"too many wrong {how}s from this address"
+    assert run(main()) == ["looked at"] * 10 + [banned] * 3 + ["in"]
+
+
+def test_ten_wrong_passwords_from_everywhere_together_are_looked_at(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with opened(tmp_path) as (guesses, _):
+            return [
+                await outcome(guesses.attempt(Guess("password", f"192.0.2.{number}", str(number), PASSWORD), wrong))
+                for number in range(12)
+            ]
+
+    assert run(main()) == ["looked at"] * 10 + ["too many wrong passwords of this name"] * 2
+
+
+def test_few_passwords_wait_to_be_tried_and_nothing_else_waits_for_them(tmp_path: Path) -> None:
+    async def main() -> tuple[list[str], str]:
+        async with opened(tmp_path) as (guesses, _):
+            going_on = asyncio.Event()
+
+            async def slow() -> str:
+                await going_on.wait()
+                return "in"
+
+            async with asyncio.TaskGroup() as group:
+                tried = [
+                    group.create_task(outcome(guesses.attempt(Guess("password", f"192.0.2.{n}", "x"), slow)))
+                    for n in range(WAITING + 2)
+                ]
+                await asyncio.sleep(0)
+                meanwhile = await outcome(guesses.attempt(Guess("token", "192.0.2.99", "x"), right))
+                going_on.set()
+            return [task.result() for task in tried], meanwhile
+
+    refused = "too many passwords are tried at the same time"
+    assert run(main()) == (["in"] * WAITING + [refused] * 2, "in")
+
+
+def test_what_was_right_before_is_known_by_address_and_secret(tmp_path: Path) -> None:
+    async def main() -> list[bool]:
+        async with opened(tmp_path) as (guesses, _):
+            guesses.prove("192.0.2.7", "secret")
+            return [
+                guesses.is_proven(*each) for each in (("192.0.2.7", "secret"), ("192.0.2.7", "s"), ("::1", "secret"))
+            ]
+
+    assert run(main()) == [True, False, False]
+
+
+def test_refusals_are_recorded_without_what_was_shown(tmp_path: Path) -> None:
+    async def main() -> list[dict[str, str | int]]:
+        async with opened(tmp_path) as (guesses, audit):
+            shown = Guess("token", "192.0.2.7", "secret", "abc")
+            for guess in (shown, shown._replace(how="password", account=PASSWORD), shown._replace(how="setup code")):
+                await outcome(guesses.attempt(guess, wrong))
+            return [one.entry.detail for one in reversed(await newest(audit.database))]
+
+    assert run(main()) == [{"how": "token", "token": "abc"}, {"how": "password"}, {"how": "setup code"}]

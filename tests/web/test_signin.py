@@ -1,0 +1,121 @@
+"""Signing in, in a real browser with an authenticator of its own."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticatorOptions
+
+from carapax.redaction import Secret
+from carapax.store.audit import LOCAL
+from tests.web.accessible import overflowing, unreachable, violations
+from tests.web.browser import MISSING, Browser
+from tests.web.served import Served, served
+
+pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
+WORDS = "correct horse battery staple"
+
+
+@contextmanager
+def authenticator(browser: Browser) -> Generator[None, None, None]:
+    """One that knows its owner, such as a laptop with a fingerprint reader."""
+    options = VirtualAuthenticatorOptions(
+        protocol=VirtualAuthenticatorOptions.Protocol.CTAP2,
+        transport=VirtualAuthenticatorOptions.Transport.INTERNAL,
+        has_resident_key=True,
+        has_user_verification=True,
+        is_user_verified=True,
+    )
+    browser.driver.add_virtual_authenticator(options)
+    try:
+        yield
+    finally:
+        browser.driver.remove_virtual_authenticator()
+
+
+@pytest.fixture
+def gateway(browser: Browser, tmp_path: Path) -> Generator[Served, None, None]:
+    with served(tmp_path, lambda request: "Hello.") as opened:
+        browser.forget(at_name(opened))
+        yield opened
+        assert browser.violations == []
+
+
+def at_name(gateway: Served) -> str:
+    """Passkeys belong to names, and so to no address."""
+    return gateway.url.replace("127.0.0.1", "localhost")
+
+
+def set_up(browser: Browser, gateway: Served) -> None:
+    """As far as the choice of a credential."""
+    code = gateway.services.owner.code.make().reveal()
+    browser.open(f"{at_name(gateway)}/#/setup")
+    browser.find(".sign-in h1", "Make this gateway yours")
+    browser.type("AAAA-AAAA", Keys.ENTER)
+    browser.find(".sign-in .problem", "4 tries are left")
+    browser.type(Keys.CONTROL + "a" + Keys.NULL, code.lower(), Keys.ENTER)
+    browser.find(".sign-in p", "Now choose how you will sign in.")
+
+
+def sign_out(browser: Browser) -> None:
+    browser.find("button[aria-label='Sign out']").click()
+    browser.find(".sign-in h1", "Sign in")
+
+
+def test_a_newcomer_makes_a_passkey_with_the_setup_code_and_signs_in_with_it(browser: Browser, gateway: Served) -> None:
+    with authenticator(browser):
+        set_up(browser, gateway)
+        browser.find("button", "Make a passkey").click()
+        browser.find(".welcome")
+        (passkey,) = gateway.run(gateway.services.owner.record.passkeys())
+        assert (passkey.name, passkey.host) == ("First passkey", "localhost")
+        (signin,) = gateway.run(gateway.services.signins.list())
+        assert (signin.how, signin.credential, signin.browser) == ("passkey", passkey.id, "Chrome, Linux")
+        browser.driver.set_user_verified(False)
+        sign_out(browser)
+        assert gateway.run(gateway.services.signins.list()) == []
+        browser.driver.set_user_verified(True)
+        browser.find("button", "Sign in with a passkey").click()
+        browser.find(".welcome")
+        browser.find("button[aria-label='Sign out']").click()
+        browser.until("performance.getEntriesByName(location.origin + '/auth/passkey/finish').length === 1")
+        browser.find(".welcome")  # this authenticator takes what is offered in the password's field at once
+
+
+def test_a_newcomer_sets_a_password_and_signs_in_with_it(browser: Browser, gateway: Served) -> None:
+    set_up(browser, gateway)
+    browser.find(".sign-in input[type=password]").click()
+    browser.type("too short", Keys.ENTER)
+    browser.type(Keys.CONTROL + "a" + Keys.NULL, WORDS, Keys.ENTER)
+    browser.find(".welcome")
+    sign_out(browser)
+    browser.find(".sign-in input[name=password]").click()
+    browser.type("not my password", Keys.ENTER)
+    browser.find(".sign-in .problem", "the password is wrong")
+    browser.type(Keys.CONTROL + "a" + Keys.NULL, WORDS, Keys.ENTER)
+    browser.find(".welcome")
+    gateway.run(gateway.services.signins.end_all(LOCAL))
+    browser.find(".sign-in h1", "Sign in")
+
+
+def test_a_stranger_sees_nothing_but_the_way_in(browser: Browser, gateway: Served) -> None:
+    gateway.run(gateway.services.owner.password.set(Secret(WORDS), LOCAL))
+    for place in ("", "#/costs", "#/s/some-session", "#/access"):
+        browser.open(f"{at_name(gateway)}/{place}")
+        browser.find(".sign-in h1", "Sign in")
+        seen = browser.run("return document.body.innerText")
+        assert isinstance(seen, str)
+        assert not any(word in seen for word in ("main", "0.1.0", "demo", "Sessions", "127.0.0.1"))
+
+
+@pytest.mark.parametrize("place", ["", "#/setup"])
+def test_the_way_in_can_be_used_by_everybody(browser: Browser, gateway: Served, place: str) -> None:
+    gateway.run(gateway.services.owner.password.set(Secret(WORDS), LOCAL))
+    browser.open(f"{at_name(gateway)}/{place}")
+    browser.find(".sign-in h1")
+    assert (violations(browser), unreachable(browser)) == ([], [])
+    browser.resize(360, 740, phone=True)
+    assert (violations(browser), overflowing(browser)) == ([], [])
+    browser.resize(1280, 800)
