@@ -1,12 +1,14 @@
 """`carapax serve` as a process."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -107,10 +109,23 @@ def test_a_port_in_use_is_named_with_the_remedy(home: Home) -> None:
     assert "gateway.port" in said
 
 
-def test_an_open_address_without_a_token_is_refused(home: Home) -> None:
-    code, said = refused(home, "--host", "0.0.0.0", "--port", "0")
+def test_an_open_address_without_a_credential_is_refused_unless_it_encrypts_and_can_be_set_up(home: Home) -> None:
+    code, said = refused(home, "--host", "0.0.0.0", "--port", "0", "--no-tls")
     assert code == 2
-    assert "carapax token create" in said
+    assert "carapax owner password" in said
+    with started(home, "--host", "0.0.0.0", "--port", "0") as (_, printed):
+        assert re.search(r"owner    open https://localhost:\d+/#/setup and type the code \w{4}-\w{4}\n", printed)
+        gateway = find_gateway(home)
+        assert gateway is not None
+        host, port = gateway.running.url.removeprefix("https://").split(":")
+        context = gateway.running.context()
+        found = {}
+        for path in ("/auth", "/status", "/api/sessions", "/api/owner"):
+            connection = HTTPSConnection(host, int(port), context=context, timeout=20)
+            connection.request("GET", path)
+            found[path] = connection.getresponse().status
+            connection.close()
+        assert found == {"/auth": 200, "/status": 401, "/api/sessions": 401, "/api/owner": 401}
 
 
 def test_a_damaged_database_is_refused_by_name(home: Home, run: Run) -> None:
