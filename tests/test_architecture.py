@@ -72,6 +72,7 @@ HELD_AS = {
     "ReachConfig": {"reach"},
     "CredentialConfig": {"section"},
     "LogConfig": {"log"},
+    "TelemetryConfig": {"_telemetry"},
     "DoorConfig": {"rules"},
     "PolicyConfig": {"policy"},
     "RuleConfig": {"rule"},

@@ -57,7 +57,10 @@ from carapax.store.stains import Stains
 from carapax.store.timed import Timed
 from carapax.store.tokens import Tokens
 from carapax.tailscale.tailscale import Tailscale
+from carapax.telemetry.calls import both
+from carapax.telemetry.exporter import Exporter, Sending
 from carapax.telemetry.meters import Meters
+from carapax.telemetry.tracer import Tracer
 from carapax.throttle import Bans
 from carapax.tls.certificates import open_certificates
 from carapax.vault import open_vault
@@ -163,11 +166,16 @@ async def open_app(
         stack.push_async_callback(accounts.close)
         accounts.observe(meters.spent)
         settings.follow(accounts)
+        sending = Sending(http, clock, meters, vault, lambda: confidential.known)
+        exporter = Exporter(lambda: settings.current.telemetry, sending)
+        settings.follow(Told(lambda config: exporter.wake()))
+        tracer = Tracer(store.journal, exporter, lambda: settings.current.telemetry, tasks.spawn)
+        store.journal.observe(tracer.follow)
         facts = FactBook(config.providers, config.models, home.facts_file)
         settings.follow(Told(facts.tell_of))
         registry = Registry(settings, keys, http, clock, facts, store.health)
         if models is None:
-            means = Means(http, keys, clock, store.health, facts, accounts, store.files.read, meters.called)
+            means = Means(http, keys, clock, store.health, facts, accounts, store.files.read, both(meters.called, tracer.called))
             models = registry.live = opened = await open_models(config, means)
             settings.follow(opened)
         injections = Injections(home.injection_file)
@@ -215,6 +223,7 @@ async def open_app(
         await platforms.open(config)
         settings.follow(platforms)
         stack.push_async_callback(tasks.close)
+        tasks.keep("telemetry", exporter.run)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
         settings.follow(Told(certificates.tell))

@@ -346,6 +346,22 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["text", "json"] = "text"
 
 
+class TelemetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where traces and metrics are sent, by OTLP over HTTP; nowhere unless an address is set. It needs `carapax[otel]`.
+
+    otlp_endpoint: address of a collector, such as "http://127.0.0.1:4318", to which /v1/traces and /v1/metrics are
+        added; empty for none
+    otlp_headers: headers of what is sent, and the secrets of the vault that are their values, by name
+    service_name: what this gateway is called there
+    content: true to send also what was said, called and returned; secrets are taken out of it
+    """
+
+    otlp_endpoint: str = ""
+    otlp_headers: dict[str, str] = {}
+    service_name: str = "carapax"
+    content: bool = False
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `carapax.toml`. There is always an agent; the first one is the default.
 
@@ -354,6 +370,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tailscale: who reaches the gateway through Tailscale
     limits: what the gateway takes before it refuses
     log: what is logged
+    telemetry: where traces and metrics are sent
     egress: where tools may go besides public addresses
     credentials: one table for each secret that agents use by its name
     agents: one table for each agent
@@ -376,6 +393,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tailscale: TailscaleConfig = TailscaleConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     egress: EgressConfig = EgressConfig()
     credentials: dict[str, CredentialConfig] = {}
     agents: dict[str, AgentConfig] = field(default_factory=lambda: {"main": AgentConfig()})

@@ -13,6 +13,7 @@ from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
 from carapax.places import Places
 from carapax.store.days import open_days
+from carapax.telemetry.exporter import is_installed
 from carapax.tls.names import spell
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
@@ -52,6 +53,8 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _provider(name, config, ("providers", name))
     for name in config.chains:
         yield from _chain(name, config, ("chains", name))
+    if config.telemetry.otlp_endpoint and not is_installed():
+        yield ("telemetry", "otlp_endpoint"), "needs what carapax[otel] installs: pip install 'carapax[otel]'"
     if config.user.timezone:
         yield from _timezone(config.user.timezone)
     yield from _proxies(config.gateway.behind_proxy)

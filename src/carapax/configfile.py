@@ -280,7 +280,7 @@ def _sense(path: Route, value: object) -> str:
         return "expected the name of an environment variable; the key itself belongs in the vault"
     if name == "key" and not (value.isascii() and value.isprintable()):
         return "has characters that no key has"
-    if name == "base_url" and value and not re.match(r"https?://[^/\s]", value):
+    if name in ("base_url", "otlp_endpoint") and value and not re.match(r"https?://[^/\s]", value):
         return "expected an address that begins with http:// or https://"
     if name == "model" and not re.fullmatch(r"[^/\s]+(/\S+)?", value):
         return 'expected "provider/model", the name of a chain, or "auto"'

@@ -39,7 +39,8 @@ class SessionStarted(_Event, frozen=True):
 
 class MessageReceived(_Event, frozen=True):
     """A message was accepted. From now on it is never lost; a run takes it by `id`. `model` is the one that it asks
-    for, if any, in place of the session's. `marks` names the patterns of orders to agents that it has."""
+    for, if any, in place of the session's. `marks` names the patterns of orders to agents that it has. `trace` is the
+    `traceparent` of the call that brought it."""
 
     id: str
     sender: Sender
@@ -51,6 +52,7 @@ class MessageReceived(_Event, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     model: str = ""
     marks: tuple[str, ...] = ()
+    trace: str = ""
 
 
 class RunStarted(_Event, frozen=True):

@@ -35,6 +35,7 @@ class Gauges:
         self._confidential = confidential
         self._stock = Stock(0, {})
         started_at = clock.now()
+        meters.refresh = self.refresh
         meters.uptime.read = lambda: clock.now() - started_at
         meters.waiting.read = lambda: self._stock.messages
         meters.outbox.read = lambda: self._stock.outbox

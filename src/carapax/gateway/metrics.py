@@ -12,6 +12,7 @@ from carapax.gateway.errors import MethodNotAllowed
 from carapax.gateway.responses import respond
 from carapax.logs.about import About, about
 from carapax.telemetry.exposition import OPEN, TEXT
+from carapax.telemetry.trace import coming_in
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 PATH = "/metrics"
@@ -39,7 +40,7 @@ def measured(handle: Handle, services: Services, held: Sized) -> Handle:
         time = asyncio.get_running_loop().time
         began, status, name = time(), "gone", clock.new_id()
         try:
-            with about(About(request=name)):
+            with about(About(request=name)), coming_in(_traceparent(request)):
                 response = await handle(request)
             status = str(response.status)
             if not response.prepared:
@@ -49,6 +50,11 @@ def measured(handle: Handle, services: Services, held: Sized) -> Handle:
             requests.observe((route_of(request.path), status), time() - began)
 
     return handle_measured
+
+
+def _traceparent(request: web.BaseRequest) -> str:
+    """Of a call; what comes over a WebSocket is no part of the call that opened it."""
+    return "" if request.path == "/ws" else request.headers.get("traceparent", "")
 
 
 def route_of(path: str) -> str:

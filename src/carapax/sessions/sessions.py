@@ -42,6 +42,7 @@ from carapax.store.files import use
 from carapax.store.halt import REMEDY, Stop
 from carapax.store.journal import Duplicate
 from carapax.store.records import SessionInfo
+from carapax.telemetry.trace import incoming
 
 RECENT_SESSIONS = 200
 TITLE_CHARACTERS = 80
@@ -419,6 +420,7 @@ class Sessions:
             tuple(replace(file, data=b"", name=named(file.name)) for file in inbound.attachments),
             model,
             marks,
+            incoming(),
         )
 
     def _files(self, inbound: Inbound) -> list[Statement]:

@@ -24,3 +24,13 @@ class Called(Struct, frozen=True):
 
 
 Calls = Callable[[Called], None]
+
+
+def both(one: Calls, other: Calls) -> Calls:
+    """Tells both."""
+
+    def tell(call: Called) -> None:
+        one(call)
+        other(call)
+
+    return tell

@@ -5,17 +5,23 @@ import gzip
 import importlib.util
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from carapax.clock import Clock
 from carapax.config import TelemetryConfig
-from carapax.errors import CarapaxError, ConfigError, Unavailable
+from carapax.contracts import SecretStore
+from carapax.errors import CarapaxError, Unavailable
 from carapax.http import Http
-from carapax.redaction import Secret
+from carapax.redactor import Redactor
 from carapax.telemetry.meters import Meters
 from carapax.telemetry.spans import Span
 from carapax.version import __version__
+
+if TYPE_CHECKING:
+    from carapax.telemetry.otlp import Writer
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +36,6 @@ _LONGEST_ANSWER = 65_536
 _AGAIN = (429, 502, 503, 504)  # https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
 
-Redactor = Callable[[], Callable[[str], str]]
-Headers = Callable[[], Awaitable[Mapping[str, Secret]]]
-
 
 class Again(Unavailable):
     """The collector may take it later, in `wait_s` if it says when."""
@@ -43,106 +46,127 @@ class Again(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What telemetry is sent with: the way there, who it is, the headers (secrets), what takes secrets out of text, and
-    what reads the gauges before metrics are sent."""
+class Sending:
+    """What telemetry is sent with: the way there, where secrets of headers are, and what takes secrets out of text."""
 
     http: Http
     clock: Clock
     meters: Meters
-    headers: Headers
-    redactor: Redactor
-    refresh: Callable[[], Awaitable[None]]
+    vault: SecretStore
+    redactor: Callable[[], Redactor]
 
 
 class Exporter:
     """What waits to be sent. At most `QUEUE` spans do; those after them are dropped, and counted."""
 
-    def __init__(self, config: TelemetryConfig, means: Means) -> None:
-        self._base = config.otlp_endpoint.rstrip("/")
-        self._means = means
+    def __init__(self, config: Callable[[], TelemetryConfig], sending: Sending) -> None:
+        self._config = config
+        self._sending = sending
         self._waiting: deque[Span] = deque()
-        self._since = means.clock.now()
-        self._resource = {
-            "service.name": config.service_name,
-            "service.version": __version__,
-            "service.instance.id": means.clock.new_id(),
-        }
+        self._since = sending.clock.now()
+        self._instance = sending.clock.new_id()
         self._trouble = ""
+        self._awake = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    @property
+    def _telemetry(self) -> TelemetryConfig:
+        return self._config()
 
     def add(self, spans: Sequence[Span]) -> None:
         """Send these when it is time."""
+        self.wake()
         room = QUEUE - len(self._waiting)
         self._waiting.extend(spans[:room])
         if spans[room:]:
             self._dropped("traces", "queue full", len(spans[room:]))
 
+    def wake(self) -> None:
+        """A collector is configured: begin to send."""
+        self._awake.set()
+
     async def run(self) -> None:
-        """Send what there is until cancelled, and then what is left, for a moment."""
-        time = asyncio.get_running_loop().time
-        metrics_at = time() + METRICS_EVERY_S
+        """Send what there is until cancelled, and then what is left, for a moment; rest while no collector is
+        configured."""
+        self._stop.clear()
+        work = asyncio.get_running_loop().create_task(self._work())
         try:
-            while True:
-                await asyncio.sleep(SPANS_EVERY_S)
-                while self._waiting:
-                    await self._send_spans(_TRIES)
-                if time() >= metrics_at:
-                    metrics_at = time() + METRICS_EVERY_S
-                    await self._send_metrics(_TRIES)
+            await asyncio.shield(work)
         finally:
-            await self._farewell()
-
-    async def _farewell(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                while self._waiting:
-                    await self._send_spans(1)
-                await self._send_metrics(1)
-        except TimeoutError:
+            self._stop.set()
+            self._awake.set()
+            await asyncio.wait([work], timeout=CLOSE_S)
+            work.cancel()
+            await asyncio.wait([work])
             self._dropped("traces", "shutdown", len(self._waiting))
+            self._waiting.clear()
 
-    async def _send_spans(self, tries: int) -> None:
+    async def _work(self) -> None:
+        time = asyncio.get_running_loop().time
+        metrics_at = 0.0
+        ending = False
+        while not ending:
+            ending = self._stop.is_set()
+            if not self._telemetry.otlp_endpoint and not ending:
+                self._awake.clear()
+                await self._awake.wait()
+            await self._pause(SPANS_EVERY_S)
+            while self._waiting and self._telemetry.otlp_endpoint:
+                await self._send_spans()
+            if self._telemetry.otlp_endpoint and (time() >= metrics_at or ending):
+                metrics_at = time() + METRICS_EVERY_S
+                await self._send_metrics()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not once the end has come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+
+    async def _send_spans(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        done = False
         try:
             body = await asyncio.to_thread(lambda: self._writer().spans(batch))
-            await self._send(TRACES, body, len(batch), tries)
-            done = True
-        finally:
-            if not done:  # cancelled in the middle: they may go out yet
-                self._waiting.extendleft(reversed(batch))
+            await self._send(TRACES, body, len(batch))
+        except asyncio.CancelledError:
+            self._dropped("traces", "shutdown", len(batch))
+            raise
 
-    async def _send_metrics(self, tries: int) -> None:
-        await self._means.refresh()
-        families, now = list(self._means.meters.all()), self._means.clock.now()
-        await self._send(METRICS, self._writer().metrics(families, self._since, now), len(families), tries)
+    async def _send_metrics(self) -> None:
+        await self._sending.meters.refresh()
+        families, now = list(self._sending.meters.all()), self._sending.clock.now()
+        await self._send(METRICS, self._writer().metrics(families, self._since, now), len(families))
 
     def _writer(self) -> "Writer":
         from carapax.telemetry.otlp import Writer  # noqa: PLC0415  # an optional part, imported when it is used
 
-        return Writer(self._resource, self._means.redactor())
+        resource = {
+            "service.name": self._telemetry.service_name,
+            "service.version": __version__,
+            "service.instance.id": self._instance,
+        }
+        return Writer(resource, self._sending.redactor())
 
-    async def _send(self, path: str, body: bytes, count: int, tries: int) -> None:
+    async def _send(self, path: str, body: bytes, count: int) -> None:
         """Send a request, again where the collector says that it may help. What it does not take is counted."""
         signal, wait_s = path.rpartition("/")[2], _FIRST_WAIT_S
         packed = await asyncio.to_thread(gzip.compress, body, 5)
-        for left in range(tries - 1, -1, -1):
+        for left in range(_TRIES - 1, -1, -1):
             try:
                 refused = await self._post(path, packed)
             except Again as error:
                 self._told(str(error))
-                if not left:
+                if not left or self._stop.is_set():
                     break
-                await asyncio.sleep(min(_LONGEST_WAIT_S, error.wait_s or wait_s))
+                await self._pause(min(_LONGEST_WAIT_S, wait_s if error.wait_s is None else error.wait_s))
                 wait_s *= 2
             except CarapaxError as error:
                 self._told(str(error))
                 break
             else:
                 self._told("")
-                self._means.meters.exported.add((signal,), count)
-                if refused:
-                    self._dropped(signal, "refused", refused)
+                self._sending.meters.exported.add((signal,), count - refused)
+                self._dropped(signal, "refused", refused)
                 return
         self._dropped(signal, "not taken", count)
 
@@ -150,12 +174,13 @@ class Exporter:
         """How many of it the collector refused. Raises Again, or another CarapaxError when trying again cannot help."""
         from carapax.telemetry.otlp import rejected  # noqa: PLC0415  # an optional part, imported when it is used
 
-        headers = {name: value.reveal() for name, value in (await self._means.headers()).items()}
+        headers = {name: await self._secret(name) for name in self._telemetry.otlp_headers}
         headers |= {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+        url = self._telemetry.otlp_endpoint.rstrip("/") + path
         try:
             async with (
                 asyncio.timeout(_ANSWER_S),
-                self._means.http.request("POST", self._base + path, headers=headers, body=packed) as answer,
+                self._sending.http.request("POST", url, headers=headers, body=packed) as answer,
             ):
                 body = await answer.beginning(_LONGEST_ANSWER, _ANSWER_S)
         except (Unavailable, TimeoutError) as error:
@@ -166,9 +191,16 @@ class Exporter:
             raise Again(f"the collector answers {answer.status}", _seconds(answer.headers.get("Retry-After", "")))
         raise Unavailable(f"the collector answers {answer.status}", "check telemetry.otlp_endpoint and otlp_headers")
 
+    async def _secret(self, header: str) -> str:
+        name = self._telemetry.otlp_headers[header]
+        secret = await self._sending.vault.get(name)
+        if secret is None:
+            raise Unavailable(f"there is no secret {name!r} for the header {header}", f"carapax secrets set {name}")
+        return secret.reveal()
+
     def _dropped(self, signal: str, reason: str, count: int) -> None:
         if count:
-            self._means.meters.dropped.add((signal, reason), count)
+            self._sending.meters.dropped.add((signal, reason), count)
 
     def _told(self, trouble: str) -> None:
         """Say once that it goes wrong, and once that it goes well again."""
@@ -179,10 +211,9 @@ class Exporter:
         self._trouble = trouble
 
 
-def check_installed(config: TelemetryConfig) -> None:
-    """Raises ConfigError when a collector is configured and the part that speaks to it is not there."""
-    if config.otlp_endpoint and importlib.util.find_spec("opentelemetry.proto") is None:
-        raise ConfigError("telemetry.otlp_endpoint needs OpenTelemetry's types", "pip install 'carapax[otel]'")
+def is_installed() -> bool:
+    """Whether the part that writes what collectors read is there: `carapax[otel]`."""
+    return bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.proto"))
 
 
 def _seconds(text: str) -> float | None:

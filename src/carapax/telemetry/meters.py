@@ -3,7 +3,7 @@ from the gateway's one door, commits from a wrapper of the store."""
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from carapax.contracts import Spend
 from carapax.events import (
@@ -45,6 +45,8 @@ class Meters:
         self._of_models()
         self._runs: dict[str, tuple[str, float]] = {}
         self._tools: set[str] = set()
+        self.refresh: Callable[[], Awaitable[None]] = _nothing
+        """Reads what gauges tell only when they are asked; awaited before they are."""
 
     def _of_gateway(self) -> None:
         self.build = Gauge("carapax.build.info", "Always 1; the version is in the label", ["version"])
@@ -193,6 +195,10 @@ class Meters:
             if amount := getattr(usage, kind):
                 self.tokens.add((*model, kind), amount)
         self.cost.add(model, spend.cost / _DOLLAR)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def memory() -> float:

@@ -51,15 +51,17 @@ class Writer:
     def spans(self, spans: Sequence[Span]) -> bytes:
         """A request for /v1/traces."""
         scope = ScopeSpans(scope=_SCOPE, spans=[self._span(span) for span in spans])
-        request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=self._resource, scope_spans=[scope])])
-        return bytes(request.SerializeToString())
+        resource = ResourceSpans(resource=self._resource, scope_spans=[scope])
+        return ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
 
     def metrics(self, families: Iterable[Family], since: float, now: float) -> bytes:
         """A request for /v1/metrics: all series that there are, counted since that time."""
-        metrics = [self._metric(family, _nanos(since), _nanos(now)) for family in families if family.series]
-        scope = ScopeMetrics(scope=_SCOPE, metrics=metrics)
+        told = [family for family in families if isinstance(family, Counter | Gauge | Histogram) and family.series]
+        scope = ScopeMetrics(
+            scope=_SCOPE, metrics=[self._metric(family, _nanos(since), _nanos(now)) for family in told]
+        )
         resource = ResourceMetrics(resource=self._resource, scope_metrics=[scope])
-        return bytes(ExportMetricsServiceRequest(resource_metrics=[resource]).SerializeToString())
+        return ExportMetricsServiceRequest(resource_metrics=[resource]).SerializeToString()
 
     def _span(self, span: Span) -> WireSpan:
         return WireSpan(
@@ -74,7 +76,7 @@ class Writer:
             status=Status(code=Status.STATUS_CODE_ERROR if span.error else Status.STATUS_CODE_UNSET),
         )
 
-    def _metric(self, family: Family, since: int, now: int) -> Metric:
+    def _metric(self, family: Counter | Gauge | Histogram, since: int, now: int) -> Metric:
         made = Metric(name=family.name, description=family.meaning, unit=family.unit or "1")
         if isinstance(family, Histogram):
             made.histogram.CopyFrom(HistogramPoints(aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE))
@@ -89,7 +91,7 @@ class Writer:
                     explicit_bounds=family.bounds,
                 )
                 made.histogram.data_points.append(point)
-        elif isinstance(family, Counter | Gauge):
+        else:
             points = [
                 NumberDataPoint(
                     attributes=self._attributes(dict(zip(family.labels, labels, strict=True))),

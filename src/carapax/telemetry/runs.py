@@ -1,10 +1,11 @@
 """Which events and calls of models belong to which run, folded from events as they happen or from the journal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from msgspec import Struct
 
+from carapax.config import TelemetryConfig
 from carapax.events import Envelope, MessageReceived, RunFinished, RunStarted, Steered
 from carapax.telemetry.calls import Called
 from carapax.telemetry.trace import Root, root_in, root_of
@@ -30,19 +31,23 @@ class Run(Struct):
 
 
 class Runs:
-    """Runs under way, of all sessions or of one. `keeps_texts` when what they were told is wanted too."""
+    """Runs under way, of all sessions or of one. What they were told is kept only where content is to be sent."""
 
-    def __init__(self, *, keeps_texts: bool = False) -> None:
-        self._keeps_texts = keeps_texts
+    def __init__(self, config: Callable[[], TelemetryConfig]) -> None:
+        self._config = config
         self._open: dict[str, Run] = {}
         self._messages: dict[str, tuple[str, str]] = {}
         self._roots: dict[str, Root] = {}
+
+    @property
+    def _telemetry(self) -> TelemetryConfig:
+        return self._config()
 
     def follow(self, envelope: Envelope) -> Run | None:
         """Take a kept event. Returns the run that ends with it."""
         event = envelope.event
         if isinstance(event, MessageReceived):
-            _remember(self._messages, event.id, (event.trace, event.text if self._keeps_texts else ""))
+            _remember(self._messages, event.id, (event.trace, event.text if self._telemetry.content else ""))
             return None
         if not envelope.run:
             return None
@@ -83,10 +88,10 @@ class Runs:
         return [text for text in texts if text]
 
 
-def folded(envelopes: Iterable[Envelope], name: str, *, keeps_texts: bool = False) -> Run | None:
+def folded(envelopes: Iterable[Envelope], name: str, config: Callable[[], TelemetryConfig]) -> Run | None:
     """The run of this name from the events of its session, if it begins and ends among them. Where it hangs is guessed
     when what says so came before them."""
-    runs, found = Runs(keeps_texts=keeps_texts), None
+    runs, found = Runs(config), None
     for envelope in envelopes:
         run = runs.follow(envelope)
         found = run if run is not None and run.name == name else found
