@@ -161,6 +161,8 @@ async def open_app(
         logs = logs or stack.enter_context(Logs())
         stack.enter_context(logs.of(home.log_folder, config.log, lambda: confidential.known))
         settings.follow(Told(lambda config: logs.set(config.log)))
+        settings.follow(Told(meters.changed))
+        meters.broken.read = lambda: float(settings.problem is not None)
         tasks = Tasks()
         accounts = await open_accounts(config, store.database, store.journal, clock, environ, tasks.spawn)
         stack.push_async_callback(accounts.close)
@@ -175,7 +177,9 @@ async def open_app(
         settings.follow(Told(facts.tell_of))
         registry = Registry(settings, keys, http, clock, facts, store.health)
         if models is None:
-            means = Means(http, keys, clock, store.health, facts, accounts, store.files.read, both(meters.called, tracer.called))
+            means = Means(
+                http, keys, clock, store.health, facts, accounts, store.files.read, both(meters.called, tracer.called)
+            )
             models = registry.live = opened = await open_models(config, means)
             settings.follow(opened)
         injections = Injections(home.injection_file)

@@ -1,5 +1,6 @@
 """What is counted of what happens."""
 
+from carapax.config import Config
 from carapax.contracts import Spend, Spender
 from carapax.events import (
     ApprovalAsked,
@@ -100,6 +101,13 @@ def test_what_was_spent_counts_in_tokens_and_dollars() -> None:
     meters.spent(Spend("p", "m", Usage(100, 20, cache_read=50), 1_500_000_000))
     assert counted(meters.tokens) == {("p", "m", "input"): 100, ("p", "m", "output"): 20, ("p", "m", "cache_read"): 50}
     assert counted(meters.cost) == {("p", "m"): 1.5}
+
+
+def test_changes_of_the_configuration_count() -> None:
+    meters = Meters()
+    meters.changed(Config())
+    meters.changed(Config())
+    assert counted(meters.changes) == {(): 2}
 
 
 def test_this_process_takes_memory() -> None:

@@ -19,7 +19,7 @@ from carapax.testing.gateway import LOCAL_SECRET, GatewayClient
 from carapax.testing.provider import Script
 from carapax.tool import tool
 from tests.fakes.answer import Answer, Call
-from tests.fakes.collector import Collector, collector, plain
+from tests.fakes.collector import Collector, Reply, collector, plain
 from tests.fakes.model_server import ModelServer
 from tests.running import run
 from tests.sessions.opened import opened
@@ -31,6 +31,7 @@ VALUE = "value-of-a-secret-1"
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("carapax.telemetry.exporter.SPANS_EVERY_S", 0.01)
+    monkeypatch.setattr("carapax.telemetry.exporter.CLOSE_S", 0.5)
 
 
 def names(spans: list[Span]) -> list[str]:
@@ -144,5 +145,34 @@ def test_a_run_that_a_restart_cut_short_is_told_whole_and_goes_on_in_its_trace(t
         assert [plain(span.attributes)["carapax.run.reason"] for span in runs] == ["interrupted", "done"]
         assert len({span.trace_id for span in server.spans}) == 1
         assert names(server.spans).count("execute_tool look") == 1
+
+    run(scene())
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_turn(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with collector(*[Reply(delay_s=60)] * 50) as server:
+            config = Config(telemetry=TelemetryConfig(server.url))
+            async with opened(tmp_path, ["one", "two", "three"], config=config) as gateway:
+                session = ""
+                for _ in range(3):
+                    after = (await gateway.journal.session(session)).seq if session else 0
+                    session = await gateway.say("hello", session)
+                    await gateway.finished(session, after)
+                await server.until(requests=1)
+            assert server.spans == []
+
+    run(scene())
+
+
+def test_a_collector_that_is_named_while_the_gateway_runs_is_sent_to(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with collector() as server, opened(tmp_path, ["one"]) as gateway:
+            settings = gateway.services.settings
+            await settings.change({("telemetry", "otlp_endpoint"): server.url})
+            session = await gateway.say("hello")
+            await gateway.finished(session)
+            await server.until(spans=2, metrics=5)
+            assert names(server.spans) == ["chat model", "invoke_agent main"]
 
     run(scene())

@@ -5,6 +5,7 @@ import resource
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 
+from carapax.config import Config
 from carapax.contracts import Spend
 from carapax.events import (
     ApprovalAsked,
@@ -66,6 +67,8 @@ class Meters:
         self.commits = Histogram(
             "carapax.store.commit.duration", "How long a commit took, synced to disk", bounds=_SHORT_S
         )
+        self.changes = Counter("carapax.config.changes", "Times that another configuration was put in force")
+        self.broken = Gauge("carapax.config.broken", "1 while carapax.toml cannot be put in force")
         self.lost_lines = Gauge("carapax.log.lost", "Lines of the log that were lost")
         self.exported = Counter("carapax.telemetry.exported", "Spans and metrics that a collector took", ["signal"])
         self.dropped = Counter(
@@ -183,6 +186,10 @@ class Meters:
         if call.answer is not None and call.answer.usage.input + call.answer.usage.output:
             self.usage.observe((*model, "input"), call.answer.usage.input)
             self.usage.observe((*model, "output"), call.answer.usage.output)
+
+    def changed(self, _config: Config) -> None:
+        """Count another configuration."""
+        self.changes.add()
 
     def committed(self, seconds: float) -> None:
         """Count a commit of the store."""
