@@ -61,6 +61,7 @@ def test_a_new_home_has_nothing_that_fails(tmp_path: Path) -> None:
         "vault",
         "model",
         "search",
+        "telemetry",
         "clock",
         "remains",
     ]

@@ -20,6 +20,7 @@ from carapax.doctor.checks import (
     remains,
     sandbox,
     search,
+    telemetry,
     tls,
     vault,
 )
@@ -47,6 +48,7 @@ CHECKS: dict[str, Check] = {
     vault.NAME: vault.check,
     model.NAME: model.check,
     search.NAME: search.check,
+    telemetry.NAME: telemetry.check,
     clock.NAME: clock.check,
     remains.NAME: remains.check,
 }
