@@ -222,6 +222,15 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     documents: bool | None = None
 
 
+class UpdateConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where newer versions of Carapax come from.
+
+    url: the index of releases that `carapax update` reads, by https or from a file; empty for none
+    """
+
+    url: str = ""
+
+
 class FactsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the facts and prices of models come from.
 
@@ -378,6 +387,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     chains: names of your own for several models, "provider/model" each; the next one answers when one cannot
     models: one table for each model, named "provider/model", whose facts or prices are other than known
     facts: where the facts and prices of models come from
+    update: where newer versions come from
     budget: what all agents together may spend
     user: the person this gateway works for
     channels: one table for each chat platform, as its page says; a name or a dotted module path
@@ -401,6 +411,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     chains: dict[str, tuple[str, ...]] = {}
     models: dict[str, ModelConfig] = {}
     facts: FactsConfig = FactsConfig()
+    update: UpdateConfig = UpdateConfig()
     budget: BudgetConfig = BudgetConfig()
     user: UserConfig = UserConfig()
     channels: dict[str, dict[str, Any]] = {}

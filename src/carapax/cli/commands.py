@@ -21,6 +21,10 @@ PURPOSES: dict[str, dict[str, Told]] = {
         "logs": Told(
             "Show what the gateway logged.", ("logs", "logs --follow --level warning", "logs --session ID --json")
         ),
+        "update": Told(
+            "Take another version of Carapax, and return to the one before.",
+            ("update --check", "update", "update --to 0.2.0", "update --back"),
+        ),
         "doctor": Told("Look for what is wrong, and say what to do.", ("doctor", "doctor --json")),
         "config": Told("Check and show the configuration.", ("config check", "config show", "config path")),
     },

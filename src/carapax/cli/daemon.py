@@ -7,6 +7,7 @@ import sys
 import click
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.handover import LAUNCHER
 from carapax.cli.supervisors import Launchd, Systemd, supervisor
 from carapax.cli.terminal import clean
 from carapax.cli.unit import name_of
@@ -109,4 +110,4 @@ def _service() -> Systemd | Launchd:
 
 def _python() -> str:
     """The interpreter of the installation that was started, which hands over to the version that is in use."""
-    return os.environ.get("CARAPAX_LAUNCHER") or sys.executable
+    return os.environ.get(LAUNCHER) or sys.executable

@@ -1,12 +1,14 @@
-"""The `carapax` command. Asked for the version, it imports nothing else."""
+"""The `carapax` command. Asked for the version, it imports next to nothing else."""
 
 import os
 import sys
 
+from carapax.cli.handover import hand_over
 from carapax.version import __version__
 
 
 def main() -> None:
+    hand_over(__version__, sys.argv[1:])
     if sys.argv[1:] == ["--version"]:
         print(f"carapax {__version__}")
         return
