@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 
 import pytest
 
@@ -29,9 +30,27 @@ class Tty(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("stream", [Tty(), io.StringIO()])
+@pytest.mark.parametrize("stream", [Tty(), io.StringIO()], ids=["terminal", "pipe"])
 def test_what_was_quick_or_has_no_terminal_shows_nothing(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
     with progress("quick"):
         pass
     assert stream.getvalue() == ""
+
+
+def test_what_takes_long_is_shown_and_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Tty()
+    painted = threading.Event()
+    write = stream.write
+
+    def watched(text: str) -> int:
+        if "slow" in text:
+            painted.set()
+        return write(text)
+
+    monkeypatch.setattr(stream, "write", watched)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress("slow\x1b[2J"):
+        assert painted.wait(10)
+    assert "slow\\x1b[2J" in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[K")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.progress import progress
 from carapax.cli.record import open_record
 from carapax.cli.terminal import one_line, time_of, write
 from carapax.errors import InvalidRequest
@@ -40,7 +41,8 @@ def command(kind: str, limit: int, follow: bool, export: Path | None, verify: bo
     """Show the audit log: log-ins, tokens, changes, and the calls of tools that do more than read."""
     record = open_record(home())
     if verify:
-        verdict = record.verify_audit(head)
+        with progress("following the chain of hashes"):
+            verdict = record.verify_audit(head)
         if verdict.broken:
             click.echo(f"broken at entry {verdict.broken}: {one_line(verdict.problem, 300)}", err=True)
             sys.exit(1)
@@ -59,9 +61,10 @@ def _export(record: Record, file: Path) -> None:
     from carapax.store.audit import written
 
     try:
-        with click.open_file(str(file), "wb") as stream:
+        with click.open_file(str(file), "wb") as stream, progress("exporting the audit log") as told:
             for one in _after(record, 0):
                 stream.write(written(one).encode() + b"\n")
+                told.seen(one.number, unit="entries")
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be written: {error.strerror}") from error
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.progress import progress
 from carapax.cli.terminal import clean, one_line, time_of
 from carapax.errors import InvalidRequest
 
@@ -135,7 +136,8 @@ def check(name: str) -> None:
     """Ask the provider NAME, or all, whether they answer and take their keys. Exits with 1 when one does not."""
     from carapax.cli.providers import open_providers
 
-    found = open_providers(home()).check(name)
+    with progress(f"asking {clean(name) or 'all providers'}"):
+        found = open_providers(home()).check(name)
     for checked in found:
         click.echo(_checked(checked))
     sys.exit(0 if all(checked.ok for checked in found) else 1)
@@ -161,7 +163,8 @@ def refresh() -> None:
     """Fetch the facts and prices of models anew."""
     from carapax.cli.refreshing import refresh as fetch
 
-    done = fetch(home())
+    with progress("fetching facts and prices"):
+        done = fetch(home())
     click.echo(f"{done.models:,} models from {clean(done.url)}; there were {done.before:,}")
 
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.progress import progress
 from carapax.cli.record import open_record
 from carapax.cli.terminal import clean, dim, one_line, time_of, write
 from carapax.events import (
@@ -88,7 +89,9 @@ def fork(session: str, at: int | None) -> None:
 @takes_home
 def export(session: str, output: BinaryIO) -> None:
     """Write SESSION as JSON lines, one event each."""
-    output.write(open_record(home()).export(session))
+    with progress("exporting the session"):
+        exported = open_record(home()).export(session)
+    output.write(exported)
 
 
 @command.command("import")
@@ -97,7 +100,9 @@ def export(session: str, output: BinaryIO) -> None:
 def import_(file: Path) -> None:
     """Make a new session of the JSON lines in FILE (- for standard input), and print its id."""
     lines = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    click.echo(open_record(home()).import_(lines).id)
+    with progress("importing the session"):
+        made = open_record(home()).import_(lines)
+    click.echo(made.id)
 
 
 def _spoken(envelope: Envelope) -> str:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from carapax.cli.progress import progress
 from carapax.config import Home
 from carapax.errors import InvalidRequest, Unavailable
 from carapax.passphrase import VARIABLE, Locked, find
@@ -64,5 +65,6 @@ def ask(what: str) -> Secret:
 
 
 def _tried(home: Home, passphrase: Secret | None) -> Secret | None:
-    asyncio.run(open_vault(home, os.environ, passphrase=passphrase).unlock())
+    with progress("unlocking the vault"):
+        asyncio.run(open_vault(home, os.environ, passphrase=passphrase).unlock())
     return passphrase
