@@ -18,6 +18,7 @@ import pytest
 
 import carapax
 from carapax.cli.handover import chosen
+from carapax.cli.releases import Release, find, order
 from carapax.cli.versions import Versions
 from carapax.config import Home
 from carapax.version import __version__
@@ -217,6 +218,13 @@ def test_what_there_is_not_is_told(place: Place) -> None:
     place.release("7.1")
     assert "there are: 7.1" in place.run("update", "--to", "9")[1]
     assert "there is no version to return to" in place.run("update", "--back")[1]
+
+
+def test_the_newest_is_the_one_with_the_highest_numbers_and_no_beta() -> None:
+    known = [Release(one, "", "") for one in ("0.9", "0.10", "0.10.1", "1.0b1")]
+    releases = sorted(known, key=lambda one: order(one.version))
+    assert find(releases, "").version == "0.10.1"
+    assert find(releases, "1.0b1").version == "1.0b1"
 
 
 def test_a_checkout_is_left_to_git(run: Run, home: Home, tmp_path: Path) -> None:

@@ -244,7 +244,8 @@ class Scroll:
         name = one_line(call.name, 40)
         head = clip(one_line(short(call.arguments), width), max(8, width - len(name) - len(time) - 4))
         lines = clean(result.text).rstrip().split("\n") if result.text.strip() else []
-        shown = [self._dim(f"  {clip(line, width - 2)}") for line in lines[:_SHOWN_LINES]]
+        most = len(lines) if len(lines) == _SHOWN_LINES + 1 else _SHOWN_LINES
+        shown = [self._dim(f"  {clip(line, width - 2)}") for line in lines[:most]]
         hidden = len(lines) - len(shown)
         if hidden > 0 or any(cell_len(line) > width - 2 for line in lines):
             number = self._fold(f"{name} {clean(call.arguments)}\n{clean(result.text).rstrip()}")

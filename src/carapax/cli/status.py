@@ -23,6 +23,7 @@ from carapax.errors import CarapaxError, Unavailable
 from carapax.sessions.sessions import AgentStatus
 from carapax.store import health
 from carapax.store.records import SessionInfo
+from carapax.version import __version__
 
 _LOOK_EVERY_S = 2.0
 _NOT_RUNNING = 3
@@ -151,6 +152,8 @@ def _lines(seen: Overview) -> Iterator[str]:
     yield f"{mark('ok')} carapax {seen.version} at {seen.url}"
     yield f"{mark('')} process    {seen.pid}, up {_span(seen.uptime_s)}, {seen.memory_bytes / 1e6:.0f} MB of memory"
     yield f"{mark('')} connection {'encrypted (TLS)' if seen.encrypted else 'not encrypted'}; data in {seen.home}"
+    if seen.version != __version__:
+        yield f"{mark('warn')} carapax {__version__} is in use from the next start on: `carapax daemon restart`"
     if seen.stopped:
         yield f"{mark('fail')} agents are stopped: {one_line(seen.stopped, 200)}; `carapax stop-agents --release`"
     for agent in seen.agents:

@@ -57,10 +57,11 @@ def command(check: bool, wanted: str, back: bool) -> None:
 
 
 def _url(place: Home) -> str:
-    url = load(place).update.url
-    if not url:
+    config = load(place)
+    update = config.update
+    if not update.url:
         raise ConfigError("no index of releases is set", "set update.url in carapax.toml; docs/start.md has its format")
-    return url
+    return update.url
 
 
 def _tell(releases: list[Release], current: str) -> None:
