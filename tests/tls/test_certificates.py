@@ -3,6 +3,8 @@
 import os
 import ssl
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -177,3 +179,20 @@ def test_nothing_older_than_tls_1_2_is_spoken(home: Home) -> None:
     assert context is not None
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert all("ECDHE" in cipher["name"] or cipher["name"].startswith("TLS_") for cipher in context.get_ciphers())
+
+
+_PLAIN = """
+import sys
+from pathlib import Path
+import carapax.app, carapax.cli.serving
+from carapax.config import Config
+from carapax.home import Home
+from carapax.clock import SystemClock
+from carapax.tls.certificates import open_certificates
+open_certificates(Config(), Home(Path(sys.argv[1]), Path(sys.argv[1])), SystemClock())
+sys.exit("cryptography" in sys.modules)
+"""
+
+
+def test_a_plain_gateway_does_not_pay_for_what_makes_certificates(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", _PLAIN, str(tmp_path)], timeout=20, check=False).returncode == 0

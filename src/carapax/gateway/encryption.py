@@ -28,4 +28,4 @@ def respond_plain(request: web.BaseRequest) -> web.Response:
     if request.method not in ("GET", "HEAD") or carried:
         lost = "; what was sent crossed the network readable: revoke the token" if carried else ""
         raise Forbidden(f"this port speaks https only{lost}", f"use {where}")
-    return respond(status=308, headers={hdrs.LOCATION: where + str(request.rel_url)})
+    return respond(status=308, headers={hdrs.LOCATION: where + request.rel_url.raw_path_qs})

@@ -61,14 +61,11 @@ class TlsPort:
         for _ in range(BACKLOG):
             try:
                 peer, _address = listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                log.error("no more connections can be taken: %s", error.strerror)
-                self._loop.remove_reader(listening)
-                self._loop.call_later(AGAIN_S, self._listen_again, listening)
+            except OSError as error:  # no more are there, or one came and went, or its network did
+                if error.errno in _EXHAUSTED:
+                    log.error("no more connections can be taken: %s", error.strerror)
+                    self._loop.remove_reader(listening)
+                    self._loop.call_later(AGAIN_S, self._listen_again, listening)
                 return
             peer.setblocking(False)
             task = self._loop.create_task(self._supervise("a new connection", self._welcome(peer)))

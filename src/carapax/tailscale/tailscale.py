@@ -51,7 +51,7 @@ class Tailscale:
         self.names: frozenset[str] = frozenset()
         self._command = Command(program, environ) if program else None
         self._targets: tuple[str, ...] = ()
-        self._changing = asyncio.Lock()
+        self._asking = asyncio.Lock()  # an answer that was overtaken by a change would be taken for the newer one
 
     def listens(self, host: str, port: int, *, encrypted: bool) -> None:
         """Where the gateway's port is. Tailscale passes requests on to this machine only."""
@@ -61,6 +61,10 @@ class Tailscale:
 
     async def status(self) -> TailscaleStatus:
         """How things are now; what goes wrong is in `problem`."""
+        async with self._asking:
+            return await self._status()
+
+    async def _status(self) -> TailscaleStatus:
         if self._command is None:
             return TailscaleStatus(False, problem="Tailscale is not installed", remedy="https://tailscale.com/download")
         try:
@@ -80,7 +84,7 @@ class Tailscale:
         Raises Conflict when something else is served in the gateway's place or would become public with it, and
         Unavailable when Tailscale is not there or refuses.
         """
-        async with self._changing:
+        async with self._asking:
             if self._command is None:
                 raise Unavailable("Tailscale is not installed", "get it from https://tailscale.com/download")
             node, serving = await self._command.status(), await self._command.serving()
@@ -100,7 +104,7 @@ class Tailscale:
 
     async def _changed(self, mode: Mode) -> TailscaleStatus:
         """The status, which has to be the wished one."""
-        status = await self.status()
+        status = await self._status()
         if status.mode != mode:
             problem = status.problem or f"`tailscale serve status` shows {status.mode}"
             raise Unavailable(f"Tailscale took the command and is not at {mode!r}: {problem}", status.remedy)
