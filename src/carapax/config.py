@@ -42,7 +42,8 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Encryption of the gateway's own port.
 
-    mode: "auto" encrypts where others can reach the address or `cert` is set; "on"; "off" for plain HTTP
+    mode: "auto" encrypts where others can reach the address and no proxy is named in gateway.behind_proxy, or where
+        `cert` is set; "on"; "off" for plain HTTP
     cert: file of a certificate of your own, PEM, those that vouch for it after it; empty for one the gateway makes
     key: file of its key, PEM without a passphrase; empty if it is in the same file
     names: names and addresses that the gateway's own certificate is for besides those of this machine

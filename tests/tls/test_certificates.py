@@ -54,6 +54,12 @@ def test_the_port_is_encrypted_where_others_can_reach_it(host: str, tls: TlsConf
     assert mode_of(Config(gateway=GatewayConfig(host=host), tls=tls)) == mode
 
 
+def test_a_proxy_that_is_named_is_left_to_encrypt() -> None:
+    behind = GatewayConfig(host="0.0.0.0", behind_proxy=("10.0.0.1",))
+    assert mode_of(Config(gateway=behind)) == "off"
+    assert mode_of(Config(gateway=behind, tls=TlsConfig(mode="on"))) == "private"
+
+
 def test_a_port_that_is_not_encrypted_makes_no_files(home: Home) -> None:
     certificates = open_certificates(Config(), home, FakeClock())
     assert (certificates.context, certificates.status()) == (None, TlsStatus("off"))

@@ -31,7 +31,7 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 def mode_of(config: Config) -> Mode:
     """Whether the port is encrypted, and with whose certificate."""
     tls = config.tls
-    auto = bool(tls.cert) or not is_loopback(config.gateway.host)
+    auto = bool(tls.cert) or not (is_loopback(config.gateway.host) or config.gateway.behind_proxy)
     if tls.mode == "off" or (tls.mode == "auto" and not auto):
         return "off"
     return "own" if tls.cert else "private"
