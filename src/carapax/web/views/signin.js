@@ -7,7 +7,7 @@ import { Offline, RpcError } from "../rpc.js";
 import { t } from "../strings.js";
 
 const WORD = { name: "password", type: "password", autocomplete: "current-password webauthn" };
-const NEW_WORD = { name: "new", type: "password", autocomplete: "new-password", minlength: 12 };
+export const NEW_WORD = { name: "new", type: "password", autocomplete: "new-password", minlength: 12 };
 
 export class SignIn {
   #waiting = null;
