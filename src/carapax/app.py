@@ -46,6 +46,7 @@ from carapax.settings import Settings, Told
 from carapax.store.audit import Audit
 from carapax.store.database import Database
 from carapax.store.files import Files
+from carapax.store.followed import Followed
 from carapax.store.grants import Grants
 from carapax.store.halt import Halt
 from carapax.store.journal import Journal
@@ -190,7 +191,7 @@ async def open_app(
         await agents.open(config)
         settings.follow(agents)
         personas = Personas(home.personas)
-        instructions = Instructions(home.workspaces, store.stains)
+        instructions = Instructions(home.workspaces, store.stains, store.followed)
         delivery = Delivery(Outbox(store.database), store.journal, clock, supervise)
         around = Surroundings(
             store.database,
@@ -277,6 +278,7 @@ class _Store:
     halt: Halt
     audit: Audit
     stains: Stains
+    followed: Followed
     grants: Grants
     files: Files
     health: Health
@@ -296,10 +298,12 @@ async def _open_store(
     halt, stains, grants, files = Halt(database, clock), Stains(database), Grants(database), Files(database, clock)
     await halt.load()
     await stains.load()
+    followed = Followed(database)
+    await followed.load()
     await grants.load()
     await files.sweep()
     health = await open_health(database, clock)
-    return _Store(database, journal, halt, Audit(database, clock), stains, grants, files, health)
+    return _Store(database, journal, halt, Audit(database, clock), stains, followed, grants, files, health)
 
 
 async def _open_confidential(settings: Settings, vault: SecretStore, environ: Mapping[str, str]) -> Confidential:

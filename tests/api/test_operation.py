@@ -152,6 +152,8 @@ def test_the_operations_are_these() -> None:
         session.subscribe
         session.unsubscribe
         session.vouch
+        setup.finish
+        setup.status
         signin.end
         signin.end_all
         signin.list

@@ -28,6 +28,8 @@ NEEDS = {
     "agents.stop": "write",
     "agents.release": "admin",
     "agent.persona": "admin",
+    "setup.status": "admin",
+    "setup.finish": "admin",
     "agent.set_persona": "admin",
     "approval.answer": "approve",
     "grant.remove": "approve",

@@ -1,12 +1,18 @@
 from pathlib import Path
+from typing import Literal
 
-from carapax.config import AgentConfig, Config, UserConfig
+import pytest
+
+from carapax.config import AgentConfig, Config, ProviderConfig, UserConfig
 from carapax.events import ToolReturned
 from carapax.messages import Attachment, Inbound, Sender
 from carapax.personas import Persona
 from carapax.sessions.introduction import TOOL
 from carapax.testing import call
 from tests.agent.running import FunctionTool
+from tests.api.real_models import gateway_on
+from tests.fakes.answer import Answer, Call
+from tests.fakes.model_server import ModelServer
 from tests.running import run
 from tests.sessions.opened import Opened, opened
 
@@ -44,6 +50,30 @@ def test_the_first_conversation_of_a_home_gives_the_agent_its_persona(tmp_path: 
             assert "ask, all in one message" not in system
 
     run(scenario())
+
+
+@pytest.mark.parametrize("tools", ["native", "text"])
+def test_a_model_behind_a_vendors_wire_does_it_whether_it_knows_of_tools_or_not(
+    tmp_path: Path, tools: Literal["native", "text"]
+) -> None:
+    arguments = '{"user_name": "Sam", "agent_name": "Ada"}'
+    block = f'```tool_call\n{{"name": "{TOOL}", "arguments": {arguments}}}\n```'
+    calling = Answer(block) if tools == "text" else Answer(calls=(Call(TOOL, arguments),))
+
+    async def scenario() -> str:
+        async with ModelServer([Answer("Who?"), calling, Answer("Hello Sam.")]) as server:
+            lab = ProviderConfig(dialect="openai_chat", base_url=server.url, tools=tools)
+            agent = AgentConfig(sandbox="local", model="lab/fake-model")
+            config = Config(agents={"main": agent}, providers={"lab": lab})
+            async with gateway_on(tmp_path, config) as gateway:
+                asked = await gateway.rpc("session.message", text="hello", wait=True)
+                said = "I am Sam, you are Ada"
+                answer = await gateway.rpc("session.message", text=said, session=asked["session"], wait=True)
+                assert (asked["reply"]["text"], answer["reply"]["text"]) == ("Who?", "Hello Sam.")
+                persona = gateway.services.personas.read("main")
+                return persona.text if persona else ""
+
+    assert run(scenario()).startswith("# Ada\n\n- You are called Ada.\n- The person you work for is called Sam")
 
 
 def test_only_what_is_not_known_is_asked(tmp_path: Path) -> None:

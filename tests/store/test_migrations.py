@@ -42,6 +42,7 @@ DATA: tuple[tuple[str, ...], ...] = (
         "INSERT INTO passkeys VALUES ('p', 'phone', 'localhost', x'00', 0, 1.5, NULL)",
         "INSERT INTO signins VALUES ('i', x'00', 'passkey', 'p', '127.0.0.1', 'Firefox', 1.5, 1.5, 2.5)",
     ),
+    ("INSERT INTO followed VALUES ('main', 'AGENTS.md', 'd')",),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {
@@ -65,6 +66,7 @@ TABLES = {
     "owner": (1, 11),
     "passkeys": (1, 11),
     "signins": (1, 11),
+    "followed": (1, 12),
 }
 
 

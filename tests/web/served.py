@@ -16,6 +16,7 @@ import uvloop
 
 from carapax.api import Services
 from carapax.app import open_app, supervise
+from carapax.cli.rpc import find_gateway
 from carapax.config import Config, Home
 from carapax.gateway.server import open_gateway
 from carapax.redaction import Secret
@@ -28,10 +29,12 @@ T = TypeVar("T")
 
 
 class Process:
-    """`carapax serve` on a home of its own, with the offline demo."""
+    """`carapax serve` on a home of its own, with the offline demo. Its page does not offer to set it up, unless
+    `is_new`."""
 
-    def __init__(self, folder: Path, config: str = "") -> None:
+    def __init__(self, folder: Path, config: str = "", *, is_new: bool = False) -> None:
         self.home = Home.resolve(folder, None, None, {})
+        self._is_new = is_new
         self.url = ""
         self._running: subprocess.Popen[bytes] | None = None
         if config:
@@ -51,6 +54,11 @@ class Process:
             if self._running.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(Path(log.name).read_text(encoding="utf-8"))
             time.sleep(0.02)
+        if not self._is_new:
+            self._is_new = True
+            gateway = find_gateway(self.home)
+            assert gateway is not None
+            gateway.call("setup.finish", {}, dict[str, object])
 
     def kill(self) -> None:
         """As by power failure: it has no time to say anything."""

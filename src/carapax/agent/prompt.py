@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ class About(Struct, frozen=True):
     emoji: one that stands for it
     manner: how it talks to people
     user: what it calls its owner
+    timezone: where its owner's days begin; empty for UTC
     """
 
     name: str
@@ -32,6 +34,7 @@ class About(Struct, frozen=True):
     emoji: str = ""
     manner: str = ""
     user: str = ""
+    timezone: str = ""
 
     def told(self) -> str:
         """What the model is told of it after the rules."""
@@ -46,7 +49,8 @@ class About(Struct, frozen=True):
 def system_prompt(about: About, now: float, *more: str) -> str:
     """The agent's persona, the rules every agent has, and what else there is to say. The same all day long, so that
     vendors can cache it."""
-    date = datetime.fromtimestamp(now, UTC).strftime("%A, %d %B %Y")
+    zone = ZoneInfo(about.timezone) if about.timezone else UTC
+    date = f"{datetime.fromtimestamp(now, zone):%A, %d %B %Y}" + (f" in {about.timezone}" if about.timezone else "")
     rules = _RULES.format(name=strip(about.name), date=date)
     return "\n\n".join(filter(None, (strip(about.persona).strip(), rules, about.told(), *more)))
 

@@ -128,6 +128,9 @@ class Asked:
     def wash(self, agent: str, path: str) -> list[str]:
         return self._call("workspace.vouch", {"agent": agent, "path": path}, Stained).paths
 
+    def finish_setup(self) -> None:
+        self._call("setup.finish", {}, dict[str, object])
+
     def vouch(self, session: str) -> tuple[Origin, ...]:
         read = self._call("session.reading", {"session": session}, Read)
         self._call("session.vouch", {"session": session, "upto": read.seq}, Read)

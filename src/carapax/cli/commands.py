@@ -12,6 +12,10 @@ class Told(NamedTuple):
 
 PURPOSES: dict[str, dict[str, Told]] = {
     "The gateway": {
+        "init": Told(
+            "Set it up: a model, the agent, you.",
+            ("init", "init --provider openai --key-stdin --yes < key", "init --agent-title Ada --user-name Sam"),
+        ),
         "serve": Told("Start the gateway (what `carapax` alone does).", ("serve --open", "serve --port 8000")),
         "status": Told("Show on one screen how the gateway is.", ("status", "status --watch", "status --json")),
         "daemon": Told(

@@ -190,6 +190,12 @@ class Stored:
 
         return self._write(wash)
 
+    def has_owner(self) -> bool:
+        return self._read(lambda database: OwnerRecord(database, self._clock).is_known())
+
+    def finish_setup(self) -> None:
+        self._write(lambda database: Audit(database, self._clock).note("setup.finish", LOCAL))
+
     def vouch(self, session: str) -> tuple[Origin, ...]:
         async def vouch(database: Database) -> tuple[Origin, ...]:
             journal = Journal(database, self._clock)

@@ -1,10 +1,12 @@
 """Files of a workspace by which its owner tells an agent what to do, under the names that OpenClaw gave them.
 
-They are orders, so one that may hold the words of others is none: it is left out until a person vouches for it.
+They are orders, so one that may hold the words of others is none: it is left out until a person vouches for it. What
+held the same before anybody else could have had a hand in it does not.
 """
 
 import asyncio
 import errno
+import hashlib
 import logging
 import os
 import stat
@@ -15,6 +17,7 @@ from msgspec import Struct
 
 from carapax.beneath import FOLDER, descriptor
 from carapax.invisible import visible
+from carapax.store.followed import Followed
 from carapax.store.stains import Stains
 
 log = logging.getLogger(__name__)
@@ -44,43 +47,50 @@ class Instruction(Struct, frozen=True):
 class Instructions:
     """The files of every agent's workspace, which is a folder of `workspaces`."""
 
-    def __init__(self, workspaces: Path, stains: Stains) -> None:
+    def __init__(self, workspaces: Path, stains: Stains, followed: Followed) -> None:
         self._workspaces = workspaces
         self._stains = stains
+        self._followed = followed
         self._told: dict[str, tuple[str, ...]] = {}
 
     async def read(self, agent: str) -> tuple[Instruction, ...]:
         """Those that are there, in the order in which the model is told them. What becomes of them is logged when it
-        changes."""
+        changes. Raises a StoreError."""
         found = await asyncio.to_thread(_read_all, self._workspaces / agent)
         # Only now: whatever was written before the files were read has its stain by now.
-        taken = tuple(self._judged(agent, name, read) for name, read in found.items())
+        taken = tuple([await self._judged(agent, name, read) for name, read in found.items()])
         problems = tuple(f"{one.name}: {one.problem}" for one in taken if one.problem)
         if problems != self._told.get(agent, ()):
             self._told[agent] = problems
             log.warning("agent %s: %s", agent, "; ".join(problems) or "nothing of its workspace's files is left out")
         return taken
 
-    def _judged(self, agent: str, name: str, read: str | OSError) -> Instruction:
+    async def _judged(self, agent: str, name: str, read: bytes | OSError) -> Instruction:
         if isinstance(read, OSError):
             return Instruction(name, problem=f"left out, as it cannot be read: {read.strerror}")
+        digest = hashlib.sha256(read).hexdigest()
         stains = self._stains.listed(agent)
         stain = next((path for path in stains if path == "" or _alike(path) == _alike(name)), None)
-        if stain is not None:
+        if stain is None:
+            await self._followed.keep(agent, name, digest)
+        elif not self._followed.holds(agent, name, digest):
             remedy = f"read it, then `carapax vouch {agent} {stain}`" if stain else _VOUCH_FOR_ALL.format(agent)
             return Instruction(name, problem=f"left out, as it may hold the words of others: {remedy}")
-        text = visible(read).strip()
-        if len(text) <= MOST_CHARACTERS:
-            return Instruction(name, text)
-        left = len(text) - MOST_CHARACTERS
-        head = int(MOST_CHARACTERS * _HEAD)
-        shown = f"{text[:head]}\n[{left} characters are left out here]\n{text[head - MOST_CHARACTERS :]}"
-        return Instruction(name, shown, f"{left} characters in its middle are left out")
+        return _cut(name, visible(read.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip())
 
 
-def _read_all(folder: Path) -> dict[str, str | OSError]:
+def _cut(name: str, text: str) -> Instruction:
+    """A file without its middle, where it is too long."""
+    if len(text) <= MOST_CHARACTERS:
+        return Instruction(name, text)
+    left, head = len(text) - MOST_CHARACTERS, int(MOST_CHARACTERS * _HEAD)
+    shown = f"{text[:head]}\n[{left} characters are left out here]\n{text[head - MOST_CHARACTERS :]}"
+    return Instruction(name, shown, f"{left} characters in its middle are left out")
+
+
+def _read_all(folder: Path) -> dict[str, bytes | OSError]:
     """The files that are there, or why one cannot be read. No link is followed, wherever it leads."""
-    found: dict[str, str | OSError] = {}
+    found: dict[str, bytes | OSError] = {}
     try:
         with descriptor(os.open(folder, FOLDER)) as root:
             for name in FILES:
@@ -95,14 +105,14 @@ def _read_all(folder: Path) -> dict[str, str | OSError]:
     return found
 
 
-def _read(root: int, name: str) -> str:
+def _read(root: int, name: str) -> bytes:
     with descriptor(_open(name, root)) as file, os.fdopen(file, "rb", closefd=False) as stream:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES} bytes")
-    return data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return data
 
 
 def _open(name: str, root: int) -> int:

@@ -167,7 +167,8 @@ class Prepare:
     def _told(self, agent: Agent, files: Iterable[Instruction], asking: str) -> str:
         config, persona = agent.config, self.personas.read(agent.name)
         text = config.persona if persona is None else persona.text
-        about = About(self.title(agent), text, config.emoji, config.manner, self.user().name)
+        user = self.user()
+        about = About(self.title(agent), text, config.emoji, config.manner, user.name, user.timezone)
         told = told_files((file.name, file.text, file.problem) for file in files)
         secrets = agent.credentials.told() if agent.credentials else ""
         return system_prompt(about, self.clock.now(), told, secrets, asking)

@@ -197,6 +197,11 @@ _OWNER: Migration = (
     )""",
 )
 
+_FOLLOWED: Migration = (
+    # The SHA-256 of files of instructions, as they were when only those who may give orders had written them.
+    "CREATE TABLE followed (agent TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (agent, name))",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _FILES,
@@ -209,6 +214,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _GRANTS,
     _PIECES,
     _OWNER,
+    _FOLLOWED,
 )
 
 

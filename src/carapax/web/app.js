@@ -121,6 +121,12 @@ class App {
     document.title = [count ? `(${count})` : "", title, title === t("product") ? "" : `· ${t("product")}`].filter(Boolean).join(" ");
   }
 
+  /** What people call an agent. */
+  called(name) {
+    const { emoji = "", title = "" } = this.agents.find((agent) => agent.name === name) ?? {};
+    return [emoji, title || name].filter(Boolean).join(" ");
+  }
+
   modelBadge(model, agent) {
     if (!model) return [];
     const isDemo = model === "demo" || model.startsWith("demo/");
@@ -236,10 +242,17 @@ class App {
     this.banner.textContent = t("offline");
     if (state === "unauthorized") await this.#admit();
     if (state === "open") {
+      if (!this.wasOpen) this.#offerSetup();
       this.wasOpen = true;
       await Promise.all([this.#admit(), this.loadAgents()]);
     }
     this.view?.update();
+  }
+
+  /** A new home opens with its set-up, for whoever may see it. */
+  async #offerSetup() {
+    const setup = await this.rpc.call("setup.status").catch(() => null);
+    if (setup?.wanted && location.hash !== SETUP && !this.route.session && !this.route.screen) location.hash = "#/wizard";
   }
 
   /** The agents as they are now, with the models that were found for them. */
@@ -268,6 +281,7 @@ class App {
   #enter(isNew) {
     this.signIn.close();
     this.signIn = null;
+    this.wasOpen &&= !isNew;
     if (isNew || location.hash === SETUP) location.replace("#/");
     this.rpc.restart();
   }

@@ -164,7 +164,7 @@ class Field {
     const isListed = this.input.hasAttribute("list");
     const list = isListed && h("datalist", { id: `${id}-list` });
     if (isListed) Promise.resolve(type === "text" ? options : Intl.supportedValuesOf("timeZone")).then((all) => list.append(...all.map(suggestion)));
-    this.element = h("div", { class: `field ${type}` }, h("label", { for: id }, label), this.input, list, about, this.problem);
+    this.element = h("div", { class: `field ${type.replace(" ", "-")}` }, h("label", { for: id }, label), this.input, list, about, this.problem);
   }
 
   get value() {

@@ -18,6 +18,7 @@ export const SCREENS = {
   access: { group: "gateway", icon: "person", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
   settings: { group: "gateway", icon: "gear", load: async () => (await import("./views/settings.js")).Settings },
+  wizard: { group: "", icon: "check", load: async () => (await import("./views/wizard.js")).Wizard },
   activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };
 

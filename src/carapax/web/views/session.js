@@ -84,7 +84,7 @@ export class Session {
     this.app.entitle(title);
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
-    this.meta.replaceChildren(view.agent, ...this.app.modelBadge(model, agent), this.cost, view.forkedFrom ? origin(view) : "");
+    this.meta.replaceChildren(this.app.called(view.agent), ...this.app.modelBadge(model, agent), this.cost, view.forkedFrom ? origin(view) : "");
     this.tab?.update();
   }
 

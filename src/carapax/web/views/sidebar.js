@@ -86,7 +86,7 @@ export class Sidebar {
         "a",
         { href: `#/s/${info.id}`, "aria-current": current && "page", class: info.state === "ended" && "ended" },
         h("span", { class: "title" }, info.title || t("untitled")),
-        h("span", { class: "sub" }, state && h("span", dot), h("span", asks && { class: "asks" }, asks ? state : info.agent), age),
+        h("span", { class: "sub" }, state && h("span", dot), h("span", asks && { class: "asks" }, asks ? state : this.app.called(info.agent)), age),
       ),
     );
   }

@@ -46,7 +46,7 @@ export class Welcome {
   update() {
     const { agents, outbox, rpc } = this.app;
     const chosen = this.agent.value || this.wanted;
-    this.agent.replaceChildren(...agents.map(({ name }) => h("option", { value: name }, name)));
+    this.agent.replaceChildren(...agents.map(({ name }) => h("option", { value: name }, this.app.called(name))));
     if (agents.some(({ name }) => name === chosen)) this.agent.value = chosen;
     this.agent.hidden = agents.length < 2;
     this.#drawAgent();

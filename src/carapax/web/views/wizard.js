@@ -1,0 +1,177 @@
+// Setting up, one question at a time: a model, the agent, its owner, the sandbox. Each can be left out, and come back to.
+
+import { h } from "../dom.js";
+import { badge, button, form, Page } from "../kit.js";
+import { t } from "../strings.js";
+
+const STEPS = ["model", "agent", "you", "channels", "sandbox", "done"];
+const EMOJI = ["🦀", "🐙", "🦉", "🦊", "🐢", "🤖", "🌱", "✨"];
+const MANNERS = ["wizard-manner-brief", "wizard-manner-warm", "wizard-manner-teacher"];
+const SHOWN = 8;
+
+export class Wizard extends Page {
+  #vendor = null;
+  #problem = "";
+  #known = "";
+
+  async load() {
+    const [state, providers] = await Promise.all([this.call("setup.status"), this.call("provider.list")]);
+    const known = JSON.stringify([this.path, state, providers]);
+    if (!state || !providers || known === this.#known) return; // what was typed stays
+    this.#known = known;
+    this.state = state;
+    this.providers = providers;
+    this.steps = STEPS.filter((step) => step !== "channels" || state.channels.length);
+    this.#draw();
+  }
+
+  #draw() {
+    const place = Math.max(0, this.steps.indexOf(this.path));
+    const step = this.steps[place];
+    const later = step !== "done" && !this.state.finished && button(t("wizard-later"), () => this.#finish(), { tone: "quiet" });
+    this.actions(later);
+    const count = this.steps.length - 1;
+    const progress = place < count && t("wizard-progress", { place: place + 1, count });
+    const bar = h("progress", { max: count, value: place, "aria-label": progress || t("wizard-done") });
+    const [back, next] = [this.steps[place - 1], this.steps[place + 1]];
+    const link = (to, label) => to && h("a", { class: "button", href: `#/wizard/${to}` }, label);
+    this.heading = h("h2", { tabindex: -1 }, t(`wizard-${step}`));
+    const parts = [this.heading, h("p", { class: "lead" }, t(`wizard-${step}-text`)), this[`_${step}`]()];
+    const ways = h("nav", { class: "actions", "aria-label": t("steps") }, link(back, t("back")), link(next, t("wizard-skip")));
+    this.put(h("p", { class: "summary" }, bar, progress), h("section", { class: "step", dataset: { step } }, parts), ways);
+    if (this.drawn && this.drawn !== step) this.heading.focus();
+    this.drawn = step;
+  }
+
+  _model() {
+    if (this.#vendor !== null) return this.#add(this.#vendor);
+    const found = this.providers.providers.filter(({ dialect }) => dialect && dialect !== "demo");
+    const row = (each) => {
+      const why = each.key ? t("wizard-key-at", { place: each.key }) : each.base_url;
+      return h("li", null, h("span", null, h("strong", null, each.name), " ", h("small", null, why)), button(t("wizard-use", { name: each.name }), () => this.#use(each)));
+    };
+    const list = h("ul", { class: "choices" });
+    const search = h("input", { type: "search", autocomplete: "off", "aria-label": t("wizard-search"), placeholder: t("wizard-search") });
+    const draw = () => {
+      const named = this.providers.vendors.filter(({ name }) => name.includes(search.value.trim().toLowerCase()));
+      const pick = ({ name }) => h("li", null, button(name, () => this.#choose(name)));
+      list.replaceChildren(...named.slice(0, SHOWN).map(pick), h("li", null, button(t("models-own"), () => this.#choose(""))));
+    };
+    search.addEventListener("input", draw);
+    draw();
+    const problem = h("p", { class: "problem", role: "alert" }, this.#problem);
+    const now = !this.state.is_demo && h("p", null, t("wizard-model-now", { model: this.state.model }));
+    const others = [h("h3", null, t("wizard-others")), h("div", { class: "field" }, search), list];
+    return [now, found.length > 0 && h("ul", { class: "found" }, found.map(row)), problem, ...others];
+  }
+
+  /** The form for a vendor of the catalogue, or with "" for a server of one's own. */
+  #add(name) {
+    const vendor = this.providers.vendors.find((each) => each.name === name);
+    const text = (field, label, more) => ({ name: field, label: t(label), ...more });
+    const fields = [
+      !vendor && text("name", "models-name", { required: true, maxlength: 64 }),
+      (!vendor || vendor.local) && text("base_url", "models-url", { required: !vendor, placeholder: "http://127.0.0.1:8000" }),
+      !vendor?.login && text("key", "models-key", { type: "password", hint: t("models-key-note") }),
+      !vendor && text("default_model", "models-default"),
+    ].filter(Boolean);
+    const onsubmit = async (given) => {
+      const added = await this.app.rpc.call("provider.add", { name, ...given });
+      this.#vendor = null;
+      await this.#answers(added.name);
+    };
+    return [
+      h("h3", null, name || t("models-own")),
+      vendor?.note && h("p", null, vendor.note),
+      form({ fields, onsubmit, submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") }),
+    ];
+  }
+
+  #choose(vendor) {
+    this.#vendor = vendor;
+    this.#problem = "";
+    this.#draw();
+    this.content.querySelector(vendor === null ? "[type=search]" : "form input")?.focus();
+  }
+
+  async #use({ name }) {
+    const { checks } = await this.app.rpc.call("provider.check", { provider: name });
+    this.#problem = checks.filter(({ ok }) => !ok).map(({ error, hint }) => `${error}. ${hint}`).join("\n");
+    if (this.#problem) this.#draw();
+    else await this.#answers(name);
+  }
+
+  /** This provider is the one that answers from now on. */
+  async #answers(provider) {
+    this.#problem = "";
+    const { agent, model } = await this.app.rpc.call("setup.status");
+    if (model.split("/")[0] !== provider) await this.#set([["agents", agent, "model"], provider]);
+    this.#next();
+  }
+
+  _agent() {
+    const { agent, title, emoji, manner } = this.state;
+    const fields = [
+      { name: "title", label: t("wizard-title"), maxlength: 80 },
+      { name: "emoji", label: t("wizard-emoji"), maxlength: 16 },
+      { name: "manner", label: t("wizard-manner"), type: "textarea", rows: 2, maxlength: 2000 },
+    ];
+    const onsubmit = async (given) => {
+      await this.#set(...Object.entries(given).map(([key, value]) => [["agents", agent, key], value.trim() || null]));
+      this.#next();
+    };
+    const made = form({ fields, values: { title, emoji, manner }, submit: t("wizard-next"), onsubmit, label: t("wizard-agent") });
+    const chips = (name, texts) => {
+      const input = made.elements[name];
+      const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => (input.value = text) }, text);
+      input.after(h("div", { class: "chips", role: "group", "aria-label": t(`wizard-${name}`) }, texts.map(chip)));
+    };
+    chips("emoji", EMOJI);
+    chips("manner", MANNERS.map((key) => t(key)));
+    return made;
+  }
+
+  _you() {
+    const { user, timezone } = this.state;
+    const fields = [
+      { name: "name", label: t("wizard-name"), maxlength: 80, autocomplete: "given-name" },
+      { name: "timezone", label: t("wizard-timezone"), type: "time zone" },
+    ];
+    const onsubmit = async (given) => {
+      await this.#set(...Object.entries(given).map(([key, value]) => [["user", key], value.trim() || null]));
+      this.#next();
+    };
+    const values = { name: user, timezone: timezone || Intl.DateTimeFormat().resolvedOptions().timeZone };
+    return form({ fields, values, submit: t("wizard-next"), onsubmit, label: t("wizard-you") });
+  }
+
+  _channels() {
+    return h("ul", { class: "found" }, this.state.channels.map((name) => h("li", null, name)));
+  }
+
+  _sandbox() {
+    const { kind, ok, level, told } = this.state.sandbox;
+    const tone = ok ? (level === "none" ? "warn" : "ok") : "bad";
+    return [h("p", null, badge(ok ? `${kind} · ${level}` : kind, tone)), h("p", null, told), button(t("wizard-next"), () => this.#next(), { tone: "primary" })];
+  }
+
+  _done() {
+    return button(t("wizard-start"), () => this.#finish(t("wizard-hello")), { tone: "primary" });
+  }
+
+  async #set(...changes) {
+    await this.app.rpc.call("config.set", { changes: changes.map(([path, value]) => ({ path, value })) });
+    await this.app.loadAgents();
+  }
+
+  #next() {
+    location.hash = `#/wizard/${this.steps[Math.max(0, this.steps.indexOf(this.path)) + 1]}`;
+  }
+
+  /** Do not offer it any more, and begin a session in which something may stand already. */
+  async #finish(text = "") {
+    await this.app.rpc.call("setup.finish");
+    if (text) localStorage.setItem("carapax.draft.new", text);
+    location.hash = "#/";
+  }
+}

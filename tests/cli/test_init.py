@@ -1,0 +1,147 @@
+"""`carapax init`."""
+
+import contextlib
+import os
+import pty
+import select
+import subprocess
+import sys
+import tomllib
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carapax.cli.background import Background
+from carapax.cli.serving import serve
+from carapax.config import Home
+from carapax.configfile import load
+from tests.cli.conftest import Run
+from tests.fakes.vendor import Vendor
+
+KEY, WRONG = "sk-the-right-one-0123456789", "sk-the-wrong-one-0123456789"
+ALL = ("--agent-title", "Ada", "--emoji", "🦀", "--manner", "dry", "--user-name", "Sam", "--timezone", "Europe/Berlin")
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Vendor, None]:
+        async with Vendor(KEY) as vendor:
+            yield vendor
+
+    with Background(opened()) as found:
+        yield found
+
+
+def written(home: Home) -> dict[str, Any]:
+    return tomllib.loads(home.config_file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_home_is_set_up_without_a_question(home: Home, run: Run, vendor: Vendor, running: bool) -> None:
+    home.run_file.parent.mkdir(parents=True)
+    provider = ("--provider", "lab", "--base-url", vendor.url, "--key-stdin")
+
+    def go() -> str:
+        return run("init", "--yes", "--sandbox", "local", *provider, *ALL, typed=f"{KEY}\n").output
+
+    if running:
+        with Background(serve(home, load(home))):
+            told = go()
+    else:
+        told = go()
+    assert KEY not in told
+    for text in ("model    lab", "agent    main: 🦀 Ada, dry", "you      Sam, Europe/Berlin", "sandbox  local, none: "):
+        assert text in told
+    agent = {"model": "lab", "title": "Ada", "emoji": "🦀", "manner": "dry", "sandbox": "local"}
+    user, lab = {"name": "Sam", "timezone": "Europe/Berlin"}, {"base_url": vendor.url}
+    assert written(home) == {"agents": {"main": agent}, "user": user, "providers": {"lab": lab}}
+    assert "setup.finish" in run("audit").output
+
+
+def test_repeated_it_shows_what_is_and_changes_what_is_given(home: Home, run: Run) -> None:
+    run("init", "--yes", *ALL)
+    before = home.config_file.read_bytes()
+    assert "agent    main: 🦀 Ada, dry" in run("init", "--yes").output
+    assert home.config_file.read_bytes() == before
+    assert "agent    main: Eve, dry" in run("init", "--yes", "--agent-title", "Eve", "--emoji", "").output
+    assert written(home)["agents"]["main"] == {"model": "demo/demo", "title": "Eve", "manner": "dry"}
+
+
+def test_with_a_key_that_does_not_answer_nothing_is_changed(home: Home, run: Run, vendor: Vendor) -> None:
+    before = home.config_file.read_bytes()
+    provider = ("--provider", "lab", "--base-url", vendor.url, "--key-stdin")
+    refused = run("init", "--yes", *provider, *ALL, typed=f"{WRONG}\n")
+    assert (refused.exit_code, "is not one of ours" in refused.stderr, WRONG in refused.output) == (1, True, False)
+    assert home.config_file.read_bytes() == before
+    assert "lab" not in run("models", "providers").output
+    assert run("init", "--yes", *provider, *ALL, "--no-check", typed=f"{WRONG}\n").exit_code == 0
+    assert written(home)["providers"] == {"lab": {"base_url": vendor.url}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--agent-title", "x" * 81), "agents.main.title"),
+        (("--timezone", "Mars/Olympus"), "Mars/Olympus"),
+        (("--sandbox", "cellar"), "cellar"),
+        (("--key-stdin",), "the provider has no name"),
+        (("--provider", "openai", "--key-stdin"), "there is no key on standard input"),
+        (("--provider", "nobody"), "nobody"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_changed(
+    home: Home, run: Run, arguments: tuple[str, ...], why: str
+) -> None:
+    before = home.config_file.read_bytes()
+    refused = run("init", "--yes", *arguments, typed="")
+    assert (refused.exit_code != 0, why in refused.output) == (True, True)
+    assert home.config_file.read_bytes() == before
+
+
+def test_a_new_home_is_made(run: Run, tmp_path: Path) -> None:
+    done = run("init", "--yes", "--user-name", "Sam", "--home", str(tmp_path / "new"))
+    assert done.exit_code == 0
+    assert "missing  owner, model, agent" in done.output
+    assert 'name = "Sam"' in (tmp_path / "new" / "carapax.toml").read_text(encoding="utf-8")
+
+
+def typed(command: list[str], environ: dict[str, str], answers: list[tuple[str, str]]) -> tuple[int, str]:
+    """What a command said and ended with at a terminal where each question is answered when it is asked."""
+    main, side = pty.openpty()
+    told = ""
+    with subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=environ, start_new_session=True) as asked:
+        os.close(side)
+        for question, answer in answers:
+            seen = len(told)
+            while question not in told[seen:]:
+                assert select.select([main], [], [], 20)[0], told
+                told += os.read(main, 4096).decode()
+            os.write(main, f"{answer}\n".encode())
+        with contextlib.suppress(OSError):  # the terminal goes with the command
+            while more := os.read(main, 4096):
+                told += more.decode()
+        asked.wait(20)
+    os.close(main)
+    return asked.returncode, told
+
+
+def test_at_a_terminal_what_is_missing_is_asked(home: Home, vendor: Vendor) -> None:
+    """Over a terminal without colours, with a key that is wrong at first."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TERM": "dumb"}
+    environ |= {"CARAPAX_HOME": str(home.config_dir), "HOME": str(home.config_dir), "LANG": "C.UTF-8"}
+    provider = [("Vendor", "lab"), ("Address", vendor.url)]
+    agent = [("call your agent", "Ada"), ("emoji", ""), ("talk to you", "brief")]
+    you = [("call you?", "Sam"), ("time zone", "Europe/Berlin")]
+    answers = [*provider, ("Key", WRONG), *provider, ("Key", KEY), *agent, *you]
+    code, told = typed([sys.executable, "-m", "carapax", "init"], environ, answers)
+    assert code == 0, told
+    assert "is not one of ours" in told
+    assert written(home)["agents"]["main"] == {"model": "lab", "title": "Ada", "manner": "brief"}
+    assert written(home)["user"] == {"name": "Sam", "timezone": "Europe/Berlin"}
+    assert (KEY in told, "\x1b" in told) == (False, False)
+    code, told = typed([sys.executable, "-m", "carapax", "init"], environ, [("emoji", "🦀")])
+    assert (code, written(home)["agents"]["main"]["emoji"]) == (0, "🦀")

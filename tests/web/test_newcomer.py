@@ -1,0 +1,109 @@
+"""The newcomer: from an empty home to a conversation with the agent that was named, on a desk and on a phone."""
+
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from carapax.cli.background import Background
+from tests.fakes.answer import Answer, Call
+from tests.fakes.model_server import ModelServer, Received
+from tests.web.browser import MISSING, Browser
+from tests.web.served import Process
+
+pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
+
+SIZES = pytest.mark.parametrize(("width", "height", "phone"), [(1280, 860, False), (360, 740, True)])
+ANSWERS = msgspec.json.encode({"avoid": "jargon"}).decode()
+
+
+def vendor(received: Received) -> Answer:
+    """A model that asks who it is to be when it is told to, and writes that down."""
+    if received.answers_a_tool:
+        return Answer("It is written down, Sam.")
+    if "avoid" in received.last_text:
+        return Answer(calls=(Call("write_persona", ANSWERS),))
+    invited = "`write_persona`" in msgspec.json.encode(received.body).decode()
+    return Answer("I am Ada. What shall I avoid?" if invited else "Hello Sam.")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelServer]:
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[ModelServer, None]:
+        async with ModelServer(vendor) as server:
+            yield server
+
+    with Background(opened()) as found:
+        yield found
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, browser: Browser) -> Generator[Process, None, None]:
+    """`carapax serve` on an empty home."""
+    process = Process(tmp_path / "home", is_new=True)
+    process.start()
+    yield process
+    process.close()
+    browser.forget(process.url)
+
+
+def say(page: Browser, text: str, answer: str) -> None:
+    """Say what stands in the composer already, and this, and wait for an answer."""
+    page.find(".composer textarea").click()
+    page.type(text, Keys.ENTER)
+    page.find(".answer", answer)
+    page.until("!document.querySelector('.session [aria-busy=true]')")
+
+
+def persona(gateway: Process) -> str:
+    return gateway.home.personas.joinpath("main", "persona.md").read_text(encoding="utf-8")
+
+
+@SIZES
+def test_who_sets_nothing_up_is_asked_by_the_demo(
+    browser: Browser, gateway: Process, width: int, height: int, phone: bool
+) -> None:
+    browser.resize(width, height, phone=phone)
+    browser.open(gateway.url)
+    browser.find(".wizard .bar .button", "Set up later").click()
+    say(browser, "hello", "tell me in one message")
+    say(browser, "Call me Sam. You are Ada. Be brief. Avoid jargon.", "Thank you, Sam! I am Ada.")
+    assert browser.find(".answer", "Thank you, Sam!").text.count("offline") == 0
+    assert persona(gateway).startswith("# Ada\n\n- You are called Ada.\n")
+    browser.open(gateway.url)
+    say(browser, "hello", "I understand")
+    browser.until("document.querySelector('.bar .meta')?.textContent.includes('Ada')")
+    assert browser.violations == []
+
+
+@SIZES
+def test_who_names_the_agent_talks_with_it_by_its_name(
+    browser: Browser, gateway: Process, server: ModelServer, width: int, height: int, phone: bool
+) -> None:
+    browser.resize(width, height, phone=phone)
+    browser.open(gateway.url)
+    browser.find(".choices .button", "A server of your own").click()
+    for name, text in {"name": "lab", "base_url": server.url, "default_model": "fake-model"}.items():
+        browser.find(f".step [name={name}]").send_keys(text)
+    browser.type(Keys.ENTER)
+    browser.find(".step[data-step=agent] [name=title]").send_keys("Ada")
+    browser.find(".chips[aria-label=Emoji] .chip", "🦀").click()
+    browser.find(".chips[aria-label=Manner] .chip", "Brief").click()
+    browser.find(".step[data-step=agent] .primary").click()
+    browser.find(".step[data-step=you] [name=name]").send_keys("Sam", Keys.ENTER)
+    browser.find(".step[data-step=sandbox] .primary").click()
+    browser.find(".step[data-step=done] .primary").click()
+    say(browser, "", "I am Ada. What shall I avoid?")
+    said = browser.find(".user .bubble")
+    assert said.text == "Hello! Who are you?"
+    told = server.requests[-1].body["messages"][0]["content"]
+    for text in ("You are Ada,", "called Sam", "Brief and plain"):
+        assert text in told
+    say(browser, "please avoid jargon", "It is written down, Sam.")
+    assert persona(gateway) == "- Avoid: jargon\n"
+    browser.until("document.querySelector('.bar .meta')?.textContent.includes('🦀 Ada')")
+    assert browser.violations == []
