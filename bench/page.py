@@ -8,9 +8,10 @@ import json
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from bench.table import Row, at_most
 from carapax.events import Kept, MessageReceived, ModelResponded, RunFinished, RunStarted, SessionStarted, ToolReturned
@@ -166,19 +167,28 @@ async def _fill(gateway: Served) -> None:
 def _streams(browser: Browser, folder: Path) -> Iterator[Row]:
     kinds = {"prose": PIECES, "one list": LIST, "one code block": ("```py\n", *CODE * 2_000)}
     for name, pieces in kinds.items():
-        gaps, _ = _stream(browser, folder / name.replace(" ", "-"), pieces, TOKENS, TOKENS_PER_S)
-        late = sum(gap > 1000 / 30 for gap in gaps)
-        yield at_most(f"page: {TOKENS:,} tokens of {name}: 99 % of frame gaps", _percentile(gaps, 0.99), "ms", 17.5)
-        yield at_most(f"page: {TOKENS:,} tokens of {name}: frames later than 1/30 s", late / len(gaps) * 100, "%", 1)
-    _, grown = _stream(browser, folder / "memory", PIECES, LONG, 5 * TOKENS_PER_S)
+        streamed = _stream(browser, folder / name.replace(" ", "-"), pieces, TOKENS, TOKENS_PER_S)
+        what = f"page: {TOKENS:,} tokens of {name}"
+        yield at_most(f"{what}: work of the main thread a frame", streamed.work_ms, "ms", 8)
+        gap, idle = _percentile(streamed.gaps, 0.95), _percentile(streamed.idle, 0.95)
+        aim = "60 a second, where an idle page has them"
+        yield Row(f"{what}: 95 % of frame gaps", gap, "ms", aim, gap <= max(17.5, 1.5 * idle), idle, "idle page")
+    grown = _stream(browser, folder / "memory", PIECES, LONG, 5 * TOKENS_PER_S).grown_mb
     # A model that writes 56 tokens a second writes as many in an hour.
     yield at_most(f"page: memory of the tab after {LONG:,} tokens in one answer", grown, "MB", 40)
 
 
-def _stream(
-    browser: Browser, folder: Path, pieces: tuple[str, ...], tokens: int, rate: int
-) -> tuple[list[float], float]:
-    """The gaps in ms between frames while an answer streams, and the memory in MB that is not given back."""
+class _Streamed(NamedTuple):
+    """The gaps in ms between frames while an answer streamed and right before, what scripts, styles and layout took a
+    frame of 1/60 s, and the memory that was not given back."""
+
+    gaps: list[float]
+    idle: list[float]
+    work_ms: float
+    grown_mb: float
+
+
+def _stream(browser: Browser, folder: Path, pieces: tuple[str, ...], tokens: int, rate: int) -> _Streamed:
     pause = Pause()
     words = [pieces[index % len(pieces)] for index in range(tokens)]
     steps: list[Step] = [pause]
@@ -196,16 +206,30 @@ def _stream(
             let last = performance.now();
             const tick = (now) => { gaps.push(now - last); last = now; window.ticking = requestAnimationFrame(tick); };
             window.ticking = requestAnimationFrame(tick);
+            await new Promise((done) => setTimeout(done, 3000));
+            window.idle = gaps.splice(0);
             """
         )
+        work, started = _work(browser), time.monotonic()
         gateway.run(_release(pause))
         browser.until("document.querySelector('.answer:not(.live) .markdown')", within_s=300)
-        gaps = browser.run("cancelAnimationFrame(window.ticking); return window.gaps.slice(2)")
-        return cast(list[float], gaps), _heap(browser) - before
+        frames = (time.monotonic() - started) * 60
+        worked = _work(browser) - work
+        found = browser.run("cancelAnimationFrame(window.ticking); return [gaps, idle.slice(2)]")
+        gaps, idle = cast(list[list[float]], found)
+        return _Streamed(gaps, idle, worked * 1000 / frames, _heap(browser) - before)
 
 
 async def _release(pause: Pause) -> None:
     pause.release()
+
+
+def _work(browser: Browser) -> float:
+    """Seconds that scripts, styles and layout took so far."""
+    browser.driver.execute_cdp_cmd("Performance.enable", {})
+    found = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    metrics = {each["name"]: float(each["value"]) for each in found}
+    return sum(metrics[name] for name in ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration"))
 
 
 def _heap(browser: Browser) -> float:

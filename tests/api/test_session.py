@@ -1,6 +1,7 @@
 import pytest
 
 from carapax.errors import ModelUnauthorized
+from carapax.events import StateChanged
 from carapax.testing import Pause
 from carapax.testing.gateway import gateway_client
 from carapax.testing.provider import Answer
@@ -141,6 +142,19 @@ def test_a_session_is_told_its_model_and_effort_until_they_are_taken_back() -> N
             await gateway.rpc("session.end", session=session)
             with pytest.raises(RuntimeError, match="has ended"):
                 await gateway.rpc("session.configure", session=session, effort="low")
+
+    run(main())
+
+
+def test_an_effort_that_is_none_is_not_taken_and_not_believed_in_an_imported_session() -> None:
+    async def main() -> None:
+        async with gateway_client(["a"]) as gateway:
+            session = (await gateway.rpc("session.create"))["id"]
+            with pytest.raises(RuntimeError, match="effort"):
+                await gateway.rpc("session.configure", session=session, effort="huge")
+            await gateway.services.journal.append(session, StateChanged("effort", ["huge"]))
+            await gateway.rpc("session.message", session=session, text="hi", wait=True)
+            assert gateway.model.requests[0].effort == "off"
 
     run(main())
 

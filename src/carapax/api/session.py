@@ -210,5 +210,6 @@ async def compact(services: Services, params: Session) -> Compacted:
     """Have the model sum up a session now, all but its end, so that what follows is cheaper."""
     before = (await services.sessions.transcript(params.session)).size()
     done = await services.sessions.compact(params.session)
+    await services.audit.note("session.compact", services.caller.actor(), session=params.session)
     after = (await services.sessions.transcript(params.session)).size()
     return Compacted(done.upto, done.facts, done.summary, before, after)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, get_args
 
 from carapax.agent.compaction import compact
 from carapax.agent.context import Transcript
@@ -28,7 +28,7 @@ from carapax.contracts import (
 from carapax.errors import NotFound
 from carapax.events import HistoryCompacted, Streamed, ToolProgress
 from carapax.invisible import strip
-from carapax.messages import ToolCall
+from carapax.messages import Effort, ToolCall
 from carapax.personas import Personas
 from carapax.sessions.instructions import PERSONAL, Instruction, Instructions
 from carapax.sessions.introduction import introducing, invitation, may_be_introduced, missing
@@ -105,6 +105,13 @@ def model_of(agent: Agent, transcript: Transcript) -> str:
     return str(transcript.state.get("model") or agent.config.model)
 
 
+def effort_of(agent: Agent, transcript: Transcript) -> Effort:
+    """How much the model of a session thinks: as was chosen for it, else as the agent's. An imported session may hold
+    anything."""
+    chosen = transcript.state.get("effort")
+    return next((effort for effort in get_args(Effort) if effort == chosen), agent.config.effort)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """Builds runs for any agent. `user` is the person it works for, as configured now."""
@@ -156,7 +163,7 @@ class Prepare:
             lambda tool, call: self.context(agent, session, run_id, tool, call, show),
             self.monotonic,
             config.temperature,
-            transcript.state.get("effort") or config.effort,
+            effort_of(agent, transcript),
         )
 
     def title(self, agent: Agent) -> str:

@@ -19,7 +19,7 @@ export class Page {
     this.title = h("h1", { tabindex: -1 }, t(`screen-${name}`));
     this.actionBar = h("div", { class: "actions" });
     this.content = h("div", { class: "sheet" }, h("p", { class: "loading" }, t("loading")));
-    this.scroller = h("div", { class: "scroller page", tabindex: 0, role: "region", "aria-label": t(`screen-${name}`) }, this.content);
+    this.scroller = h("div", { class: "scroller page", tabindex: 0 }, this.content);
     this.element = h(
       "div",
       { class: `screen ${name}` },
