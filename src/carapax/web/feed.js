@@ -89,7 +89,8 @@ export class Feed extends EventTarget {
     this.problem = null;
   }
 
+  /** What is fetched to catch up is told of once, when it is all there. */
   #changed() {
-    this.dispatchEvent(new Event("change"));
+    if (!this.#syncing) this.dispatchEvent(new Event("change"));
   }
 }
