@@ -36,6 +36,12 @@ def say(page: Browser, text: str) -> None:
     page.find(".answer:not(.live) .markdown", f"About {text}.")
 
 
+def press(page: Browser, label: str) -> None:
+    """Press a button of a row, which may be drawn again at any time."""
+    page.find(f"[aria-label='{label}']")
+    page.run("document.querySelector(`[aria-label='${given[0]}']`).click()", label)
+
+
 def shown(page: Browser) -> list[str]:
     titles = page.run("return [...document.querySelectorAll('.rows tbody .entry a')].map((each) => each.textContent)")
     assert isinstance(titles, list)
@@ -50,17 +56,17 @@ def test_sessions_are_searched_filtered_sorted_renamed_and_ended(page: Browser, 
     page.find(".rows tbody a", "Aardvark")
     page.find(".filters input").send_keys("about THE weather")
     page.until("document.querySelectorAll('.rows tbody tr').length === 1")
-    assert "About the weather in Bergen" in page.find(".rows .entry small").text
+    page.find(".rows .entry small", "About the weather in Bergen")
     assert page.run("return document.activeElement.type") == "search"
     page.type(Keys.CONTROL + "a" + Keys.NULL, Keys.BACKSPACE)
     page.find(".filters option[value=telegram]").click()
     page.find(".filters option[value=title]").click()
     page.until("document.querySelector('.rows tbody a').textContent === 'Aardvark'")
     assert shown(page) == ["Aardvark", "Zebra"]
-    page.find("button[aria-label='Rename “Zebra”']").click()
+    press(page, "Rename “Zebra”")
     page.type(Keys.CONTROL + "a" + Keys.NULL, "Yak", SEND)
     page.find(".rows tbody a", "Yak")
-    page.find("button[aria-label='End “Yak”']").click()
+    press(page, "End “Yak”")
     page.find("dialog .primary").click()
     page.find(".rows .badge", "ended")
     page.find(".filters option[value=ended]").click()
