@@ -158,6 +158,18 @@ def test_a_message_is_replayed_against_another_model_side_by_side(page: Browser,
     assert page.run("return document.documentElement.scrollWidth") == 360
 
 
+def test_a_message_is_replayed_from_the_timeline_too(page: Browser) -> None:
+    say(page, "replay me")
+    page.run("location.hash += '/timeline/2'")
+    page.find(".travel button[aria-label='Replay against another model']").click()
+    page.find("dialog input").send_keys("scripted/other")
+    page.find("dialog .primary").click()
+    page.until("document.querySelectorAll('.pair .answer:not(.live)').length === 2")
+    page.run("location.hash = location.hash.replace(/pair.(\\w+).*/, 's/$1/timeline/3')")
+    page.find(".travel .place", "Event 3")
+    assert page.all(".travel button[aria-label='Replay against another model']")[0].is_displayed() is False
+
+
 def test_the_model_and_the_effort_are_chosen_in_the_composer(page: Browser, gateway: Served) -> None:
     say(page, "hello")
     page.find(".choice").click()

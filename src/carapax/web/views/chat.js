@@ -6,7 +6,7 @@ import { t } from "../strings.js";
 import { originChips } from "./approval.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { askModel, choiceOf } from "./modelchoice.js";
+import { askModel, choiceOf, replay, sayInCopy } from "./modelchoice.js";
 
 const NEAR_END = 60;
 const SPOKEN = 300;
@@ -26,7 +26,7 @@ export class Chat {
       approvals: app.approvals,
       vouch: () => this.#vouch(),
       edit: (item) => this.#edit(item),
-      replay: (item) => this.#replay(item),
+      replay: (item) => replay(app, feed.session, item),
       forks: (item) => this.#forksBefore(item),
       costs: {},
     });
@@ -114,30 +114,15 @@ export class Chat {
     return true;
   }
 
-  /** Say a message in a copy of the session that ends before it; the copy's id, or nothing when it could not be made. */
-  async #sayInCopy(item, text, attachments, choice = null) {
-    const made = await this.app.rpc.call("session.fork", { session: this.feed.session, at: item.seq - 1 });
-    if (choice) await this.app.rpc.call("session.configure", { session: made.id, ...choice });
-    this.app.outbox.add({ session: made.id, text, attachments });
-    this.app.sessions.refresh();
-    return made.id;
-  }
-
-  async #sendEdited(item, text, attachments) {
+  async #sendEdited(item, text, more) {
     try {
-      const copy = await this.#sayInCopy(item, text, [...(item.attachments ?? []), ...attachments]);
-      location.hash = `#/s/${copy}`;
+      const attachments = [...(item.attachments ?? []), ...more];
+      location.hash = `#/s/${await sayInCopy(this.app, this.feed.session, { ...item, text, attachments })}`;
     } catch (error) {
       this.app.tell(error);
       this.#edit(item);
       this.composer.set(text);
     }
-  }
-
-  async #replay(item) {
-    let copy = "";
-    const again = async (choice) => (copy = await this.#sayInCopy(item, item.text, item.attachments ?? [], choice));
-    if (await askModel(this.app, t("replay"), t("replay-now"), {}, again)) location.hash = `#/pair/${this.feed.session}/${copy}`;
   }
 
   async #choose() {

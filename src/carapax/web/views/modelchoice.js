@@ -1,4 +1,4 @@
-// Which model answers in a session, and how much it thinks: said in a line, and asked in a dialog.
+// Which model answers in a session, and how much it thinks: said in a line, asked in a dialog, and tried in a copy.
 
 import { formDialog } from "../kit.js";
 import { t } from "../strings.js";
@@ -35,4 +35,21 @@ export function askModel(app, title, submit, { chosen = "", effort = "" }, act) 
     submit,
     onsubmit: act,
   });
+}
+
+/** Say a message {seq, text, attachments} in a copy of its session that ends before it, with another model if one is
+ * chosen; the id of the copy. */
+export async function sayInCopy(app, session, { seq, text, attachments = [] }, choice = null) {
+  const { id } = await app.rpc.call("session.fork", { session, at: seq - 1 });
+  if (choice) await app.rpc.call("session.configure", { session: id, ...choice });
+  app.outbox.add({ session: id, text, attachments });
+  app.sessions.refresh();
+  return id;
+}
+
+/** Ask for a model, say a message to it in a copy of the session, and show both side by side. */
+export async function replay(app, session, message) {
+  let copy = "";
+  const again = async (choice) => (copy = await sayInCopy(app, session, message, choice));
+  if (await askModel(app, t("replay"), t("replay-now"), {}, again)) location.hash = `#/pair/${session}/${copy}`;
 }

@@ -5,6 +5,7 @@ import { fold } from "../fold.js";
 import { callSummary, formatElapsed, formatExact, oneLine } from "../format.js";
 import { t } from "../strings.js";
 import { Conversation } from "./conversation.js";
+import { replay } from "./modelchoice.js";
 
 const WINDOW = 160;
 const PAST_ITEMS = 30;
@@ -26,6 +27,7 @@ export class Timeline {
     });
     this.place = h("output", { class: "place" });
     this.fork = h("button", { type: "button", class: "button primary", onclick: () => this.#fork() }, icon("fork", 15), t("fork-here"));
+    this.replay = iconButton("model", t("replay"), () => replay(app, feed.session, this.#message), { hidden: true });
     const quiet = (label, onclick) => h("button", { type: "button", class: "quiet", onclick }, t(label));
     this.earlier = quiet("earlier-events", () => this.#select(this.first));
     this.later = quiet("later-events", () => this.#select(this.first + WINDOW - 1));
@@ -38,7 +40,7 @@ export class Timeline {
     this.element = h(
       "div",
       { class: "timeline" },
-      h("div", { class: "travel" }, back, this.slider, on, this.place, this.fork),
+      h("div", { class: "travel" }, back, this.slider, on, this.place, this.replay, this.fork),
       h(
         "div",
         { class: "panes" },
@@ -72,9 +74,16 @@ export class Timeline {
     this.slider.disabled = last < 2;
     const place = t("at-event", { seq: this.seq, last });
     this.place.textContent = place;
+    this.replay.hidden = this.#message === null;
     this.slider.setAttribute("aria-valuetext", `${place}: ${t(`kind-${events[this.seq - 1].event.kind}`)}`);
     this.caption.textContent = t("as-of", { seq: this.seq });
     this.#drawBefore(events);
+  }
+
+  /** The message that is selected, if it is one. */
+  get #message() {
+    const { seq, event } = this.feed.events[this.seq - 1];
+    return event.kind === "message_received" ? { seq, ...event } : null;
   }
 
   #drawRows(events) {
