@@ -101,9 +101,9 @@ class App {
   }
 
   /** Call the gateway for a person: what goes wrong is told. */
-  async attempt(method, params) {
+  async attempt(method, params, ms) {
     try {
-      return await this.rpc.call(method, params);
+      return await this.rpc.call(method, params, ms);
     } catch (error) {
       this.tell(error);
       return null;

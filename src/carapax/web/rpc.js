@@ -52,11 +52,12 @@ export class Connection extends EventTarget {
     socket.addEventListener("close", () => this.#lost(socket));
   }
 
-  async call(method, params = {}) {
+  /** The result of an operation; a connection that gives none within `ms` counts as lost. Raises RpcError, Offline. */
+  async call(method, params = {}, ms = ANSWER_WITHIN_MS) {
     if (this.state !== "open") throw new Offline();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#socket?.close(), ANSWER_WITHIN_MS);
+      const timer = setTimeout(() => this.#socket?.close(), ms);
       this.#calls.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     });

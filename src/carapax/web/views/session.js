@@ -8,6 +8,7 @@ import { exportSession, renameSession } from "./sessions.js";
 import { Timeline } from "./timeline.js";
 
 const NOT_FOUND = -32004;
+const MODEL_MS = 600_000;
 const TABS = { chat: Chat, timeline: Timeline };
 
 export class Session {
@@ -109,7 +110,7 @@ export class Session {
   }
 
   async #compact() {
-    const done = await this.app.attempt("session.compact", { session: this.id });
+    const done = await this.app.attempt("session.compact", { session: this.id }, MODEL_MS);
     if (!done) return;
     const [before, after] = [done.tokens_before, done.tokens_after].map(formatNumber);
     this.app.toast(t("compacted", { before, after }));
