@@ -1,7 +1,9 @@
+import asyncio
+
 import pytest
 
-from carapax.errors import ModelUnauthorized
-from carapax.events import StateChanged
+from carapax.errors import Conflict, ModelUnauthorized
+from carapax.events import RunFinished, StateChanged
 from carapax.testing import Pause
 from carapax.testing.gateway import gateway_client
 from carapax.testing.provider import Answer
@@ -181,6 +183,35 @@ def test_a_session_is_summed_up_on_request_but_not_while_it_runs_or_has_nothing_
             with pytest.raises(RuntimeError, match="is running"):
                 await gateway.rpc("session.compact", session=session)
             pause.release()
+
+    run(main())
+
+
+@pytest.mark.parametrize("by", ["a stop", "who asked going away"])
+def test_a_summary_that_is_stopped_ends_its_run_and_the_session_goes_on(by: str) -> None:
+    pause = Pause()
+
+    async def main() -> None:
+        script: list[Answer] = ["one", "two", (pause, "- never"), "three"]
+        async with gateway_client(script) as gateway, asyncio.TaskGroup() as group:
+            session = (await gateway.rpc("session.message", text="first", wait=True))["session"]
+            await gateway.rpc("session.message", session=session, text="second", wait=True)
+
+            async def compact() -> None:
+                with pytest.raises(Conflict, match="was stopped"):
+                    await gateway.services.sessions.compact(session)
+
+            asked = group.create_task(compact())
+            await pause.reached()
+            if by == "a stop":
+                assert await gateway.services.sessions.cancel(session)
+            else:
+                asked.cancel()
+            await asyncio.wait([asked])
+            kept = await gateway.services.journal.read(session)
+            assert kept[-1].event == RunFinished("cancelled", "stopped on request")
+            answer = await gateway.rpc("session.message", session=session, text="third", wait=True)
+            assert answer["reply"]["text"] == "three"
 
     run(main())
 

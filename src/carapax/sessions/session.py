@@ -268,11 +268,12 @@ class Session:
                 compacted = await self._around.prepare.compact(self.agent, self.name, run_id, transcript)
                 await end(compacted, RunFinished("done"))
             except asyncio.CancelledError:
-                why = self._cancelling or _GONE
+                await self._around.database.transact([])
+                if transcript.run_id == run_id:
+                    await end(RunFinished("cancelled", self._cancelling or _GONE))
                 if not self._was_cancelled():
                     raise
-                await end(RunFinished("cancelled", why))
-                raise Conflict("the compaction was stopped") from None
+                raise Conflict(f"the summary of session {self.name} was stopped") from None
             except (StoreError, LeaseLost):
                 raise
             except CarapaxError as error:
