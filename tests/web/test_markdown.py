@@ -171,6 +171,18 @@ def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
     assert kept == [True, True, "let a = 1;\nlet b"]
 
 
+def test_only_images_that_the_gateway_keeps_are_shown(modules: Browser) -> None:
+    shown = modules.run("""
+        const { markdown } = await import("/markdown.js");
+        const own = "api/files/" + "a".repeat(64);
+        const other = ["https://example.org/a.png", `/${own}?x`, `//example.org/${own}`, "data:image/png;base64,AA"];
+        const box = document.createElement("div");
+        box.append(markdown([own, "/" + own, ...other].map((url) => `![a picture](${url})`).join("\\n\\n")));
+        return [...box.querySelectorAll("img")].map((each) => [each.getAttribute("src").slice(0, 12), each.alt]);
+    """)
+    assert shown == [["api/files/aa", "a picture"], ["/api/files/a", "a picture"]]
+
+
 def test_a_long_list_goes_on_where_its_first_items_were_put_aside(modules: Browser) -> None:
     seen = modules.run("""
         const { MarkdownStream } = await import("/markdown.js");

@@ -193,7 +193,9 @@ class App {
     const [, screen = "", path = ""] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
     const [, ...pair] = /^#\/pair\/(\w+)\/(\w+)$/.exec(location.hash) ?? [];
     const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
-    this.route = { session: decodeURIComponent(session), tab, seq: Number(seq) || 0, screen: SCREENS[screen] ? screen : "", path, model: decodeURIComponent(model), pair };
+    const known = SCREENS[screen] ? screen : "";
+    const [id, chosen] = [session, model].map(decodeURIComponent);
+    this.route = { session: id, tab, seq: Number(seq) || 0, screen: known, path, model: chosen, pair };
     const shown = this.route.screen ? `#/${screen}` : model || pair.length ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
       this.view?.close();

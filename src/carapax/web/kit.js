@@ -163,8 +163,10 @@ class Field {
     const about = h("small", { id: `${id}-hint` }, hint);
     const isListed = this.input.hasAttribute("list");
     const list = isListed && h("datalist", { id: `${id}-list` });
-    if (isListed) Promise.resolve(type === "text" ? options : Intl.supportedValuesOf("timeZone")).then((all) => list.append(...all.map(suggestion)));
-    this.element = h("div", { class: `field ${type.replace(" ", "-")}` }, h("label", { for: id }, label), this.input, list, about, this.problem);
+    const known = type === "text" ? options : Intl.supportedValuesOf("timeZone");
+    if (isListed) Promise.resolve(known).then((all) => list.append(...all.map(suggestion)));
+    const parts = [h("label", { for: id }, label), this.input, list, about, this.problem];
+    this.element = h("div", { class: `field ${type.replace(" ", "-")}` }, parts);
   }
 
   get value() {
@@ -243,7 +245,10 @@ export function tabs(all, chosen = all[0].name) {
   const panel = h("div", { role: "tabpanel", id, class: "tab-panel" });
   const kept = new Map();
   const show = (name) => {
-    for (const each of list.children) Object.assign(each, { ariaSelected: String(each.dataset.name === name), tabIndex: each.dataset.name === name ? 0 : -1 });
+    for (const each of list.children) {
+      const isShown = each.dataset.name === name;
+      Object.assign(each, { ariaSelected: String(isShown), tabIndex: isShown ? 0 : -1 });
+    }
     const { label, content } = all.find((each) => each.name === name);
     if (!kept.has(name)) kept.set(name, content());
     panel.ariaLabel = label;

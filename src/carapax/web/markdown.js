@@ -290,7 +290,7 @@ const SPECIAL = /\\[!-/:-@[-`{-~]|`+|\*+|_+|~~|!?\[|<|https?:\/\/|\n/g;
 const LINK = /!?\[((?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\([ \t]*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)>?(?:[ \t]+"[^"\n]*")?[ \t]*\)/y;
 const ANGLE_LINK = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
 const BARE_LINK = /https?:\/\/[^\s<>"`]*[^\s<>"`.,;:!?)\]}'*_~]/y;
-const OWN_FILE = /^\/?api\/files\/[0-9a-f]{64}$/;
+const OWN_IMAGE = /!\[([^[\]]{0,1000})\]\((\/?api\/files\/[0-9a-f]{64})\)/y;
 const BREAK = /<br ?\/?>/iy;
 const TAGS = { "*1": "em", "*2": "strong", _1: "em", _2: "strong", "~2": "del" };
 
@@ -351,7 +351,8 @@ function readInline(text, at, token, context) {
 }
 
 const LINKS = [
-  ["!", LINK, ([source, alt, url]) => (OWN_FILE.test(url) ? h("img", { src: url, alt: alt || t("image"), loading: "lazy" }) : null) ?? link(url, [icon("info", 14), alt || t("image")], source)],
+  ["!", OWN_IMAGE, ([, alt, url]) => h("img", { src: url, alt: alt || t("image"), loading: "lazy" })],
+  ["!", LINK, ([source, alt, url]) => link(url, [icon("info", 14), alt || t("image")], source)],
   ["[", LINK, ([source, label, url]) => link(url, inline(label, false), source)],
   ["<", BREAK, () => h("br")],
   ["<", ANGLE_LINK, ([source, url]) => link(url, [url], source)],

@@ -44,8 +44,13 @@ export function tint(code, language) {
 
 function grammarOf(name) {
   if (name === "diff" || name === "patch") return [DIFF_TOKENS, ([first]) => ({ "+": "string", "-": "removed", "@": "comment" })[first]];
-  if (MARKUP.has(name)) return [MARKUP_TOKENS, (token) => (token.startsWith("<!--") ? "comment" : /["']/.test(token[0]) ? "string" : "keyword")];
+  if (MARKUP.has(name)) return [MARKUP_TOKENS, kindOfMarkup];
   return [HASH.has(name) ? HASH_TOKENS : DASH.has(name) ? DASH_TOKENS : SLASH_TOKENS, kindOfWord];
+}
+
+function kindOfMarkup(token) {
+  if (token.startsWith("<!--")) return "comment";
+  return token[0] === '"' || token[0] === "'" ? "string" : "keyword";
 }
 
 function kindOfWord(token) {

@@ -76,7 +76,8 @@ export class Palette {
     const entry = (kind, label, sign, hash, detail = "") => ({ kind, label, icon: sign, detail, run: () => (location.hash = hash) });
     const commands = this.#commands.filter(({ shown }) => !shown || shown()).map((command) => ({ kind: "command", ...command }));
     const screens = shownScreens(app).map((name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`));
-    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: name }), "person", `#/new/agent/${encodeURIComponent(name)}`));
+    const anew = (name) => `#/new/agent/${encodeURIComponent(name)}`;
+    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: name }), "person", anew(name)));
     const listed = app.sessions.items.filter(({ id }) => !this.#found.some((found) => found.id === id));
     const sessions = [...listed, ...this.#found].map((info) => ({
       ...entry("session", info.title || t("untitled"), "chat", `#/s/${info.id}`, info.agent),

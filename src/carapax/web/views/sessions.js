@@ -19,7 +19,8 @@ export class Sessions extends Page {
   constructor(app, name) {
     super(app, name);
     const changed = () => this.#changed();
-    this.query = h("input", { type: "search", "aria-label": t("sessions-query"), placeholder: t("sessions-query"), oninput: () => this.#typed() });
+    const label = t("sessions-query");
+    this.query = h("input", { type: "search", "aria-label": label, placeholder: label, oninput: () => this.#typed() });
     const select = (label) => h("select", { "aria-label": t(label), onchange: changed });
     this.agent = select("agent");
     this.channel = select("sessions-channel");
