@@ -208,6 +208,11 @@ class App {
     if (!session && !pair.length) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
     this.sidebar.draw();
+    this.#focus();
+  }
+
+  /** Where it brings up no keyboard on the screen. */
+  #focus() {
     if (!matchMedia("(pointer: coarse)").matches) this.view.focus();
   }
 
@@ -270,8 +275,10 @@ class App {
     const setup = location.hash === SETUP;
     const outside = setup || !known.signed_in;
     this.sidebar.signOut.hidden = !known.how;
+    const wasOutside = this.shell.hidden;
     this.shell.hidden = outside;
     if (!outside) {
+      if (wasOutside) this.#focus();
       this.signIn?.close();
       this.signIn = null;
       return;
