@@ -92,7 +92,7 @@ def _open(browser: Browser, url: str) -> dict[str, float]:
     watch = """
         new MutationObserver(() => {
             const field = document.querySelector("textarea:not(:disabled), [contenteditable=true]");
-            if (field) window.readyAt ??= performance.now();
+            if (field?.checkVisibility()) window.readyAt ??= performance.now();
         }).observe(document, { subtree: true, childList: true, attributes: true });
     """
     added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": watch})
