@@ -71,6 +71,13 @@ def test_repeated_it_shows_what_is_and_changes_what_is_given(home: Home, run: Ru
     assert written(home)["agents"]["main"] == {"model": "demo/demo", "title": "Eve", "manner": "dry"}
 
 
+def test_the_password_is_read_after_the_key(home: Home, run: Run, vendor: Vendor) -> None:
+    words = "correct horse battery staple"
+    provider = ("--provider", "lab", "--base-url", vendor.url, "--key-stdin", "--password-stdin")
+    done = run("init", *provider, *ALL, typed=f"{KEY}\n{words}\n")
+    assert (done.exit_code, words in done.output, "missing" in done.output) == (0, False, False), done.output
+
+
 def test_with_a_key_that_does_not_answer_nothing_is_changed(home: Home, run: Run, vendor: Vendor) -> None:
     before = home.config_file.read_bytes()
     provider = ("--provider", "lab", "--base-url", vendor.url, "--key-stdin")
@@ -89,6 +96,7 @@ def test_with_a_key_that_does_not_answer_nothing_is_changed(home: Home, run: Run
         (("--timezone", "Mars/Olympus"), "Mars/Olympus"),
         (("--sandbox", "cellar"), "cellar"),
         (("--key-stdin",), "the provider has no name"),
+        (("--agent-title", "Ada", "--password-stdin"), "the password is too short"),
         (("--provider", "openai", "--key-stdin"), "there is no key on standard input"),
         (("--provider", "nobody"), "nobody"),
     ],

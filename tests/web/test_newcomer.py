@@ -1,5 +1,6 @@
 """The newcomer: from an empty home to a conversation with the agent that was named, on a desk and on a phone."""
 
+import re
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer, Received
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
+from tests.web.test_signin import authenticator
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 
@@ -48,7 +50,8 @@ def gateway(tmp_path: Path, browser: Browser) -> Generator[Process, None, None]:
     process.start()
     yield process
     process.close()
-    browser.forget(process.url)
+    for name in ("127.0.0.1", "localhost"):
+        browser.forget(process.url.replace("127.0.0.1", name))
 
 
 def say(page: Browser, text: str, answer: str) -> None:
@@ -85,7 +88,25 @@ def test_who_names_the_agent_talks_with_it_by_its_name(
     browser: Browser, gateway: Process, server: ModelServer, width: int, height: int, phone: bool
 ) -> None:
     browser.resize(width, height, phone=phone)
-    browser.open(gateway.url)
+    with authenticator(browser):
+        make_it_ones_own(browser, gateway)
+        name_the_agent(browser, server)
+        talk(browser, gateway, server)
+        sign_out_and_in(browser, phone=phone)
+    assert browser.violations == []
+
+
+def make_it_ones_own(browser: Browser, gateway: Process) -> None:
+    """With the code that `carapax serve` has printed."""
+    printed = gateway.home.config_dir.with_name("gateway.log").read_text(encoding="utf-8")
+    address, code = re.findall(r"owner +open (\S+) and type the code (\S+)", printed)[-1]
+    browser.open(address)
+    browser.find(".sign-in h1", "Make this gateway yours")
+    browser.type(code, Keys.ENTER)
+    browser.find("button", "Make a passkey").click()
+
+
+def name_the_agent(browser: Browser, server: ModelServer) -> None:
     browser.find(".choices .button", "A server of your own").click()
     for name, text in {"name": "lab", "base_url": server.url, "default_model": "fake-model"}.items():
         browser.find(f".step [name={name}]").send_keys(text)
@@ -97,6 +118,9 @@ def test_who_names_the_agent_talks_with_it_by_its_name(
     browser.find(".step[data-step=you] [name=name]").send_keys("Sam", Keys.ENTER)
     browser.find(".step[data-step=sandbox] .primary").click()
     browser.find(".step[data-step=done] .primary").click()
+
+
+def talk(browser: Browser, gateway: Process, server: ModelServer) -> None:
     say(browser, "", "I am Ada. What shall I avoid?")
     said = browser.find(".user .bubble")
     assert said.text == "Hello! Who are you?"
@@ -106,4 +130,14 @@ def test_who_names_the_agent_talks_with_it_by_its_name(
     say(browser, "please avoid jargon", "It is written down, Sam.")
     assert persona(gateway) == "- Avoid: jargon\n"
     browser.until("document.querySelector('.bar .meta')?.textContent.includes('🦀 Ada')")
-    assert browser.violations == []
+
+
+def sign_out_and_in(browser: Browser, *, phone: bool) -> None:
+    browser.driver.set_user_verified(False)
+    if phone:
+        browser.find(".bar button[aria-label='Show sessions']").click()
+    browser.find("button[aria-label='Sign out']").click()
+    browser.find(".sign-in h1", "Sign in")
+    browser.driver.set_user_verified(True)
+    browser.find("button", "Sign in with a passkey").click()
+    browser.find(".answer", "It is written down, Sam.")

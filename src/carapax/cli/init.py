@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from carapax.config import Home
     from carapax.configfile import Route
     from carapax.models.listing import Addition
+    from carapax.redaction import Secret
 
 
 @click.command()
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--user-name", help="What it calls you.")
 @click.option("--timezone", help='Your time zone, such as "Europe/Berlin".')
 @click.option("--sandbox", help="Where its commands run: bubblewrap, docker, seatbelt or local.")
+@click.option("--password-stdin", is_flag=True, help="Read your password from standard input, after the key if any.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--no-check", is_flag=True, help="Keep the provider without asking it first.")
 @takes_home
@@ -40,6 +42,7 @@ def command(
     key_stdin: bool,
     key_env: str,
     base_url: str,
+    password_stdin: bool,
     yes: bool,
     no_check: bool,
     **texts: str | None,
@@ -49,22 +52,28 @@ def command(
     Asks at a terminal, else does what the options say. Nothing is changed but what they say, so it can be repeated;
     without any it shows what is.
     """
+    from carapax.cli.record import open_record
     from carapax.cli.settingup import finish, look_at, refuse_misfits
     from carapax.configfile import first_start
 
     place = home()
     first_start(place)
     found = look_at(place)
-    is_asking = not yes and sys.stdin.isatty() and not key_stdin
+    is_asking = not yes and sys.stdin.isatty() and not key_stdin and not password_stdin
     given = {name: text for name, text in texts.items() if text is not None}
     refuse_misfits(place, _changes(found.agent, given))
-    if provider or key_env or base_url or key_stdin:
-        _add(place, _addition(provider, base_url, key_env, key_stdin=key_stdin, checked=not no_check), given)
+    is_adding = bool(provider or key_env or base_url or key_stdin)
+    addition = _addition(provider, base_url, key_env, key_stdin=key_stdin, checked=not no_check) if is_adding else None
+    password = _password() if password_stdin else None
+    if addition:
+        _add(place, addition, given)
     elif is_asking and found.is_demo and "model" not in given:
         _ask_for_model(place, given, checked=not no_check)
     if is_asking:
         _ask(found, given)
     _keep(place, found.agent, given)
+    if password:
+        open_record(place).set_password(password)
     finish(place)
     _show(look_at(place))
 
@@ -93,6 +102,16 @@ def _addition(provider: str, base_url: str, key_env: str, *, key_stdin: bool, ch
     if key_stdin and not key:
         raise InvalidRequest("there is no key on standard input", "pipe it in, or leave out --key-stdin")
     return Addition(provider, base_url=base_url, key=Secret(key), key_env=key_env, check=checked)
+
+
+def _password() -> Secret:
+    """Raises InvalidRequest for one that is too short."""
+    from carapax.owner.password import check_length
+    from carapax.redaction import Secret
+
+    password = Secret(sys.stdin.readline().rstrip("\r\n"))
+    check_length(password)
+    return password
 
 
 def _add(place: Home, addition: Addition, given: dict[str, str]) -> None:
