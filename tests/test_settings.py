@@ -1,12 +1,17 @@
 """The configuration becomes another one while the gateway runs, by its file and by calls."""
 
 import asyncio
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from carapax.config import Config
 from carapax.configcheck import check
+from carapax.configedit import change
 from carapax.errors import Conflict, InvalidRequest
 from carapax.home import Home
 from carapax.settings import Settings
@@ -202,5 +207,85 @@ def test_without_a_gateway_a_change_is_only_written(tmp_path: Path) -> None:
         settings = Settings(check(home), home)
         await settings.change({("agents", "main", "effort"): "low"})
         assert check(home) == settings.current != Config()
+
+    run(main())
+
+
+def test_the_last_of_a_thousand_quick_edits_is_in_force(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_on(tmp_path) as (gateway, file):
+            for number in range(1, 1001):
+                file.write_text(f'{FILE}description = "{number}"\n')
+                if number % 20 == 0:
+                    await asyncio.sleep(0)
+            await until(lambda: gateway.services.config.agents["main"].description == "1000")
+            assert gateway.services.settings.problem is None
+
+    run(main())
+
+
+def test_two_writers_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    """A command without a gateway, and another one, or the gateway: each changes the file as a whole."""
+    home = Home(tmp_path, tmp_path / "data")
+    home.config_file.write_text(FILE)
+
+    def write(name: str) -> None:
+        for number in range(20):
+            change(home, {("providers", f"{name}{number}"): {"vendor": "openai"}})
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(write, ("a", "b")))
+    assert set(check(home).providers) == {f"{name}{number}" for name in "ab" for number in range(20)}
+    assert home.config_file.read_text().startswith(FILE)
+
+
+_CHANGER = """
+import asyncio, sys
+from pathlib import Path
+from carapax.configcheck import check
+from carapax.configedit import change
+from carapax.home import Home
+from carapax.settings import Settings
+
+async def main(home):
+    settings = Settings(check(home), home)
+    for number in range(10_000):
+        await settings.change({("agents", "main", "description"): f"{number}"})
+        if number == 3:
+            print("begun", flush=True)
+
+asyncio.run(main(Home(Path(sys.argv[1]), Path(sys.argv[1]) / "data")))
+"""
+
+
+def test_a_change_that_is_killed_in_the_middle_leaves_a_whole_file(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path / "data")
+    home.config_file.write_text(FILE)
+    for number in range(4):
+        with subprocess.Popen([sys.executable, "-c", _CHANGER, str(tmp_path)], stdout=subprocess.PIPE) as changer:
+            assert changer.stdout is not None
+            assert changer.stdout.readline() == b"begun\n"
+            time.sleep(0.004 * number)
+            changer.kill()
+        description = check(home).agents["main"].description
+        assert home.config_file.read_text() == f'{FILE}description = "{description}"\n'
+
+
+def test_a_half_written_file_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    """One that is written in place, slowly: every part of it that stays for a moment would be valid."""
+
+    async def main() -> None:
+        whole = f'{FILE}description = "d"\n[agents.second]\nmodel = "demo/demo"\nsandbox = "local"\n'
+        async with gateway_on(tmp_path) as (gateway, file):
+            seen = set()
+            with file.open("w") as stream:
+                for line in whole.splitlines(keepends=True):
+                    stream.write(line)
+                    stream.flush()
+                    await asyncio.sleep(0.02)
+                    seen.add(len(gateway.services.config.agents))
+            await until(lambda: len(gateway.services.config.agents) == 2)
+            assert seen == {1}
+            assert gateway.services.settings.problem is None
 
     run(main())

@@ -136,12 +136,12 @@ class Settings:
         handled = self.source.digest
         while True:
             await asyncio.sleep(LOOK_S)
-            known = await self._look()
+            known, _ = await self._look()
             while known != handled:
                 await asyncio.sleep(SETTLE_S)
-                settled = await self._look()
+                settled, found = await self._look()
                 if settled == known:
-                    await uninterrupted(self._reload(quietly=True))
+                    await uninterrupted(self._take_quietly(found))
                     handled = settled
                 known = settled
 
@@ -164,30 +164,34 @@ class Settings:
             if self.source.digest != (known[0].entry.detail.get("digest") if known else NO_FILE):
                 await self._audit.note("config.changed", LOCAL, detail={"digest": self.source.digest, "by": "file"})
 
-    async def _look(self) -> str:
-        """What tells one state of the file from another."""
-        try:
-            return (await asyncio.to_thread(read, self.home)).digest
-        except ConfigError as error:
-            return str(error)
-
-    async def _reload(self, *, quietly: bool = False) -> None:
-        async with self._changing:
-            try:
-                await self._take()
-            except CarapaxError as error:
-                if not quietly:
-                    raise
-                log.error("carapax.toml is not in force, what was before still is: %s", error)
-
-    async def _take(self) -> None:
-        """Have in force what the file says."""
+    async def _look(self) -> tuple[str, Source | ConfigError]:
+        """What the file says, or why nobody knows, and what tells it from another state."""
         try:
             source = await asyncio.to_thread(read, self.home)
-            if source.digest != self.source.digest:
-                self._check_there(source)
-                filed = parse(source.text, str(self.home.config_file), configcheck.look)
-                await self._put(filed, LOCAL, "file", source)
+        except ConfigError as error:
+            return str(error), error
+        return source.digest, source
+
+    async def _reload(self) -> None:
+        async with self._changing:
+            await self._take((await self._look())[1])
+
+    async def _take_quietly(self, found: Source | ConfigError) -> None:
+        async with self._changing:
+            try:
+                await self._take(found)
+            except CarapaxError as error:
+                log.error("carapax.toml is not in force, what was before still is: %s", error)
+
+    async def _take(self, found: Source | ConfigError) -> None:
+        """Have in force what the file says."""
+        try:
+            if isinstance(found, ConfigError):
+                raise found
+            if found.digest != self.source.digest:
+                self._check_there(found)
+                filed = parse(found.text, str(self.home.config_file), configcheck.look)
+                await self._put(filed, LOCAL, "file", found)
             self.problem = None
         except CarapaxError as error:
             misfits = error.misfits if isinstance(error, Unusable) else []
@@ -203,7 +207,7 @@ class Settings:
     async def _change(self, changes: Changes, who: Actor, seen: str, *, force: bool) -> None:
         async with self._changing:
             try:
-                await self._take()
+                await self._take((await self._look())[1])
             except CarapaxError as error:
                 raise Conflict(f"carapax.toml cannot be used as it is: {error}", "put that right first") from error
             if seen and seen != self.source.digest:
@@ -225,7 +229,7 @@ class Settings:
             unchanged = wanted == self.current
             switches = [await part.reopen(wanted, undo) for part in self._parts if not unchanged]
             source = await asyncio.to_thread(self._written, said) if isinstance(said, str) else said
-            self.source, self._filed, self.current = source, filed, wanted
+            self.source, self._filed, self.current, self.problem = source, filed, wanted, None
             for switch in switches:
                 switch()
             undo.pop_all()
