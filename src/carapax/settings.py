@@ -139,9 +139,9 @@ class Settings:
             known, _ = await self._look()
             while known != handled:
                 await asyncio.sleep(SETTLE_S)
-                settled, found = await self._look()
+                settled, _ = await self._look()
                 if settled == known:
-                    await uninterrupted(self._take_quietly(found))
+                    await uninterrupted(self._take_settled(settled))
                     handled = settled
                 known = settled
 
@@ -176,10 +176,13 @@ class Settings:
         async with self._changing:
             await self._take((await self._look())[1])
 
-    async def _take_quietly(self, found: Source | ConfigError) -> None:
+    async def _take_settled(self, state: str) -> None:
+        """Have in force what the file says, if it is still in this state."""
         async with self._changing:
+            now, found = await self._look()
             try:
-                await self._take(found)
+                if now == state:
+                    await self._take(found)
             except CarapaxError as error:
                 log.error("carapax.toml is not in force, what was before still is: %s", error)
 
