@@ -42,7 +42,11 @@ NAMES = {"agents": "main", "providers": "lab", "credentials": "crm", "models": "
 VALUES: dict[str, Any] = {
     "chains": {"mine": ["demo/demo"]},
     "extra_tools": [TOOL],
-    "gateway": {"allowed_hosts": ["box.lan"], "allowed_origins": ["https://page.example"]},
+    "gateway": {
+        "allowed_hosts": ["box.lan"],
+        "allowed_origins": ["https://page.example"],
+        "behind_proxy": ["10.0.0.1"],
+    },
     "tls": {"names": ["box.lan"]},
     "tailscale": {"mode": None, "reset_on_exit": None},
     "limits": {
@@ -211,6 +215,7 @@ SEEN: dict[str, Look] = {
     "user.timezone": _money,
     "policy": _policy,
     "gateway": _doors,
+    "gateway.behind_proxy": _configuration,
     "log": _log,
 }
 
