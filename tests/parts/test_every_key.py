@@ -69,6 +69,7 @@ VALUES: dict[str, Any] = {
         "queued_messages": 5,
         "person_messages_per_minute": 5,
     },
+    "telemetry": {"otlp_headers": {"x": "name"}, "service_name": "other", "content": True},
     "log": {"level": "error", "format": "json"},
     "egress": {"allow": ["10.0.0.0/8"]},
     "credentials": {
@@ -139,6 +140,7 @@ VALUES: dict[str, Any] = {
 ELSEWHERE = {
     "tailscale.mode": "tests/tls",
     "tailscale.reset_on_exit": "tests/tls",
+    "telemetry.otlp_endpoint": "tests/telemetry",
     "providers.key": "a secret, which is not set",
     "providers.accent": "tests/agent/test_models.py",
 }
