@@ -122,6 +122,7 @@ VALUES: dict[str, Any] = {
         "images": True,
         "documents": True,
     },
+    "update": {"url": "https://releases.example/index.json"},
     "facts": {"url": "http://127.0.0.1:1/other"},
     "budget": {"daily_usd": 1.5, "monthly_usd": 2.5},
     "user": {"name": "Ann", "timezone": "Asia/Tokyo"},
