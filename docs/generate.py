@@ -28,6 +28,21 @@ REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the code. -->\n\n"
 
 
+API_ONLY = {
+    "config.reload": "the gateway watches its file; this is for scripts that do not wait",
+    "model.health": "the page has it with the providers",
+    "model.recover": "checking a provider in the page ends its rest as well",
+    "model.refresh": "facts come with each release; `carapax models refresh` is for who wants newer ones",
+    "owner.code": "a setup code is for who has the machine, so it is told in the terminal",
+    "session.get": "the page has it from the list of sessions",
+    "session.history": "the page folds the events itself",
+    "session.reading": "the page folds the events itself",
+    "tools.execute": "in the page a person asks an agent, whose calls are decided about",
+    "tools.list": "the page has more from the catalogue of tools",
+}
+"""Operations that the page does not call, and why."""
+
+
 def pages() -> dict[str, str]:
     """Every page that is written, by its place as seen from the reference."""
     writers: dict[str, Callable[[], Iterator[str]]] = {
@@ -118,7 +133,8 @@ def _api() -> Iterator[str]:
     )
     for name, operation in OPERATIONS.items():
         forms = ", ".join(f"`{operation.method} {path}`" for path in operation.paths) or "RPC only"
-        yield f"## `{name}`\n\n{operation.summary}\n\nScope `{operation.scope}`; REST: {forms}.\n"
+        apart = f" Not in the page: {API_ONLY[name]}." if name in API_ONLY else ""
+        yield f"## `{name}`\n\n{operation.summary}\n\nScope `{operation.scope}`; REST: {forms}.{apart}\n"
         yield from _fields("takes", operation.params)
         yield from _fields("gives", operation.result)
 

@@ -39,6 +39,7 @@ from carapax.sessions.delivery import Delivery
 from carapax.sessions.instructions import Instructions
 from carapax.sessions.intake import Door
 from carapax.sessions.prepare import Models, Prepare
+from carapax.sessions.presence import Presence
 from carapax.sessions.session import Surroundings
 from carapax.sessions.sessions import Sessions
 from carapax.sessions.workspaces import Workspaces
@@ -221,8 +222,9 @@ async def open_app(
         door = Door(lambda: settings.current, injections.find, clock.now)
         sessions = Sessions(around, door=door, max_waiting=lambda: settings.current.limits.queued_messages)
         answers = Answers(sessions, store.journal, store.audit, delivery, clock)
+        presence = Presence(clock.now, supervise)
         platforms = LiveChannels(
-            delivery, lambda name: door.of(name, answers.submit), tasks.keep, tasks.spawn, supervise, channels
+            delivery, lambda name: door.of(name, answers.submit), tasks.keep, tasks.spawn, supervise, presence, channels
         )
         stack.push_async_callback(platforms.close)
         await platforms.open(config)
@@ -259,6 +261,7 @@ async def open_app(
             store.grants,
             store.stains,
             Doctor(home, environ, vault),
+            presence,
             logs,
             certificates,
             Tailscale(environ),

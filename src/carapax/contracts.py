@@ -209,6 +209,11 @@ class Channel(Protocol):
         """
         ...
 
+    async def check(self) -> str:
+        """Ask the platform what it calls us; it may be asked of a channel that does not listen. Raises Unavailable,
+        Unauthorized or another CarapaxError that says what to do."""
+        ...
+
 
 class Execution(Struct, frozen=True):
     """How a command ended. `output` is standard output and error as they came, cut to the limit asked for.

@@ -19,6 +19,7 @@ from carapax.doctor.run import Doctor
 from carapax.http import Http
 from carapax.redaction import Secret
 from carapax.vault import open_vault
+from tests.fakes.chat_platform import Platform, serving
 from tests.fakes.memory_keyring import memory_keyring
 from tests.running import run
 
@@ -280,3 +281,16 @@ def test_the_clock_is_compared_with_that_of_a_server_of_models(home: Home, monke
         assert of("clock", findings(home, {}, "clock")) == [expected]
     told.clear()
     assert of("clock", findings(home, {}, "clock")) == [("ok", "the clock can be right; it was compared with no other")]
+
+
+def test_the_platforms_of_channels_are_asked_whether_they_know_us(home: Home) -> None:
+    async def scene() -> None:
+        async with serving(Platform()) as url:
+            home.config_file.write_text(f'[channels."tests.fakes.chat_platform"]\nurl = "{url}"\n')
+            doctor = Doctor(home, {}, open_vault(home, {}))
+            [known] = [finding async for finding in doctor.examine(["channels"])]
+            assert (known.state, known.message) == ("ok", "tests.fakes.chat_platform: known as the gateway")
+        [away] = [finding async for finding in doctor.examine(["channels"])]
+        assert (away.state, bool(away.remedy)) == ("fail", True)
+
+    run(scene())

@@ -1,12 +1,13 @@
 """What the doctor repairs."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from carapax.config import Home
-from carapax.configfile import first_start
+from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import Doctor
 from carapax.errors import NotFound, StoreLocked, Unavailable
@@ -99,3 +100,13 @@ def test_a_repair_that_cannot_be_made_says_why(home: Home, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "chmod", refused)
     with pytest.raises(Unavailable, match="Operation not permitted"):
         run(doctor_of(home).fix(f"home:private:{home.config_file}"))
+
+
+def test_a_gateway_whose_port_is_taken_is_given_another_one(home: Home) -> None:
+    taken = load(home).gateway.port
+    with socket.create_server(("127.0.0.1", taken)):
+        assert offered(home, "port") == ["port:move:"]
+        told = run(doctor_of(home).fix("port:move:"))
+    port = load(home).gateway.port
+    assert (port != taken, told) == (True, f"the gateway listens on port {port} when it is started next")
+    assert offered(home, "port") == []

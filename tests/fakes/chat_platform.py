@@ -63,6 +63,7 @@ class Platform(Struct):
                 web.get("/updates", self._updates),
                 web.post("/acknowledge/{key}", self._acknowledge),
                 web.post("/send", self._send),
+                web.get("/me", self._me),
             ]
         )
         return app
@@ -75,6 +76,9 @@ class Platform(Struct):
         if self.acknowledged and self._chance(0.1):
             updates.append(list(self.acknowledged.values())[-1])
         return web.json_response([{name: getattr(said, name) for name in said.__struct_fields__} for said in updates])
+
+    async def _me(self, request: web.Request) -> web.Response:
+        return web.json_response({"name": "the gateway"})
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         async with self.changed:
@@ -169,6 +173,14 @@ class ChatPlatform:
     async def _acknowledge(self, said: Said) -> None:
         async with self._http.post(f"/acknowledge/{said.key}") as response:
             response.raise_for_status()
+
+    async def check(self) -> str:
+        try:
+            async with self._http.get("/me") as response:
+                name: str = (await response.json())["name"]
+                return name
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"{self._name} cannot be reached: {error}", "see whether it runs") from error
 
     async def send(self, message: Outbound) -> str:
         sent = {"key": message.key, "conversation": message.conversation, "text": message.text}

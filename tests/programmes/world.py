@@ -110,6 +110,9 @@ class WorldChannel:
             if seen and self.world.unlucky(0.1):
                 await self._accept(submit, self.world.chance.choice(seen))
 
+    async def check(self) -> str:
+        return self.name
+
     async def _accept(self, submit: Submit, inbound: Inbound) -> None:
         try:
             receipt = await submit(inbound)

@@ -20,6 +20,7 @@ from carapax.owner.owner import Owner
 from carapax.personas import Personas
 from carapax.sessions.instructions import Instructions
 from carapax.sessions.prepare import Models
+from carapax.sessions.presence import Presence
 from carapax.sessions.sessions import Sessions
 from carapax.settings import Settings
 from carapax.store.audit import Actor, Audit
@@ -101,6 +102,7 @@ class Services:
     grants: Grants
     stains: Stains
     doctor: Doctor
+    presence: Presence
     logs: Logs
     certificates: Certificates
     tailscale: Tailscale

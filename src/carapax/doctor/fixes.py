@@ -5,6 +5,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from carapax.configedit import change
+from carapax.configfile import free_port
 from carapax.doctor.checks import containers, remains
 from carapax.doctor.finding import Patient
 from carapax.errors import Unavailable
@@ -51,8 +53,16 @@ def remove_containers(patient: Patient, subject: str) -> str:
     return f"removed: {', '.join(gone)}" if gone else "nothing could be removed: another container needs it"
 
 
+def move_port(patient: Patient, subject: str) -> str:
+    """Have the gateway listen on a port that is free."""
+    port = free_port()
+    change(patient.home, {("gateway", "port"): port})
+    return f"the gateway listens on port {port} when it is started next"
+
+
 FIXES: dict[str, Fix] = {
     "private": make_private,
+    "move": move_port,
     "tidy": tidy_database,
     "clean": remove_containers,
     remains.DRAFT: remove_draft,

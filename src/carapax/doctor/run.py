@@ -9,6 +9,7 @@ from carapax.configfile import load
 from carapax.doctor.checks import (
     agents,
     audit,
+    channels,
     clock,
     configuration,
     containers,
@@ -49,6 +50,7 @@ CHECKS: dict[str, Check] = {
     model.NAME: model.check,
     search.NAME: search.check,
     telemetry.NAME: telemetry.check,
+    channels.NAME: channels.check,
     clock.NAME: clock.check,
     remains.NAME: remains.check,
 }

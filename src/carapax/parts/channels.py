@@ -12,6 +12,7 @@ from carapax.config import Config
 from carapax.contracts import Channel, Submit, Supervise
 from carapax.errors import CarapaxError
 from carapax.sessions.delivery import Delivery
+from carapax.sessions.presence import Presence
 from carapax.sessions.session import Spawn
 from carapax.settings import Switch
 
@@ -40,6 +41,7 @@ class LiveChannels:
         keep: Keep,
         spawn: Spawn,
         supervise: Supervise,
+        presence: Presence,
         given: Iterable[Channel] = (),
     ) -> None:
         self._delivery = delivery
@@ -47,6 +49,7 @@ class LiveChannels:
         self._keep = keep
         self._spawn = spawn
         self._supervise = supervise
+        self._presence = presence
         self._given = tuple(given)
         self._sections: dict[str, dict[str, Any]] = {}
         self._open: dict[str, _Open] = {}
@@ -88,6 +91,7 @@ class LiveChannels:
             for name in [name for name in self._open if name not in wanted or name in opened]:
                 left = self._open.pop(name)
                 self._delivery.drop(left.channel.name)
+                self._presence.forget(left.channel.name)
                 self._spawn(f"closing the channel {name}", left.stack.aclose())
             self._sections = dict(wanted)
             for name, one in opened.items():
@@ -125,7 +129,7 @@ class LiveChannels:
         name = channel.name
         return [
             self._keep(f"outbox of {name}", partial(self._delivery.run, name)),
-            self._keep(f"channel {name}", partial(channel.run, self._listen(name))),
+            self._keep(f"channel {name}", partial(self._presence.listen, channel, self._listen(name))),
         ]
 
 

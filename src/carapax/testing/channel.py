@@ -107,6 +107,9 @@ class MemoryChannel:
             self._arrived.notify_all()
             return fault(message)
 
+    async def check(self) -> str:
+        return self._name
+
     def _take(self, message: Outbound) -> str:
         if self._idempotent and message.key in self._receipts:
             return self._receipts[message.key]

@@ -251,7 +251,7 @@ class App {
     if (state === "open") {
       if (!this.wasOpen) this.#offerSetup();
       this.wasOpen = true;
-      await Promise.all([this.#admit(), this.loadAgents()]);
+      await Promise.all([this.#admit(), this.loadAgents(), this.#findChannels()]);
     }
     this.view?.update();
   }
@@ -260,6 +260,12 @@ class App {
   async #offerSetup() {
     const setup = await this.rpc.call("setup.status").catch(() => null);
     if (setup?.wanted && location.hash !== SETUP && !this.route.session && !this.route.screen) location.hash = "#/wizard";
+  }
+
+  async #findChannels() {
+    const { channels = [], available = [] } = (await this.attempt("channel.list")) ?? {};
+    this.hasChannels = channels.length + available.length > 0;
+    this.sidebar.draw();
   }
 
   /** The agents as they are now, with the models that were found for them. */

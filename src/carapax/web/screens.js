@@ -14,6 +14,7 @@ export const SCREENS = {
   agents: { group: "agents", icon: "person", load: async () => (await import("./views/agents.js")).Agents },
   tools: { group: "agents", icon: "tool", load: async () => (await import("./views/tools.js")).Tools },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
+  channels: { group: "gateway", icon: "chat", shown: (app) => app.hasChannels, load: async () => (await import("./views/channels.js")).Channels },
   secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   access: { group: "gateway", icon: "person", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },

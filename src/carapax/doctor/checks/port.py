@@ -22,5 +22,6 @@ async def check(patient: Patient) -> list[Finding]:
             probe.bind((host, port))
         except OSError as error:
             remedy = f"stop what uses it, or set gateway.port in {patient.home.config_file} to another"
-            return [Finding(NAME, "fail", f"cannot listen on {host}:{port}: {error.strerror or error}", remedy)]
+            message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            return [Finding(NAME, "fail", message, remedy, f"{NAME}:move:")]
     return [Finding(NAME, "ok", f"{host}:{port} is free")]

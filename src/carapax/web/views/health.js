@@ -1,7 +1,7 @@
 // Health: what the doctor finds, check by check, with a button for each repair.
 
 import { h } from "../dom.js";
-import { legible } from "../format.js";
+import { formatMoment, legible } from "../format.js";
 import { badge, button, card, Page } from "../kit.js";
 import { t } from "../strings.js";
 
@@ -12,10 +12,12 @@ export class Health extends Page {
   #checks = [];
   #found = new Map();
   #repaired = new Map();
+  #bans = [];
 
   async load() {
     const first = await this.call("doctor.run", { checks: [FIRST] });
     if (!first) return;
+    this.#bans = (await this.call("ban.list"))?.bans ?? [];
     this.#checks = first.checks;
     this.#found = new Map([[FIRST, first.findings]]);
     this.#draw();
@@ -56,13 +58,25 @@ export class Health extends Page {
     const shown = this.#checks.filter((check) => this.#found.get(check)?.length);
     this.put(
       h("p", { class: "summary" }, waiting ? [progress, label] : this.#summary()),
-      h("div", { class: "findings" }, shown.map((check) => this.#card(check))),
+      h("div", { class: "findings" }, shown.map((check) => this.#card(check)), this.#bans.length > 0 && this.#banned()),
     );
   }
 
   #card(check) {
     const repaired = (this.#repaired.get(check) ?? []).map((fixed) => h("p", { class: "repaired" }, t("health-repaired", { fixed: legible(fixed) })));
     return card(check, h("ul", null, this.#found.get(check).map((finding) => this.#finding(finding))), repaired);
+  }
+
+  /** Who showed too many wrong tokens or passwords. */
+  #banned() {
+    const lift = async (key) => {
+      await this.app.rpc.call("ban.lift", { key });
+      this.#bans = this.#bans.filter((ban) => ban.key !== key);
+      this.#draw();
+    };
+    const item = ({ key, until }) =>
+      h("li", { dataset: { key } }, badge(t("health-banned"), "warn"), t("health-until", { key: legible(key), when: formatMoment(until) }), button(t("health-lift"), () => lift(key)));
+    return card(t("health-bans"), h("ul", null, this.#bans.map(item)));
   }
 
   #finding(finding) {
