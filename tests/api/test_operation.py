@@ -99,6 +99,8 @@ def test_the_operations_are_these() -> None:
         audit.verify
         ban.lift
         ban.list
+        channel.check
+        channel.list
         config.get
         config.reload
         config.schema
