@@ -39,6 +39,15 @@ def test_deadlines_follow_virtual_time() -> None:
     simulate(scenario())
 
 
+def test_what_would_block_is_done_in_the_next_step_and_its_failure_told_to_who_waits() -> None:
+    async def scenario() -> int:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(lambda: 1 // 0)
+        return await asyncio.to_thread(max, 3, 7)
+
+    assert simulate(scenario()) == 7
+
+
 def test_waiting_for_what_cannot_come_is_told() -> None:
     with pytest.raises(Stuck):
         simulate(asyncio.Event().wait())

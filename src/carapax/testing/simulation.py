@@ -9,12 +9,15 @@ one that was acknowledged is always kept.
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from contextvars import ContextVar, copy_context
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple
 
 from carapax.testing.clock import START, FakeClock
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _life: ContextVar["Life | None"] = ContextVar("life", default=None)
 
@@ -43,7 +46,8 @@ class _Task(asyncio.Task[Any]):
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """An event loop without sockets or threads whose `time()` starts at 0 and is virtual. Raises Stuck."""
+    """An event loop without sockets or threads whose `time()` starts at 0 and is virtual. What is given to a thread is
+    done in the loop's next step. Raises Stuck."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +69,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._virtual += timeout
         return []
 
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Called by asyncio for what would block."""
+        done: asyncio.Future[T] = self.create_future()
+        self.call_soon(_settle, done, partial(func, *args))
+        return done
+
     def call_exception_handler(self, context: Any) -> None:
         """Called by the event loop with a failure that nobody looked at."""
         failure = context.get("exception") or Unseen(context["message"])
@@ -84,6 +94,15 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if life is not None:
             life.adopt(task)
         return task
+
+
+def _settle(done: asyncio.Future[T], work: Callable[[], T]) -> None:
+    if done.cancelled():
+        return
+    try:
+        done.set_result(work())
+    except Exception as error:  # noqa: BLE001 - whoever awaits the future gets it, as from a thread
+        done.set_exception(error)
 
 
 class SimulatedClock(FakeClock):
