@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from carapax.agent.health import Health, open_health
-from carapax.agent.ledger import open_accounts
+from carapax.agent.ledger import Accounts, open_accounts
 from carapax.agent.models import Means, open_models
 from carapax.api.services import Services
 from carapax.clock import Clock, SystemClock
 from carapax.confidential import Confidential, of_providers
 from carapax.config import Config
 from carapax.configfile import Source
-from carapax.contracts import Channel, Egress, SecretStore, Tool
+from carapax.contracts import Channel, Egress, Tool
 from carapax.doctor.run import Doctor
 from carapax.errors import Broken, CarapaxError
 from carapax.gauges import Gauges
@@ -65,7 +65,7 @@ from carapax.telemetry.meters import Meters
 from carapax.telemetry.tracer import Tracer
 from carapax.throttle import Bans
 from carapax.tls.certificates import open_certificates
-from carapax.vault import open_vault
+from carapax.vault import Vault, open_vault
 
 log = logging.getLogger("carapax")
 T = TypeVar("T")
@@ -149,98 +149,49 @@ async def open_app(
     else is given takes the place of what would be opened; with a `database`, the file is not watched. Raises
     ConfigError or a StoreError when it cannot be used.
     """
-    clock, given_database = clock or SystemClock(), database
     async with AsyncExitStack() as stack:
-        meters = Meters()
-        store = await _open_store(home, clock, database, meters, stack)
-        settings = Settings(config, home, source, store.audit)
-        await settings.note_start()
-        certificates = open_certificates(config, home, clock)
-        http = await stack.enter_async_context(Http())
-        vault = open_vault(home, environ, clock, passphrase)
-        keys = Keys(vault, environ)
-        confidential = await _open_confidential(settings, vault, environ)
-        logs = logs or stack.enter_context(Logs())
-        stack.enter_context(logs.of(home.log_folder, config.log, lambda: confidential.known))
-        settings.follow(Told(lambda config: logs.set(config.log)))
-        settings.follow(Told(meters.changed))
-        meters.broken.read = lambda: float(settings.problem is not None)
-        tasks = Tasks()
-        accounts = await open_accounts(config, store.database, store.journal, clock, environ, tasks.spawn)
-        stack.push_async_callback(accounts.close)
-        accounts.observe(meters.spent)
-        settings.follow(accounts)
-        sending = Sending(http, clock, meters, vault, lambda: confidential.known)
-        exporter = Exporter(lambda: settings.current.telemetry, sending)
-        settings.follow(Told(lambda config: exporter.wake()))
-        tracer = Tracer(store.journal, exporter, lambda: settings.current.telemetry, tasks.spawn)
-        store.journal.observe(tracer.follow)
-        facts = FactBook(config.providers, config.models, home.facts_file)
-        settings.follow(Told(facts.tell_of))
-        registry = Registry(settings, keys, http, clock, facts, store.health)
-        if models is None:
-            means = Means(
-                http, keys, clock, store.health, facts, accounts, store.files.read, both(meters.called, tracer.called)
-            )
-            models = registry.live = opened = await open_models(config, means)
-            settings.follow(opened)
+        ground = await _open_ground(
+            config, home, environ, source, clock or SystemClock(), database, logs, passphrase, stack
+        )
+        settings, store, tasks, clock = ground.settings, ground.store, ground.tasks, ground.clock
+        accounts = await ground.open_accounts()
+        exporter, tracer = ground.open_tracing()
+        models, registry = await ground.open_models(accounts, tracer, models)
         injections = Injections(home.injection_file)
         policy = LivePolicy(config, [GrantRule(store.grants)])
         settings.follow(policy)
-        agents = LiveAgents(home, models, injections, confidential, vault, supervise, tasks.spawn, egress, tuple(tools))
+        agents = LiveAgents(
+            home,
+            models,
+            injections,
+            ground.confidential,
+            ground.keys.vault,
+            supervise,
+            tasks.spawn,
+            egress,
+            tuple(tools),
+        )
         stack.push_async_callback(agents.close)
         await agents.open(config)
         settings.follow(agents)
-        personas = Personas(home.personas)
-        instructions = Instructions(home.workspaces, store.stains, store.followed)
-        delivery = Delivery(Outbox(store.database), store.journal, clock, supervise)
-        around = Surroundings(
-            store.database,
-            store.journal,
-            Prepare(
-                clock,
-                asyncio.get_running_loop().time,
-                models,
-                store.journal,
-                personas,
-                instructions,
-                lambda: settings.current.user,
-            ),
-            delivery,
-            clock,
-            supervise,
-            tasks.spawn,
-            store.halt,
-            store.audit,
-            agents.agents,
-            policy,
-            store.stains,
-            store.grants,
-            Workspaces(),
-            owner=clock.new_id(),
-        )
-        door = Door(lambda: settings.current, injections.find, clock.now)
-        sessions = Sessions(around, door=door, max_waiting=lambda: settings.current.limits.queued_messages)
-        answers = Answers(sessions, store.journal, store.audit, delivery, clock)
+        personas, instructions = Personas(home.personas), Instructions(home.workspaces, store.stains, store.followed)
+        monotonic, user = asyncio.get_running_loop().time, lambda: settings.current.user
+        prepare = Prepare(clock, monotonic, models, store.journal, personas, instructions, user)
         presence = Presence(clock.now, supervise)
-        platforms = LiveChannels(
-            delivery, lambda name: door.of(name, answers.submit), tasks.keep, tasks.spawn, supervise, presence, channels
-        )
-        stack.push_async_callback(platforms.close)
-        await platforms.open(config)
-        settings.follow(platforms)
+        sessions, platforms = await ground.open_sessions(prepare, injections, agents, policy, presence, channels)
+        certificates = open_certificates(config, home, clock)
+        settings.follow(Told(certificates.tell))
         stack.push_async_callback(tasks.close)
         tasks.keep("telemetry", exporter.run)
         await sessions.recover()
         tasks.keep("leases", sessions.keep_leases)
-        settings.follow(Told(certificates.tell))
         tasks.keep("certificates", certificates.follow)
-        tasks.keep("secrets", confidential.follow)
+        tasks.keep("secrets", ground.confidential.follow)
         platforms.start()
-        if given_database is None:
+        if database is None:
             tasks.keep("carapax.toml", settings.watch)
         bans = Bans()
-        gauges = Gauges(meters, store.database, sessions, bans, logs, confidential, clock)
+        gauges = Gauges(ground.meters, store.database, sessions, bans, ground.logs, ground.confidential, clock)
         yield Services(
             settings,
             clock,
@@ -251,8 +202,8 @@ async def open_app(
             SignIns(store.database, clock),
             store.files,
             accounts,
-            facts,
-            http,
+            registry.facts,
+            ground.http,
             store.health,
             registry,
             models,
@@ -260,9 +211,9 @@ async def open_app(
             bans,
             store.grants,
             store.stains,
-            Doctor(home, environ, vault),
+            Doctor(home, environ, ground.vault),
             presence,
-            logs,
+            ground.logs,
             certificates,
             Tailscale(environ),
             personas,
@@ -309,8 +260,122 @@ async def _open_store(
     return _Store(database, journal, halt, Audit(database, clock), stains, followed, grants, files, health)
 
 
-async def _open_confidential(settings: Settings, vault: SecretStore, environ: Mapping[str, str]) -> Confidential:
-    confidential = Confidential(vault, of_providers(settings.current, environ))
+@dataclass(slots=True)
+class _Ground:
+    """What all parts stand on."""
+
+    home: Home
+    environ: Mapping[str, str]
+    clock: Clock
+    stack: AsyncExitStack
+    tasks: Tasks
+    meters: Meters
+    store: _Store
+    settings: Settings
+    http: Http
+    logs: Logs
+    vault: Vault
+    keys: Keys
+    confidential: Confidential
+
+    async def open_accounts(self) -> Accounts:
+        store, config = self.store, self.settings.current
+        accounts = await open_accounts(
+            config, store.database, store.journal, self.clock, self.environ, self.tasks.spawn
+        )
+        self.stack.push_async_callback(accounts.close)
+        accounts.observe(self.meters.spent)
+        self.settings.follow(accounts)
+        return accounts
+
+    def open_tracing(self) -> tuple[Exporter, Tracer]:
+        settings, journal = self.settings, self.store.journal
+        sending = Sending(self.http, self.clock, self.meters, self.vault, lambda: self.confidential.known)
+        exporter = Exporter(lambda: settings.current.telemetry, sending)
+        settings.follow(Told(lambda config: exporter.wake()))
+        tracer = Tracer(journal, exporter, lambda: settings.current.telemetry, self.tasks.spawn)
+        journal.observe(tracer.follow)
+        return exporter, tracer
+
+    async def open_models(self, accounts: Accounts, tracer: Tracer, given: Models | None) -> tuple[Models, Registry]:
+        """Those that are configured, or those that were given."""
+        store, config = self.store, self.settings.current
+        facts = FactBook(config.providers, config.models, self.home.facts_file)
+        self.settings.follow(Told(facts.tell_of))
+        registry = Registry(self.settings, self.keys, self.http, self.clock, facts, store.health)
+        if given is not None:
+            return given, registry
+        observed = both(self.meters.called, tracer.called)
+        means = Means(self.http, self.keys, self.clock, store.health, facts, accounts, store.files.read, observed)
+        models = registry.live = await open_models(config, means)
+        self.settings.follow(models)
+        return models, registry
+
+    async def open_sessions(
+        self,
+        prepare: Prepare,
+        injections: Injections,
+        agents: LiveAgents,
+        policy: LivePolicy,
+        presence: Presence,
+        channels: Iterable[Channel],
+    ) -> tuple[Sessions, LiveChannels]:
+        """The conversations, and the chat platforms that lead to them; none is listened to yet."""
+        store, settings, clock, tasks = self.store, self.settings, self.clock, self.tasks
+        delivery = Delivery(Outbox(store.database), store.journal, clock, supervise)
+        around = Surroundings(
+            store.database,
+            store.journal,
+            prepare,
+            delivery,
+            clock,
+            supervise,
+            tasks.spawn,
+            store.halt,
+            store.audit,
+            agents.agents,
+            policy,
+            store.stains,
+            store.grants,
+            Workspaces(),
+            owner=clock.new_id(),
+        )
+        door = Door(lambda: settings.current, injections.find, clock.now)
+        sessions = Sessions(around, door=door, max_waiting=lambda: settings.current.limits.queued_messages)
+        answers = Answers(sessions, store.journal, store.audit, delivery, clock)
+        platforms = LiveChannels(
+            delivery, lambda name: door.of(name, answers.submit), tasks.keep, tasks.spawn, supervise, presence, channels
+        )
+        self.stack.push_async_callback(platforms.close)
+        await platforms.open(settings.current)
+        settings.follow(platforms)
+        return sessions, platforms
+
+
+async def _open_ground(
+    config: Config,
+    home: Home,
+    environ: Mapping[str, str],
+    source: Source | None,
+    clock: Clock,
+    database: Database | None,
+    logs: Logs | None,
+    passphrase: Secret | None,
+    stack: AsyncExitStack,
+) -> _Ground:
+    meters = Meters()
+    store = await _open_store(home, clock, database, meters, stack)
+    settings = Settings(config, home, source, store.audit)
+    await settings.note_start()
+    http = await stack.enter_async_context(Http())
+    vault = open_vault(home, environ, clock, passphrase)
+    confidential = Confidential(vault, of_providers(config, environ))
     settings.follow(Told(lambda config: confidential.give(of_providers(config, environ))))
     await confidential.redactor()
-    return confidential
+    logs = logs or stack.enter_context(Logs())
+    stack.enter_context(logs.of(home.log_folder, config.log, lambda: confidential.known))
+    settings.follow(Told(lambda config: logs.set(config.log)))
+    settings.follow(Told(meters.changed))
+    meters.broken.read = lambda: float(settings.problem is not None)
+    keys = Keys(vault, environ)
+    return _Ground(home, environ, clock, stack, Tasks(), meters, store, settings, http, logs, vault, keys, confidential)
