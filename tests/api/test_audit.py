@@ -31,6 +31,7 @@ def test_a_change_is_recorded_with_whoever_made_it_and_never_a_secret() -> None:
             phone = {"who": made["token"]["id"], "name": "phone", "address": "127.0.0.1"}
             async with gateway.call("POST", "/login", json={"token": made["secret"]}) as response:
                 assert response.status == 204
+            (signin,) = await gateway.services.signins.list()
             async with gateway.call("POST", f"/api/sessions/{session}/fork", json={}, headers=headers) as response:
                 fork = (await response.json())["id"]
             deeds: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -51,7 +52,7 @@ def test_a_change_is_recorded_with_whoever_made_it_and_never_a_secret() -> None:
             assert [{key: value for key, value in entry.items() if key != "at"} for entry in found] == [
                 {"kind": "token.create", "who": "local", "detail": {**token, **asked}},
                 {"kind": "auth.accepted", **phone},
-                {"kind": "auth.login", **phone},
+                {"kind": "auth.login", **phone, "detail": {"how": "token", "signin": signin.id}},
                 {"kind": "session.fork", **phone, "session": session, "detail": {"new": fork, "at": 1}},
                 {"kind": "session.end", **phone, "channel": "api", "session": session},
                 {"kind": "agents.stop", **phone, "detail": {"reason": "x"}},
@@ -125,6 +126,7 @@ SILENT = {
     "file.add": "nothing is changed until a message names the file, which the journal keeps",
     "provider.check": "it changes nothing",
     "policy.test": "it changes nothing",
+    "passkey.begin": "nothing is changed until the passkey is made",
     "tools.execute": "the tool decides: tool.called, unless it only reads",
 }
 LOOKS = {"GET"}
@@ -133,13 +135,17 @@ LOOKS = {"GET"}
 def test_every_operation_that_changes_something_is_recorded() -> None:
     """Its own name, or one that its file gives, is what the log has of it."""
     source = "\n".join(file.read_text() for file in Path(carapax.__file__).parent.rglob("*.py"))
-    noted = set(re.findall(r"(?:note|of|_audited)\(\s*\"([a-z]+\.[a-z_]+)\"", source))
+    noted = set(re.findall(r"(?:note|of|_audited)\(\s*\"([a-z]+(?:\.[a-z_]+)+)\"", source))
     changing = {name for name, made in OPERATIONS.items() if made.method not in LOOKS}
     named = {
         "approval.answer": "approval.given",
         "config.reload": "config.changed",
         "config.set": "config.changed",
         "grant.remove": "grant.removed",
+        "owner.password": "owner.password.removed",
+        "passkey.add": "owner.passkey.added",
+        "passkey.remove": "owner.passkey.removed",
+        "passkey.rename": "owner.passkey.renamed",
         "session.vouch": "session.vouched",
         "workspace.vouch": "workspace.vouched",
     }

@@ -24,6 +24,9 @@ def test_the_doctor_looks_at_the_home_of_a_running_gateway_and_repairs_it(tmp_pa
             assert await gateway.rpc("doctor.fix", fix=fixes[0]) == {"fixed": f"only you can get at {tmp_path} now"}
             again = (await gateway.rpc("doctor.run", checks=["home"]))["findings"]
             assert {(finding["check"], finding["state"]) for finding in again} == {("home", "ok")}
+            async with gateway.call("GET", "/api/doctor?checks=home&checks=clock") as response:
+                looked_at = {finding["check"] for finding in (await response.json())["findings"]}
+            assert looked_at == {"home", "clock"}
             with pytest.raises(RuntimeError, match="nothing asks for the repair"):
                 await gateway.rpc("doctor.fix", fix=fixes[0])
             with pytest.raises(RuntimeError, match="there is no check 'taste'"):

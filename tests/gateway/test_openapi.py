@@ -14,16 +14,16 @@ SETTINGS = """
 checks.ignored_auth.enabled = false
 
 [[operations]]
-include-path = ["/api/imports", "/api/secrets", "/api/secrets/{name}"]
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+include-path = ["/api/config", "/api/imports", "/api/secrets", "/api/secrets/{name}"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "409"]
 
 [[operations]]
-include-path = ["/api/models/refresh", "/api/providers"]
+include-path = ["/api/models/refresh", "/api/providers", "/api/tailscale"]
 checks.not_a_server_error.expected-statuses = ["2xx", "4xx", "502", "503"]
 """
 """Wrong tokens are soon answered with 429, which that check takes for a way in; test_auth.py has the whole matrix.
-Whether exported lines make a session, or a text the name of a secret, is more than a schema can say. What asks a server
-elsewhere may find that there is none."""
+Whether exported lines make a session, a text the name of a secret, or keys a configuration, is more than a schema can
+say. What asks a server elsewhere, or another program, may find that there is none."""
 
 
 async def page_of() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.proof.figures import Figure, bound, shown
 from tests.running import run
 
 SCOPES = ("read", "write", "approve", "admin")
-ADMIN = {"token", "secret", "audit", "ban", "log", "owner", "passkey", "signin"}
+ADMIN = {"token", "secret", "audit", "ban", "doctor", "log", "owner", "passkey", "signin", "tailscale"}
 """Resources that only an admin may so much as look at."""
 NEEDS = {
     "agents.stop": "write",
@@ -32,6 +32,9 @@ NEEDS = {
     "setup.finish": "admin",
     "agent.set_persona": "admin",
     "approval.answer": "approve",
+    "channel.check": "admin",
+    "config.set": "admin",
+    "config.reload": "admin",
     "grant.remove": "approve",
     "session.vouch": "approve",
     "workspace.vouch": "approve",
@@ -40,8 +43,8 @@ NEEDS = {
     "provider.add": "admin",
     "provider.remove": "admin",
 }
-READS = {"session.subscribe", "session.unsubscribe"}
-"""Without a path, and so without a method that says so."""
+READS = {"session.subscribe", "session.unsubscribe", "policy.test"}
+"""Without a path, or with parameters that fit into no address, and so without a method that says so."""
 OTHERS = [
     ("GET", "/v1/models", "read"),
     ("POST", "/v1/chat/completions", "write"),

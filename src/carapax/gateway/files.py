@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from carapax.api.file import FileWanted, save
+from carapax.api.file import AddFile, FileWanted, save
 from carapax.api.services import Services
 from carapax.gateway.limits import read_body
 from carapax.gateway.responses import COMMON, respond_json
@@ -27,9 +27,9 @@ def wanted(request: web.BaseRequest) -> bool:
 
 async def respond_added(request: web.BaseRequest, services: Services) -> web.Response:
     """Keep the body. Raises InvalidRequest, TooLarge, TooSlow."""
-    query = query_of(request)
+    query = query_of(request, AddFile)
     data = await read_body(request, services.config.limits, services.config.limits.attachment_bytes)
-    return respond_json(await save(services, query.get("name", ""), data, request.content_type), 201)
+    return respond_json(await save(services, str(query.get("name", "")), data, request.content_type), 201)
 
 
 async def respond_file(request: web.BaseRequest, params: FileWanted, services: Services) -> web.StreamResponse:

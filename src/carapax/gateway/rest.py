@@ -1,10 +1,13 @@
 """The operations as REST, found by method and path in the table."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import cache
+from typing import NamedTuple, get_origin
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import hdrs, web
+from msgspec import Struct
+from msgspec.structs import fields
 
 from carapax.api.operation import Operation
 from carapax.api.services import Services
@@ -58,7 +61,7 @@ async def respond_operation(
     """Call an operation with what path, query and body say, and answer with its result as JSON."""
     limits = services.config.limits
     if route.operation.method == "GET":
-        given: dict[str, object] = dict(query_of(request))
+        given = query_of(request, route.operation.params)
     else:
         if request.query_string:
             raise InvalidRequest(f"{route.operation.name} takes no query", "send parameters as JSON in the body")
@@ -93,17 +96,25 @@ def check_json_type(request: web.BaseRequest) -> None:
         raise WrongMediaType(f"the body is said to be {kind}", "send Content-Type: application/json")
 
 
-def query_of(request: web.BaseRequest) -> dict[str, str]:
-    """The query of the address. Raises InvalidRequest for a name that occurs twice and for what is not UTF-8."""
+def query_of(request: web.BaseRequest, params: type[Struct]) -> dict[str, object]:
+    """The query of the address; a list has its name before each value. Raises InvalidRequest for any other name that
+    occurs twice, and for what is not UTF-8."""
     _, _, raw = request.raw_path.partition("?")
     try:
         pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:
         raise InvalidRequest(f"the query cannot be read: {error}") from error
-    query = dict(pairs)
-    if len(query) != len(pairs):
+    query: dict[str, object] = dict(pairs)
+    lists = _lists(params)
+    if sum(name not in lists for name, _ in pairs) != len(query.keys() - lists):
         raise InvalidRequest("a name occurs twice in the query", "send each name once")
-    return query
+    return query | {listed: [value for name, value in pairs if name == listed] for listed in query.keys() & lists}
+
+
+@cache
+def _lists(params: type[Struct]) -> frozenset[str]:
+    """The fields that are lists."""
+    return frozenset(each.encode_name for each in fields(params) if get_origin(each.type) is list)
 
 
 def _words(raw_path: str) -> tuple[str, ...]:

@@ -162,7 +162,7 @@ class Gateway:
         return await respond_operation(request, route, services, self._supervise)
 
     def _bind(self, request: web.BaseRequest, route: Route, kind: type[P]) -> P:
-        params = route.operation.bind({**query_of(request), **route.fields}, strict=False)
+        params = route.operation.bind({**query_of(request, route.operation.params), **route.fields}, strict=False)
         assert isinstance(params, kind)
         return params
 
