@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -60,3 +61,11 @@ def test_one_that_cannot_be_read_or_written_says_so(tmp_path: Path, caplog: pyte
         personas.write("main", "text")
     personas.place("main").rmdir()
     personas.write("main", "text")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    personas = Personas(tmp_path)
+    personas.place("main").parent.mkdir()
+    os.mkfifo(personas.place("main"))
+    assert personas.read("main") == Persona("")
+    assert "no regular file" in caplog.text

@@ -1,7 +1,10 @@
 """Who an agent is, in its owner's words: one private file each, `agents/NAME/persona.md` beside the configuration."""
 
+import errno
 import logging
+import os
 import re
+import stat
 import threading
 from pathlib import Path
 
@@ -50,8 +53,7 @@ class Personas:
             version = (status.st_ino, status.st_size, status.st_mtime_ns)
             known = self._read.get(agent)
             if known is None or known[0] != version:
-                with file.open("rb") as stream:
-                    known = version, _persona(stream.read(4 * MOST_CHARACTERS + 1))
+                known = version, _persona(_start_of(file))
                 self._read[agent] = known
             return known[1]
         except FileNotFoundError:
@@ -94,6 +96,14 @@ class Personas:
 def plain(text: str) -> str:
     """A persona as it is kept: without what nobody sees."""
     return _CONTROLS.sub("", strip(text.replace("\r\n", "\n"))).strip()
+
+
+def _start_of(file: Path) -> bytes:
+    """As much as may count, without waiting for what is no file and may never say anything."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return stream.read(4 * MOST_CHARACTERS + 1)
 
 
 def _persona(data: bytes) -> Persona:

@@ -49,7 +49,7 @@ def test_frames_within_the_limit_pass_unchanged_wherever_they_are_cut(
 ) -> None:
     kept = Kept()
     data = b"".join(frame(size, masked=masked) for size, masked in sizes)
-    feed(FrameLimit(kept, LIMIT), data, places)
+    feed(FrameLimit(kept, lambda: LIMIT), data, places)
     assert kept.data == data
 
 
@@ -59,7 +59,7 @@ def test_a_longer_frame_is_passed_on_as_endless_and_nothing_of_its_payload(
 ) -> None:
     kept = Kept()
     good = b"".join(frame(length, masked=masked) for length, masked in before)
-    limit = FrameLimit(kept, LIMIT)
+    limit = FrameLimit(kept, lambda: LIMIT)
     feed(limit, good, places)
     limit.feed_data(frame(size)[:14])
     assert kept.data == good + b"\x81\xff" + (2**62).to_bytes(8, "big")
@@ -67,5 +67,5 @@ def test_a_longer_frame_is_passed_on_as_endless_and_nothing_of_its_payload(
 
 def test_the_end_is_passed_on() -> None:
     kept = Kept()
-    FrameLimit(kept, LIMIT).feed_eof()
+    FrameLimit(kept, lambda: LIMIT).feed_eof()
     assert kept.data == b"EOF"

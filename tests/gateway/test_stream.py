@@ -397,3 +397,36 @@ def test_stopping_closes_what_is_open() -> None:
             return await closing
 
     assert run(main()) == 1001
+
+
+def test_limits_that_are_lowered_hold_for_what_is_open() -> None:
+    async def main() -> list[str]:
+        async with gateway_client(lambda asked: "answer") as gateway, gateway.socket() as socket:
+            session, change = (await socket.rpc("session.create"))["id"], gateway.services.settings.change
+            said, refused = {"session": session, "text": "x" * 200}, []
+
+            async def say_what_is_refused() -> None:
+                with pytest.raises(RuntimeError) as caught:
+                    await socket.rpc("session.message", **said)
+                refused.append(msgspec.json.decode(str(caught.value))["message"].partition(",")[0])
+
+            await socket.rpc("session.message", **said)
+            for name in ("socket_text_bytes", "message_bytes", "socket_messages_per_minute"):
+                await change({("limits", name): 1})
+                await say_what_is_refused()
+                await change({("limits", name): None})
+            await change({("limits", "json_depth"): 5})
+            await socket.ws.send_str("[" * 6 + "]" * 6)
+            refused.append((await socket.ws.receive_json())["error"]["message"])
+            await change({("limits", "socket_frame_bytes"): 100})
+            await socket.ws.send_str("x" * 101)
+            refused.append(str((await socket.ws.receive()).data))
+            return refused
+
+    assert run(main()) == [
+        "text has 200 bytes",
+        "text has 200 bytes",
+        "too many messages over this connection",
+        "JSON is nested deeper than 5 levels",
+        "1009",
+    ]

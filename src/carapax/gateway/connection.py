@@ -27,13 +27,11 @@ class Connection(RequestHandler):
     """Closes a connection whose next request head is not whole within the header deadline, or grows too long, and one
     whose peer has read nothing of what waits for it for `STALL_S`."""
 
-    __slots__ = ("_frame_bytes", "_head_bytes", "_head_deadline", "_head_timeout_s", "_stall")
+    __slots__ = ("_head_bytes", "_head_deadline", "_limits", "_stall")
 
     def __init__(self, server: "Listener", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
-        limits = server.limits()
-        self._head_timeout_s = limits.header_timeout_s
-        self._frame_bytes = limits.socket_frame_bytes
+        self._limits = server.limits
         self._head_bytes = 0
         self._head_deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -70,7 +68,7 @@ class Connection(RequestHandler):
             self._head_bytes = len(data)
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Any = None) -> None:
-        limited: Any = FrameLimit(parser, self._frame_bytes)
+        limited: Any = FrameLimit(parser, lambda: self._limits().socket_frame_bytes)
         super().set_parser(limited, data_received_cb)
 
     def handle_error(
@@ -90,7 +88,9 @@ class Connection(RequestHandler):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_deadline = self._loop.call_later(self._head_timeout_s, self._refuse, b"408 Request Timeout")
+        self._head_deadline = self._loop.call_later(
+            self._limits().header_timeout_s, self._refuse, b"408 Request Timeout"
+        )
 
     def _head_done(self) -> None:
         if self._head_deadline is not None:

@@ -1,5 +1,6 @@
 """The bound on a single WebSocket frame, which aiohttp has for whole messages only."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 _ENDLESS = b"\xff" + (2**62).to_bytes(8, "big")
@@ -14,13 +15,13 @@ class Parser(Protocol):
 class FrameLimit:
     """Stands before a WebSocket parser and watches frame headers (RFC 6455, 5.2).
 
-    A frame longer than `limit` is passed on as one of endless length, which the parser refuses with 1009 before it
+    A frame longer than `limit`, which is asked each time, is passed on as one of endless length, which the parser refuses with 1009 before it
     keeps any of it.
     """
 
     __slots__ = ("_head", "_limit", "_parser", "_skip")
 
-    def __init__(self, parser: Parser, limit: int) -> None:
+    def __init__(self, parser: Parser, limit: Callable[[], int]) -> None:
         self._parser = parser
         self._limit = limit
         self._skip = 0
@@ -37,7 +38,7 @@ class FrameLimit:
                 self._head = head
                 break
             length = _payload_size(head)
-            if length > self._limit:
+            if length > self._limit():
                 self._parser.feed_data(data[: max(0, position - len(self._head))])
                 return self._parser.feed_data(head[:1] + _ENDLESS)
             position += size - len(self._head)

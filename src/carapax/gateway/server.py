@@ -191,8 +191,7 @@ class Gateway:
             raise InvalidRequest("this is no WebSocket handshake", "connect with the ws scheme")
         await ws.prepare(request)
         transport = request.transport
-        rpc = Rpc(OPERATIONS, limits.json_depth, limits.socket_text_bytes, self._supervise)
-        opened = Socket(ws, rpc, services, self._admitter(credential, counted=0))
+        opened = Socket(ws, self._socket_rpc, services, self._admitter(credential, counted=0))
         try:
             with self.held.hold(credential, opened.drop):
                 await opened.serve()
@@ -200,6 +199,10 @@ class Gateway:
             if transport is not None and transport.get_write_buffer_size():
                 transport.abort()
         return ws
+
+    def _socket_rpc(self) -> Rpc:
+        limits = self._services.config.limits
+        return Rpc(OPERATIONS, limits.json_depth, limits.socket_text_bytes, self._supervise)
 
     def _admitter(self, credential: Credential, *, counted: int) -> Callable[[Operation], None]:
         """Checks scope and rate of each operation of RPC requests, of which the first `counted` were counted before."""

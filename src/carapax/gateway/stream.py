@@ -1,7 +1,7 @@
 """The WebSocket: JSON-RPC both ways, and the events of sessions as notifications."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -37,15 +37,15 @@ def open_websocket(limits: LimitsConfig) -> web.WebSocketResponse:
 
 
 class Socket:
-    """One WebSocket that is open. Requests run at the same time, `IN_FLIGHT` of them; further ones wait unread."""
+    """One WebSocket that is open. Requests run at the same time, `IN_FLIGHT` of them; further ones wait unread.
+    Each is answered by the Rpc that `rpc` gives then."""
 
-    def __init__(self, ws: web.WebSocketResponse, rpc: Rpc, services: Services, admit: Admit) -> None:
+    def __init__(self, ws: web.WebSocketResponse, rpc: Callable[[], Rpc], services: Services, admit: Admit) -> None:
         self._ws = ws
         self._rpc = rpc
         self._services = replace(services, watcher=self)
         self._admit_call = admit
-        self._limits = services.config.limits
-        self._messages = Rate(self._limits.socket_messages_per_minute, keys=1)
+        self._messages = Rate(lambda: services.config.limits.socket_messages_per_minute, keys=1)
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._group = asyncio.TaskGroup()
         self._answers: set[asyncio.Task[None]] = set()
@@ -71,7 +71,8 @@ class Socket:
         if session not in self._watched and len(self._watched) >= SUBSCRIPTIONS:
             raise InvalidRequest(f"a connection has at most {SUBSCRIPTIONS} subscriptions", "unsubscribe from some")
         self.unwatch(session)
-        subscription = self._services.journal.subscribe(session or None, after, queue=self._limits.socket_queue)
+        queue = self._services.config.limits.socket_queue
+        subscription = self._services.journal.subscribe(session or None, after, queue=queue)
         async with AsyncExitStack() as entered:
             await entered.enter_async_context(subscription)
             sending = self._send_events(session, after or 0, subscription, entered.pop_all())
@@ -96,7 +97,7 @@ class Socket:
 
     async def _answer(self, text: str) -> None:
         try:
-            answer = await self._rpc.answer(text.encode(), self._services, self._admit)
+            answer = await self._rpc().answer(text.encode(), self._services, self._admit)
             if answer is not None:
                 await self._ws.send_frame(answer, WSMsgType.TEXT)
         except ConnectionError:
