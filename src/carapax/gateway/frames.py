@@ -15,8 +15,8 @@ class Parser(Protocol):
 class FrameLimit:
     """Stands before a WebSocket parser and watches frame headers (RFC 6455, 5.2).
 
-    A frame longer than `limit`, which is asked each time, is passed on as one of endless length, which the parser refuses with 1009 before it
-    keeps any of it.
+    A frame longer than `limit`, which is asked each time, is passed on as one of endless length, which the parser
+    refuses with 1009 before it keeps any of it.
     """
 
     __slots__ = ("_head", "_limit", "_parser", "_skip")
