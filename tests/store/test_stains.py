@@ -1,7 +1,9 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from carapax.errors import Unavailable
 from carapax.messages import Origin
 from carapax.store.stains import Stains, place
 from tests.running import run
@@ -51,3 +53,44 @@ def test_a_stain_on_the_whole_workspace_is_on_each_file(tmp_path: Path) -> None:
 )
 def test_a_file_is_placed_by_its_plain_path_and_otherwise_everywhere(path: object, placed: str) -> None:
     assert place({"path": path}) == placed
+
+
+def test_a_stain_that_could_not_be_kept_is_kept_with_the_next_call(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_database(tmp_path / "db") as database:
+            stains = Stains(database)
+            stains.stain("main", "a")  # its commit fails, as on a full disk
+            await database.transact(stains.stain("main", "a"))
+            again = Stains(database)
+            await again.load()
+            assert again.listed("main") == ["a"]
+
+    run(scenario())
+
+
+def test_what_is_stained_while_a_person_vouches_stays_stained(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_database(tmp_path / "db") as database:
+            stains = Stains(database)
+            await database.transact(stains.stain("main", "a"))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(stains.wash("main", "a"))
+                await asyncio.sleep(0)
+                await database.transact(stains.stain("main", "a"))
+            again = Stains(database)
+            await again.load()
+            assert stains.listed("main") == again.listed("main") == ["a"]
+
+    run(scenario())
+
+
+def test_what_a_person_vouches_for_in_vain_stays_stained(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_database(tmp_path / "db") as database:
+            stains = Stains(database)
+            await database.transact(stains.stain("main", "a"))
+        with pytest.raises(Unavailable):
+            await stains.wash("main", "a")
+        assert stains.listed("main") == ["a"]
+
+    run(scenario())

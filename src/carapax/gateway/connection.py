@@ -6,6 +6,7 @@ WebSocket messages but not frames.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -68,7 +69,11 @@ class Connection(RequestHandler):
             self._head_bytes = len(data)
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Any = None) -> None:
-        limited: Any = FrameLimit(parser, lambda: self._limits().socket_frame_bytes)
+        def longest() -> int:
+            limits = self._limits()
+            return limits.socket_frame_bytes
+
+        limited: Any = FrameLimit(parser, longest)
         super().set_parser(limited, data_received_cb)
 
     def handle_error(
@@ -88,9 +93,9 @@ class Connection(RequestHandler):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_deadline = self._loop.call_later(
-            self._limits().header_timeout_s, self._refuse, b"408 Request Timeout"
-        )
+        limits = self._limits()
+        refuse = partial(self._refuse, b"408 Request Timeout")
+        self._head_deadline = self._loop.call_later(limits.header_timeout_s, refuse)
 
     def _head_done(self) -> None:
         if self._head_deadline is not None:

@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from carapax.errors import CarapaxError
 from carapax.messages import Origin
 from carapax.store.database import Database, Statement
 
@@ -22,10 +23,7 @@ class Stains:
 
     def stain(self, agent: str, path: str) -> list[Statement]:
         """What keeps a stain, to be committed before the file is written; it counts from now on."""
-        known = self._stained.setdefault(agent, set())
-        if path in known or "" in known:
-            return []
-        known.add(path)
+        self._stained.setdefault(agent, set()).add(path)
         return [Statement("INSERT INTO stains (agent, path) VALUES ($1, $2) ON CONFLICT DO NOTHING", (agent, path))]
 
     def on(self, agent: str, path: str) -> tuple[Origin, ...]:
@@ -41,13 +39,17 @@ class Stains:
         return sorted(self._stained.get(agent, ()))
 
     async def wash(self, agent: str, path: str = "", also: Sequence[Statement] = ()) -> list[str]:
-        """A person vouches for a file, what is beneath a folder, or all of a workspace; what was stained. Raises a
-        StoreError."""
+        """A person vouches for a file, what is beneath a folder, or all of a workspace; what was stained. What is
+        stained again meanwhile stays stained. Raises a StoreError; then everything is as it was."""
         known = self._stained.get(agent, set())
         washed = [one for one in sorted(known) if path == "" or one == path or one.startswith(path + "/")]
         sql = "DELETE FROM stains WHERE agent = $1 AND path = $2"
-        await self._database.transact([*(Statement(sql, (agent, one)) for one in washed), *also])
         known.difference_update(washed)
+        try:
+            await self._database.transact([*(Statement(sql, (agent, one)) for one in washed), *also])
+        except CarapaxError:
+            self._stained.setdefault(agent, set()).update(washed)
+            raise
         return washed
 
 
