@@ -8,7 +8,7 @@ from carapax.messages import Usage
 from carapax.testing.gateway import GatewayClient, gateway_client
 from tests.running import run
 
-CONFIG = Config(gateway=GatewayConfig(port=0), budget=BudgetConfig(daily_usd=20), user=UserConfig("UTC"))
+CONFIG = Config(gateway=GatewayConfig(port=0), budget=BudgetConfig(daily_usd=20), user=UserConfig(timezone="UTC"))
 
 
 async def spent(client: GatewayClient) -> None:

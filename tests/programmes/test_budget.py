@@ -90,7 +90,7 @@ def config(server: str, *, budget: BudgetConfig, **agents: AgentConfig) -> Confi
         providers={"fake": ProviderConfig(base_url=server, dialect="openai_chat")},
         models={"fake/priced": PRICED},
         budget=budget,
-        user=UserConfig("Europe/Berlin"),
+        user=UserConfig(timezone="Europe/Berlin"),
     )
 
 

@@ -16,11 +16,12 @@ import pytest
 from aiohttp import web
 
 from carapax import confidential
-from carapax.config import AgentConfig, Config, CredentialConfig, EgressConfig, GatewayConfig
+from carapax.config import AgentConfig, Config, CredentialConfig, EgressConfig, GatewayConfig, LogConfig
 from carapax.contracts import Effect, Source, ToolContext
 from carapax.errors import InvalidRequest
 from carapax.events import Rerun
 from carapax.keyfamilies import families_in
+from carapax.logs.files import Wanted
 from carapax.models.refusal import Origin as VendorOrigin
 from carapax.models.refusal import failure
 from carapax.redaction import Secret
@@ -194,13 +195,14 @@ def refused_by_vendor(hidden: str) -> str:
 
 CONFIG = Config(
     gateway=GatewayConfig(port=0),
+    log=LogConfig("debug"),
     egress=EgressConfig(("127.0.0.1/32",)),
     agents={"main": AgentConfig(sandbox="local")},
     credentials={"kept": CredentialConfig(agents=("main",), env="TOKEN")},
 )
 
 
-async def sinks(log: Callable[[], str]) -> dict[str, str]:
+async def sinks() -> dict[str, str]:
     """What everybody sees of a gateway that was made to repeat a secret in each disguise by each way."""
     seen: dict[str, str] = {}
     calls = [tuple(call(f"leak_{way}", number=number) for number in range(len(HIDDEN))) for way in WAYS]
@@ -237,22 +239,22 @@ async def sinks(log: Callable[[], str]) -> dict[str, str]:
         command += 'printf %s "$TOKEN" | base64; printf %s "$TOKEN" | rev; printf %s "$TOKEN" | gzip | base64'
         shell = await gateway.rpc("tools.execute", tool="shell", arguments={"command": command})
         seen["command"] = shell["result"]["text"]
+        logged = gateway.services.logs.newest(Wanted(), limit=100_000)
+        seen["log"] = msgspec.json.encode(logged).decode()
     seen["vendor's error"] = json.dumps([refused_by_vendor(hidden) for hidden in HIDDEN])
-    seen["log"] = log()
     return seen
 
 
-def told_in(caplog: pytest.LogCaptureFixture) -> dict[str, list[str]]:
+def told() -> dict[str, list[str]]:
     """Sink by sink, the disguises that got through."""
-    with caplog.at_level("DEBUG"):
-        seen = run(sinks(lambda: caplog.text), within_s=60)
+    seen = run(sinks(), within_s=60)
     assert [sink for sink, text in seen.items() if len(text) < 20] == []
     assert "TOKEN=" in seen["command"]
     return {sink: names for sink, text in seen.items() if (names := shows(text))}
 
 
-def test_no_disguise_of_a_secret_gets_through_any_sink(caplog: pytest.LogCaptureFixture) -> None:
-    through = told_in(caplog)
+def test_no_disguise_of_a_secret_gets_through_any_sink() -> None:
+    through = told()
     tried = 12 * len(HIDDEN)
     figure = shown(
         Figure(
@@ -279,11 +281,9 @@ class PlainOnly(Redactor):
         return text
 
 
-def test_planted_who_knows_secrets_only_as_they_are_lets_most_through(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_planted_who_knows_secrets_only_as_they_are_lets_most_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confidential, "Redactor", PlainOnly)
-    through = told_in(caplog)
+    through = told()
     assert len(through["tool result"]) > len(HIDDEN) // 2
     assert len(through) > 6
 
