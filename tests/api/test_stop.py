@@ -111,7 +111,7 @@ def test_while_stopped_no_tool_runs_by_hand_and_no_completion_is_made() -> None:
             asked = {"model": "carapax/main", "messages": [{"role": "user", "content": "hi"}]}
             async with gateway.call("POST", "/v1/chat/completions", json=asked) as response:
                 assert (response.status, TOLD in await response.text()) == (503, True)
-            assert await gateway.rpc("session.list") == {"sessions": []}
+            assert await gateway.rpc("session.list") == {"sessions": [], "found": {}}
 
     run(main())
 

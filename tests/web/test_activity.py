@@ -41,12 +41,12 @@ def test_what_was_done_is_listed_filtered_and_verified(browser: Browser, gateway
     browser.find(".activity select option[value=agents]").click()
     browser.find(".activity tbody tr", "agents.release")
     browser.find(".activity button", "Verify").click()
-    browser.find(".chain", "All entries are as they were written: 3.")
+    browser.find(".chain", "All entries are as they were written: 4.")
     with apsw.Connection(str(gateway.home.database_file)) as connection:
         connection.execute("UPDATE audit SET body = replace(body, 'loud', 'long')")
     connection.close()
     browser.find(".activity button", "Verify").click()
-    browser.find(".chain.bad", "entry 2 is not as it was written")
+    browser.find(".chain.bad", "entry 3 is not as it was written")
     browser.resize(360, 740, phone=True)
     browser.until("document.documentElement.scrollWidth <= innerWidth")
     assert browser.violations == []
