@@ -24,7 +24,8 @@ POISON = """
     const known = /^[a-z0-9][a-z0-9_.:-]{0,40}$/;
     const chosen = new Set(["text", "title", "name", "description", "detail", "summary", "reason", "model", "provider",
         "message", "arguments", "hint", "problem", "value", "manner", "emoji", "label", "note", "remedy", "by"]);
-    const kept = new Set(["id", "session", "run", "kind", "seq", "digest", "state", "theme", "jsonrpc", "method", "path"]);
+    const kept = new Set(["id", "session", "run", "kind", "seq", "digest", "state", "theme", "jsonrpc", "method",
+        "path"]);
     const next = () => given[(start + window.placed++) % given.length];
     const poison = (value, key = "") => {
         if (typeof value === "string") {
