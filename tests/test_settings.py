@@ -41,6 +41,9 @@ def test_what_is_written_into_the_file_is_soon_in_force(tmp_path: Path) -> None:
         (FILE + 'efort = "low"\n', 5, "did you mean 'effort'?"),
         (FILE.replace("demo/demo", "nobody/x"), 3, "nobody"),
         ("", 0, "is empty"),
+        ("#" * 1_000_001, 0, "more than 1000000"),
+        ("#" * 4_000_001, 0, "more than 4000000 bytes"),
+        (FILE + '[telemetry.otlp_headers]\nAuthorization = "Basic dXNlcjpodW50ZXIy"\n', 6, "the name of a secret"),
     ],
 )
 def test_a_wrong_edit_changes_nothing_and_is_told_with_its_line(
@@ -196,6 +199,11 @@ def test_it_is_told_who_changed_what_last_and_never_to_what(tmp_path: Path) -> N
             assert found["agents.main.description"] == ("local", "file")
             entries = (await gateway.rpc("audit.list", kind="config.changed"))["entries"]
             assert all("low" not in str(entry) for entry in entries)
+            await settings.change(
+                {("chains", "a\u2028gateway.host"): ["demo/demo"], ("chains", "a" * 9999): ["demo/demo"]}
+            )
+            known = {change.path for change in await settings.changes()}
+            assert ("gateway.host" in known, max(map(len, known))) == (False, 200)
 
     run(main())
 

@@ -344,7 +344,7 @@ class _Ground:
         sessions = Sessions(around, door=door, max_waiting=lambda: settings.current.limits.queued_messages)
         answers = Answers(sessions, store.journal, store.audit, delivery, clock)
         platforms = LiveChannels(
-            delivery, lambda name: door.of(name, answers.submit), tasks.keep, tasks.spawn, supervise, presence, channels
+            delivery, lambda name: door.of(name, answers.submit), tasks.keep, supervise, presence, channels
         )
         self.stack.push_async_callback(platforms.close)
         await platforms.open(settings.current)

@@ -19,7 +19,8 @@ Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 Amount = Annotated[float, Meta(ge=0, le=1e9)]
 Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Called = Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_LINE = r"^[^\x00-\x1f\x7f]*(?![\s\S])"  # a `$` would let a line end stand last
+Called = Annotated[str, Meta(max_length=80, pattern=_LINE)]
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,7 +159,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     title: Called = ""
-    emoji: Annotated[str, Meta(max_length=16, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    emoji: Annotated[str, Meta(max_length=16, pattern=_LINE)] = ""
     manner: Annotated[str, Meta(max_length=2000)] = ""
     description: str = ""
     model: str = "auto"

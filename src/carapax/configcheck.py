@@ -15,6 +15,7 @@ from carapax.places import Places
 from carapax.store.days import open_days
 from carapax.telemetry.exporter import is_installed
 from carapax.tls.names import spell
+from carapax.vault import is_name
 
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
@@ -55,6 +56,9 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _chain(name, config, ("chains", name))
     if config.telemetry.otlp_endpoint and not is_installed():
         yield ("telemetry", "otlp_endpoint"), "needs what carapax[otel] installs: pip install 'carapax[otel]'"
+    for header, secret in config.telemetry.otlp_headers.items():
+        if not is_name(secret):
+            yield ("telemetry", "otlp_headers", header), "expected the name of a secret in the vault, not its value"
     if config.user.timezone:
         yield from _timezone(config.user.timezone)
     yield from _proxies(config.gateway.behind_proxy)

@@ -25,6 +25,8 @@ _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connec
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MODEL = re.compile(r"[A-Za-z0-9][\w-]*/\S(.*\S)?")
 _OF_EXTENSIONS = ("channels", "tools", "sandboxes")
+_LONGER = re.compile(r"Expected `str` of length <= (\d+)")
+_REGEX = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKELY_SECRET = re.compile(
     r"\b(sk|pk|rk|xoxb|xoxp|ghp|gho|glpat|AIza|AKIA|hf|gsk|cpx)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{20,}"
@@ -39,6 +41,9 @@ Look = Callable[[Config], Iterator[tuple[Route, str]]]
 
 NO_FILE = "none"
 """The digest of a file that is not there."""
+
+MOST_CHARACTERS = 1_000_000
+_MOST_BYTES = 4 * MOST_CHARACTERS
 
 
 class Source(NamedTuple):
@@ -78,6 +83,10 @@ def read(home: Home) -> Source:
     try:
         if not file.is_file() and (file.exists() or file.is_symlink()):
             raise ConfigError(f"{file} cannot be read: it is no file", "move it away")
+        if file.stat().st_size > _MOST_BYTES:
+            raise ConfigError(
+                f"{file} has more than {_MOST_BYTES} bytes", "a configuration is shorter: look what it is"
+            )
         data = file.read_bytes()
         return Source(data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest())
     except FileNotFoundError:
@@ -91,6 +100,9 @@ def read(home: Home) -> Source:
 
 def parse(text: str, name: str = "carapax.toml", look: Look | None = None) -> Config:
     """The configuration written in `text`; `name` is what errors call it. Raises Unusable."""
+    if len(text) > MOST_CHARACTERS:
+        problem = f"has {len(text)} characters, more than {MOST_CHARACTERS}"
+        raise Unusable(name, [Misfit((), 0, problem)])
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -264,6 +276,7 @@ def _expected(annotation: Any, error: msgspec.ValidationError) -> str:
     if get_origin(annotation) is Literal:
         return "expected " + " or ".join(toml(choice) for choice in get_args(annotation))
     message, _, inner = str(error).partition(" - at `$")
+    message = _LONGER.sub(r"expected at most \1 characters", _REGEX.sub("expected one line of text", message))
     return message[:1].lower() + message[1:] + (f" at {inner.strip('`')}" if inner else "")
 
 
@@ -315,7 +328,7 @@ def _lines(text: str) -> dict[Route, int]:
     found: dict[Route, int] = {}
     listed: dict[Route, int] = {}
     table: Route = ()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         here = table
         if header := re.match(r"\s*(\[?)\[([^\[\]]+)\]", line):
             here = table = _split(header[2])

@@ -31,6 +31,7 @@ SETTLE_S = 0.1
 _KIND = "config.changed"
 _REMEMBERED = 1_000
 _MOST_TOLD = 100
+_LONGEST_TOLD = 200
 
 By = Literal["call", "file"]
 Switch = Callable[[], None]
@@ -153,7 +154,7 @@ class Settings:
         for each in await newest(self._audit.database, kind=_KIND, limit=_REMEMBERED):
             entry = each.entry
             by: By = "call" if entry.detail.get("by") == "call" else "file"
-            for path in str(entry.detail.get("paths", "")).splitlines():
+            for path in str(entry.detail.get("paths", "")).split("\n"):
                 found.setdefault(path, Change(path, entry.at, entry.who, entry.name, by))
         return list(found.values())
 
@@ -241,7 +242,7 @@ class Settings:
         if self.restart:
             log.warning("in force only after a restart: %s", ", ".join(self.restart))
         if self._audit is not None:
-            told = "\n".join(paths[:_MOST_TOLD])
+            told = "\n".join(path[:_LONGEST_TOLD] for path in paths[:_MOST_TOLD])
             await self._audit.note("config.changed", who, detail={"digest": source.digest, "by": by, "paths": told})
 
     def _written(self, text: str) -> Source:

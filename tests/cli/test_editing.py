@@ -55,3 +55,10 @@ def test_a_file_that_was_changed_meanwhile_is_not_replaced(run: Run, home: Home,
     assert home.config_file.read_text().endswith("# theirs\n")
     kept = Path(caught.value.hint.removeprefix("what you wrote is in "))
     assert kept.read_text().endswith("# mine\n")
+
+
+def test_what_looks_like_a_secret_is_warned_of(run: Run, home: Home, editor: Path) -> None:
+    key = "sk-ant-api03-" + "A1b2C3d4" * 6
+    editor.write_text(f'#!/bin/sh\nprintf \'[user]\\nname = "{key}"\\n\' >> "$1"\n')
+    done = run("config", "edit")
+    assert ("user.name looks like a secret" in done.stderr, key in done.output) == (True, False)

@@ -89,12 +89,23 @@ def test_with_a_key_that_does_not_answer_nothing_is_changed(home: Home, run: Run
     assert written(home)["providers"] == {"lab": {"base_url": vendor.url}}
 
 
+def test_what_does_not_fit_is_said_before_a_key_is_kept(home: Home, run: Run) -> None:
+    before = home.config_file.read_bytes()
+    provider = ("--provider", "openai", "--key-stdin", "--no-check")
+    for wrong in (("--timezone", "Mars/Olympus"), ("--model", "nobody/x"), ("--sandbox", "cellar")):
+        assert run("init", "--yes", *provider, *wrong, typed=f"{KEY}\n").exit_code == 2
+        assert home.config_file.read_bytes() == before
+        assert "openai" not in run("models", "providers").output
+    assert run("init", "--yes", *provider, "--model", "openai/gpt-5", typed=f"{KEY}\n").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (("--agent-title", "x" * 81), "agents.main.title"),
         (("--timezone", "Mars/Olympus"), "Mars/Olympus"),
         (("--sandbox", "cellar"), "cellar"),
+        (("--user-name", "sk-ant-api03-" + "A1b2C3d4" * 6), "a secret does not belong"),
         (("--key-stdin",), "the provider has no name"),
         (("--agent-title", "Ada", "--password-stdin"), "the password is too short"),
         (("--provider", "openai", "--key-stdin"), "there is no key on standard input"),

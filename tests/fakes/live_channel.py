@@ -23,9 +23,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LiveChannel(MemoryChannel):
-    def __init__(self, config: Config) -> None:
-        super().__init__("live")
+    def __init__(self, config: Config, name: str = "live") -> None:
+        super().__init__(name)
         self.config = config
+        self.fails_to_close = False
 
     async def __aenter__(self) -> "LiveChannel":
         if self.config.port in TAKEN:
@@ -39,6 +40,8 @@ class LiveChannel(MemoryChannel):
     ) -> None:
         TAKEN.discard(self.config.port)
         OPEN.remove(self)
+        if self.fails_to_close:
+            raise OSError("it does not want to")
 
 
 EXTENSION = LiveChannel

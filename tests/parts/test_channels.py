@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from carapax.errors import Unavailable
+from carapax.errors import Broken, Unavailable
 from tests.fakes.live_channel import OPEN, TAKEN
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
@@ -60,5 +60,34 @@ def test_who_a_channel_s_people_are_is_read_when_they_speak(tmp_path: Path) -> N
             events = (await gateway.rpc("session.events", session=session))["events"]
             received = [event["event"] for event in events if event["event"]["kind"] == "message_received"]
             assert [event["sender"].get("trust", "owner") for event in received] == ["stranger", "owner"]
+
+    run(main())
+
+
+def test_a_port_that_one_channel_leaves_is_free_for_another_in_the_same_change(tmp_path: Path) -> None:
+    other = "tests.fakes.other_channel"
+
+    async def main() -> None:
+        text = f'{FILE}[channels."{NAME}"]\nport = 5\n'
+        async with gateway_on(tmp_path, text) as (gateway, _):
+            settings = gateway.services.settings
+            await settings.change({("channels", NAME): None, ("channels", other): {"port": 5}})
+            assert [(channel.name, channel.config.port) for channel in OPEN] == [("other", 5)]
+            await settings.change({("channels", NAME): {"port": 6}})
+            await settings.change({("channels", NAME, "port"): 5, ("channels", other, "port"): 6})
+            assert {channel.name: channel.config.port for channel in OPEN} == {"live": 5, "other": 6}
+
+    run(main())
+
+
+def test_a_channel_that_fails_to_close_changes_nothing_and_is_open_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\n', ["still here"]) as (gateway, _):
+            OPEN[0].fails_to_close = True
+            with pytest.raises(Broken, match="channel"):
+                await gateway.services.settings.change({("channels", NAME, "greeting"): "new"})
+            [channel] = OPEN
+            await channel.say("hi")
+            assert ((await channel.reply()).text, channel.config.greeting) == ("still here", "")
 
     run(main())

@@ -88,7 +88,10 @@ def edit() -> None:
     place = home()
     if not edited(place):
         click.echo("nothing was changed")
-    elif gateway := find_gateway(place):
+        return
+    for warning in warnings(load(place)):
+        click.echo(f"warning: {warning}", err=True)
+    if gateway := find_gateway(place):
         _tell(gateway.call("config.reload", {}, _Standing))
     else:
         click.echo(f"{place.config_file}: changed")

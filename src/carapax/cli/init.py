@@ -61,7 +61,8 @@ def command(
     found = look_at(place)
     is_asking = not yes and sys.stdin.isatty() and not key_stdin and not password_stdin
     given = {name: text for name, text in texts.items() if text is not None}
-    refuse_misfits(place, _changes(found.agent, given))
+    judged = {name: text for name, text in given.items() if name != "model" or text.partition("/")[0] != provider}
+    refuse_misfits(place, _changes(found.agent, judged))
     is_adding = bool(provider or key_env or base_url or key_stdin)
     addition = _addition(provider, base_url, key_env, key_stdin=key_stdin, checked=not no_check) if is_adding else None
     password = _password() if password_stdin else None

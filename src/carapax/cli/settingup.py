@@ -19,6 +19,7 @@ from carapax.doctor.checks import sandbox
 from carapax.doctor.finding import Patient
 from carapax.errors import NotFound
 from carapax.personas import Personas
+from carapax.settings import refuse_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,9 @@ def look_at(home: Home) -> Setup:
 
 
 def refuse_misfits(home: Home, changes: Mapping[Route, object]) -> None:
-    """Raises ConfigError for values that do not fit, before anything is done."""
-    parse(configedit.with_changes(read(home).text, changes), str(home.config_file))
+    """Raises ConfigError or InvalidRequest for values that do not fit, before anything is done."""
+    refuse_secrets(changes)
+    parse(configedit.with_changes(read(home).text, changes), str(home.config_file), look)
 
 
 def change(home: Home, changes: Mapping[Route, object]) -> None:

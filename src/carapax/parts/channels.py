@@ -13,7 +13,6 @@ from carapax.contracts import Channel, Submit, Supervise
 from carapax.errors import CarapaxError
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.presence import Presence
-from carapax.sessions.session import Spawn
 from carapax.settings import Switch
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,6 @@ class LiveChannels:
         delivery: Delivery,
         listen: Callable[[str], Submit],
         keep: Keep,
-        spawn: Spawn,
         supervise: Supervise,
         presence: Presence,
         given: Iterable[Channel] = (),
@@ -47,7 +45,6 @@ class LiveChannels:
         self._delivery = delivery
         self._listen = listen
         self._keep = keep
-        self._spawn = spawn
         self._supervise = supervise
         self._presence = presence
         self._given = tuple(given)
@@ -75,24 +72,23 @@ class LiveChannels:
             await opened.stack.aclose()
 
     async def reopen(self, config: Config, undo: AsyncExitStack) -> Switch:
-        """A channel that is changed is closed before it is opened anew: both would want the same port, or name."""
+        """What is changed or removed is closed before anything is opened: both would want the same port, or name."""
         wanted = config.channels
+        left = [name for name in self._open if wanted.get(name) != self._sections[name]]
         opened: dict[str, _Open] = {}
+        for name in left:
+            undo.push_async_callback(self._again, name)
+            await self._supervise(f"channel {name}", self._open[name].stack.aclose())
         for name, section in wanted.items():
-            if self._sections.get(name) == section:
-                continue
-            if name in self._open:
-                await self._open[name].stack.aclose()
-                undo.push_async_callback(self._again, name)
-            opened[name] = await self._opened(name, section)
-            undo.push_async_callback(opened[name].stack.aclose)
+            if name in left or name not in self._open:
+                opened[name] = await self._opened(name, section)
+                undo.push_async_callback(opened[name].stack.aclose)
 
         def switch() -> None:
-            for name in [name for name in self._open if name not in wanted or name in opened]:
-                left = self._open.pop(name)
-                self._delivery.drop(left.channel.name)
-                self._presence.forget(left.channel.name)
-                self._spawn(f"closing the channel {name}", left.stack.aclose())
+            for name in left:
+                channel = self._open.pop(name).channel
+                self._delivery.drop(channel.name)
+                self._presence.forget(channel.name)
             self._sections = dict(wanted)
             for name, one in opened.items():
                 self._open[name] = one
