@@ -5,10 +5,12 @@ Sleeping and deadlines are not here: they follow the event loop's own clock, whi
 
 import os
 import random
+import re
 import time
 from typing import Protocol
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID = re.compile(f"[{_ALPHABET}]{{20}}")
 
 
 class Clock(Protocol):
@@ -38,6 +40,11 @@ class SystemClock:
 
     def random(self) -> float:
         return random.random()
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an identifier."""
+    return _ID.fullmatch(text) is not None
 
 
 def format_id(at: float, chance: int) -> str:

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_wrong_current_password_is_counted_and_named() -> None:
             return [status for status, _ in told], told[0][1]["fields"]
 
     assert run(main()) == ([400] * 10 + [429], {"current": "this is not it"})
+
+
+def test_passwords_that_are_said_at_the_same_time_are_counted_as_those_one_by_one() -> None:
+    async def main() -> list[int]:
+        async with opened() as (gateway, browser):
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            await gateway.services.audit.database.transact([AGED])
+            said = (browser.post("/api/owner/password", new=WORDS, current=f"wrong {number}") for number in range(30))
+            return sorted([status for status, _ in await asyncio.gather(*said)])
+
+    assert run(main()) == [400] * 10 + [429] * 20
 
 
 def test_a_token_alone_changes_no_credential_of_the_owner() -> None:

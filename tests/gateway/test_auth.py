@@ -370,6 +370,12 @@ OTHER_HOSTS = [
     "10.0.0.1",
     "[::2]",
     "localhost@evil",
+    "localhost:@evil.example",
+    "localhost:1@evil.example",
+    "localhost:abc",
+    "localhost:99999",
+    "[::1",
+    "[::1]evil",
 ]
 OWN_HOSTS = ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:80", "127.0.0.5", "desk.example", "localhost."]
 CHANGES = [("POST", "/rpc"), ("POST", "/api/sessions"), ("DELETE", "/api/tokens/none"), ("PATCH", "/api/sessions/none")]
@@ -424,13 +430,28 @@ def test_our_own_page_and_programs_are_let_in() -> None:
     assert run(main()) == {201}
 
 
+def test_a_page_that_came_in_the_clear_is_another_than_the_one_that_did_not() -> None:
+    async def main() -> list[int]:
+        found = []
+        config = Config(gateway=GatewayConfig(behind_proxy=("127.0.0.1",), allowed_hosts=("desk.example",)))
+        async with gateway_client(config=config) as gateway:
+            for origin, scheme in (("http", "https"), ("https", "https"), ("http", "http"), ("https", "")):
+                headers = {"Host": "desk.example", "X-Forwarded-Proto": scheme, "X-Forwarded-For": "192.0.2.7"}
+                found.append(
+                    await status_of(gateway, "POST", "/logout", {**headers, "Origin": f"{origin}://desk.example"})
+                )
+        return found
+
+    assert run(main()) == [403, 204, 204, 204]
+
+
 def test_only_the_gateways_own_names_are_answered() -> None:
     async def main() -> tuple[set[int], set[int]]:
         async with gateway_client(config=SITES) as gateway:
             others = {
                 await status_of(gateway, method, path, {"Host": host})
                 for host in OTHER_HOSTS
-                for method, path in [("GET", "/health"), ("GET", "/"), ("GET", "/status"), ("POST", "/rpc")]
+                for method, path in [("GET", "/health"), ("GET", "/"), ("GET", "/auth"), ("POST", "/rpc")]
             }
             return others, {await status_of(gateway, "GET", "/status", {"Host": host}) for host in OWN_HOSTS}
 

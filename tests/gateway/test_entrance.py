@@ -260,6 +260,33 @@ def test_signing_in_is_limited_by_address() -> None:
     assert run(main()) == [200] * 60 + [429] * 2
 
 
+def test_a_stranger_looks_so_often_and_who_is_in_as_often_as_they_like() -> None:
+    async def main() -> tuple[list[int], set[int]]:
+        async with opened() as (_, browser):
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            inside, browser.cookie = browser.cookie, ""
+            found = [(await browser.ask("GET", "/auth"))[0] for _ in range(62)]
+            browser.cookie = inside
+            return found, {(await browser.ask("GET", "/auth"))[0] for _ in range(62)}
+
+    assert run(main()) == ([200] * 60 + [429] * 2, {200})
+
+
+@pytest.mark.parametrize("named", ["192.0.2.7", "password", "2001:db8::/64"])
+def test_a_secret_that_names_an_address_or_the_password_bans_neither(named: str) -> None:
+    async def main() -> list[str]:
+        async with opened() as (gateway, browser):
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            for number in range(10):
+                browser.cookie = f"carapax-{gateway.gateway.port}=cps_{named}_{number}"
+                assert (await browser.ask("GET", "/api/sessions"))[0] == 401
+            return list(gateway.services.bans.all(asyncio.get_running_loop().time()))
+
+    assert run(main()) == ["127.0.0.1"]
+
+
 def test_a_socket_of_a_sign_in_that_is_ended_is_closed() -> None:
     async def main() -> int | None:
         async with opened() as (gateway, browser):

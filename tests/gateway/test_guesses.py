@@ -18,7 +18,7 @@ from tests.store.opened import opened_database
 async def opened(folder: Path) -> AsyncGenerator[tuple[Guesses, Audit], None]:
     async with opened_database(folder / "a.db") as database:
         audit = Audit(database, FakeClock())
-        yield Guesses(Bans(), audit), audit
+        yield Guesses(Bans(), audit, asyncio.Lock()), audit
 
 
 async def wrong() -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import ClientSession, HttpVersion10, HttpVersion11
 
 from carapax.config import Config, GatewayConfig
 from carapax.gateway.peer import plain
@@ -105,7 +106,11 @@ def test_the_name_that_was_called_is_what_a_known_proxy_says(
     assert run(main()) == status
 
 
-@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"])
+TELLING = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Via"]
+TELLING += ["X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Tailscale-User-Login"]
+
+
+@pytest.mark.parametrize("name", TELLING)
 @pytest.mark.parametrize("proxies", [(), ("127.0.0.1",)])
 def test_what_came_through_a_proxy_is_never_free(name: str, proxies: tuple[str, ...]) -> None:
     async def main() -> list[int]:
@@ -118,6 +123,18 @@ def test_what_came_through_a_proxy_is_never_free(name: str, proxies: tuple[str, 
         return found
 
     assert run(main()) == [401 if proxies else 200, 401, 401]
+
+
+def test_what_speaks_less_than_browsers_do_is_never_free() -> None:
+    async def main() -> list[int]:
+        found = []
+        async with gateway_client() as gateway:
+            for version in (HttpVersion11, HttpVersion10):
+                async with ClientSession(version=version) as http, http.get(f"{gateway.url}/status") as response:
+                    found.append(response.status)
+        return found
+
+    assert run(main()) == [200, 401]
 
 
 def test_an_address_has_one_spelling() -> None:

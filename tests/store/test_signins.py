@@ -121,5 +121,7 @@ def test_a_full_disk_locks_nobody_out(tmp_path: Path) -> None:
 
 
 def test_a_secret_names_its_sign_in() -> None:
-    assert [signin_of(each) for each in ("cps_abc_secret", "cps_", "cpx_abc_secret", "")] == ["abc", "", "", ""]
-    assert len(signin_of("cps_" + "a" * 1000)) == 64
+    name = FakeClock().new_id()
+    assert [signin_of(each) for each in (f"cps_{name}_secret", "cps_", f"cpx_{name}_secret", "")] == [name, "", "", ""]
+    claims = ("password", "192.0.2.7", "a" * 1000, name.upper(), name + "\n")
+    assert {signin_of(f"cps_{claimed}_secret") for claimed in claims} == {""}

@@ -219,10 +219,12 @@ async def confirm(services: Services, current: str) -> None:
 
 async def _check(services: Services, current: str) -> None:
     """Wrong ones are counted with those of whoever signs in."""
-    now = asyncio.get_running_loop().time()
-    if wait := services.bans.wait(PASSWORD, now):
-        raise RateLimited("too many wrong passwords", wait)
-    if not await services.owner.password.is_right(Secret(current)):
+    async with services.owner.password.tries:
+        now = asyncio.get_running_loop().time()
+        if wait := services.bans.wait(PASSWORD, now):
+            raise RateLimited("too many wrong passwords", wait)
+        if await services.owner.password.is_right(Secret(current)):
+            return
         services.bans.fail(PASSWORD, hashlib.sha256(current.encode(errors="surrogatepass")).digest(), now, grows=False)
         await services.audit.note("auth.refused", services.caller.actor(), detail={"how": PASSWORD})
         raise InvalidRequest("the current password is wrong", "try again", fields={"current": "this is not it"})

@@ -1,6 +1,7 @@
 """Who may come in: by which name, from which page, with which credential."""
 
 import hmac
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from carapax.store.signins import Holder, signin_of
 from carapax.store.tokens import account
 
 COOKIE = "carapax"
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@/?#\\]+)(:(?P<port>[0-9]{0,5}))?")
+_LAST_PORT = 65_535
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -79,7 +82,7 @@ class Gate:
         self._services = services
         self._vouched = vouched
         self._local = local
-        self.guesses = Guesses(services.bans, services.audit)
+        self.guesses = Guesses(services.bans, services.audit, services.owner.password.tries)
 
     def peer(self, request: BaseRequest) -> Peer:
         """Where it comes from. Raises InvalidRequest when a proxy says two things at once."""
@@ -98,7 +101,7 @@ class Gate:
 
     def check_host(self, request: BaseRequest, peer: Peer) -> None:
         """Raises Forbidden for a name that is not ours: a page can point any other name at this address."""
-        name = bare(peer.host)
+        name = bare(peer.host) if _is_authority(peer.host) else peer.host
         rules = self._rules
         if name in rules.names or name == _own_address(request) or (rules.loopback and is_loopback(name)):
             return
@@ -114,7 +117,7 @@ class Gate:
             origin = None if referer is None else "/".join(referer.split("/")[:3])
         if origin is not None and origin.lower() in self._rules.origins:
             return
-        if origin is not None and not _same(origin, peer.host):
+        if origin is not None and not _same(origin, peer):
             raise Forbidden(f"pages of {origin!r} may not call the gateway", "add it to gateway.allowed_origins")
         site = request.headers.get("Sec-Fetch-Site", "none")
         if site not in ("same-origin", "none"):
@@ -249,9 +252,17 @@ def _own_address(request: BaseRequest) -> str | None:
     return str(own[0]) if isinstance(own, tuple) else None
 
 
-def _same(origin: str, host: str) -> bool:
+def _is_authority(host: str) -> bool:
+    found = _AUTHORITY.fullmatch(host.strip())
+    return found is not None and int(found["port"] or 0) <= _LAST_PORT
+
+
+def _same(origin: str, peer: Peer) -> bool:
+    """Whoever is between can write a page that came in the clear: it is not that of one which did not. What ends TLS in
+    front need not have said so."""
     try:
         parts = urlsplit(origin)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.strip().lower()
+    schemes = ("https",) if peer.is_secure else ("http", "https")
+    return parts.scheme in schemes and parts.netloc.lower() == peer.host.strip().lower()

@@ -101,6 +101,7 @@ class Entrance:
         self._services = services
         self._gate = gate
         self._rate = Rate(lambda: services.config.limits.anonymous_per_minute)
+        self._looks = Rate(lambda: services.config.limits.anonymous_per_minute)
         self._ways: dict[str, Callable[[web.BaseRequest, Peer], Awaitable[web.Response]]] = {
             "/auth": self._standing,
             "/auth/setup": self._setup,
@@ -119,6 +120,8 @@ class Entrance:
 
     async def _standing(self, request: web.BaseRequest, peer: Peer) -> web.Response:
         holder, free = await self._gate.signed_in(request), await self._gate.is_free(peer)
+        if holder is None and not free:
+            self._looks.take(peer.address, asyncio.get_running_loop().time(), "looks from this address")
         record = self._services.owner.record
         page, passkeys = page_at(peer.origin), await record.passkeys()
         password = await record.password() is not None

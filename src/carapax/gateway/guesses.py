@@ -33,13 +33,13 @@ class Guesses:
     """Ten wrong secrets ban the address they came from, and the account they name, for a while. A ban refuses
     everything before any work but secrets that were right before from the same address: it locks out whoever guesses,
     and nobody who is in. What is banned from this machine is so for five minutes at most, and so is the owner's
-    password, so that nobody can keep the owner out for long."""
+    password, so that nobody can keep the owner out for long. `hashing` is held by who tries a password."""
 
-    def __init__(self, bans: Bans, audit: Audit) -> None:
+    def __init__(self, bans: Bans, audit: Audit, hashing: asyncio.Lock) -> None:
         self._bans = bans
         self._audit = audit
         self._trying = asyncio.Lock()
-        self._hashing = asyncio.Lock()
+        self._hashing = hashing
         self._waiting = 0
         self._proven: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._noted = Rate(NOTED_PER_MINUTE)

@@ -5,10 +5,11 @@ only when the connection comes from an address of `gateway.behind_proxy`.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from aiohttp import hdrs
+from aiohttp import HttpVersion11, hdrs
 from aiohttp.web import BaseRequest
 
 from carapax.config import is_loopback
@@ -16,7 +17,12 @@ from carapax.errors import InvalidRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 THIS_MACHINE: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1"))
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+_FORWARDED = re.compile(
+    r"(x-)?forwarded\b.*|via|cdn-loop|(x-real|x-client|x-cluster-client|true-client|cf-connecting|fly-client|fastly-client)-ip"
+    r"|x-original-host|tailscale-.*",
+    re.IGNORECASE,
+)
+"""What proxies write of whom they heard, or of themselves."""
 
 
 class Peer(NamedTuple):
@@ -56,11 +62,16 @@ def peer_of(request: BaseRequest, proxies: Sequence[Network]) -> Peer:
     """Raises InvalidRequest when a known proxy says two things at once."""
     address, host = request.remote or "", request.headers[hdrs.HOST]
     if not _among(address, proxies):
-        is_direct = is_loopback(plain(address)) and not any(name in request.headers for name in _FORWARDED)
+        is_direct = is_loopback(plain(address)) and not _is_passed_on(request)
         return Peer(_counted(address), is_direct, request.secure, host)
     hop = _outermost(request, address, proxies)
     is_secure = hop.scheme == "https" if hop.scheme else request.secure
     return Peer(_counted(hop.address), False, is_secure, hop.host or host)
+
+
+def _is_passed_on(request: BaseRequest) -> bool:
+    """Whether a proxy shows. Browsers speak HTTP/1.1 here; proxies that tell nothing of whom they heard often less."""
+    return request.version < HttpVersion11 or any(_FORWARDED.fullmatch(name) for name in request.headers)
 
 
 def plain(address: str) -> str:

@@ -15,11 +15,13 @@ _SALT_BYTES = 16
 
 
 class Password:
-    """The password of a gateway, of which only what Argon2id (RFC 9106) makes of it is kept."""
+    """The password of a gateway, of which only what Argon2id (RFC 9106) makes of it is kept. Who counts wrong ones
+    holds `tries` from looking at the count to counting, so that many at the same time are no more than one by one."""
 
     def __init__(self, record: OwnerRecord, cost: Cost | None = None) -> None:
         self._record = record
         self._cost = cost or Cost()
+        self.tries = asyncio.Lock()
         self._one = asyncio.Lock()
 
     async def set(self, new: Secret, who: Actor, *, keep: str = "") -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from carapax.clock import Clock
+from carapax.clock import Clock, is_id
 from carapax.errors import NotFound, StoreError
 from carapax.messages import Trust
 from carapax.redaction import Secret
@@ -134,8 +134,9 @@ class SignIns:
 
 
 def signin_of(secret: str) -> str:
-    """The id of the sign-in that a secret claims to be of, or nothing; no longer than an id is."""
-    return secret.removeprefix(_PREFIX).partition("_")[0][:64] if secret.startswith(_PREFIX) else ""
+    """The id of the sign-in that a secret claims to be of; nothing where what it says is no id."""
+    claimed = secret.removeprefix(_PREFIX).partition("_")[0] if secret.startswith(_PREFIX) else ""
+    return claimed if is_id(claimed) else ""
 
 
 def _digest(secret: str) -> bytes:
