@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
 
 from tests.proof.figures import TABLE, Figure, row
 
@@ -14,6 +15,10 @@ _OF_THE_ENGINE = (
     "tests/proof/test_s06_",
 )
 _SLOW = ("tests/proof/", "tests/programmes/", *_OF_THE_ENGINE, "tests/web/", "tests/agent/test_fault_matrix.py")
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
