@@ -118,3 +118,15 @@ def test_a_line_that_is_being_written_is_told_once_it_is_whole(tmp_path: Path) -
     os.write(descriptor, data[10:])
     os.close(descriptor)
     assert list(tail.more()) == [line(1)]
+
+
+def test_a_file_that_somebody_emptied_goes_on_and_is_followed_from_its_beginning(tmp_path: Path) -> None:
+    tail, file = Tail(tmp_path), LogFile(tmp_path, max_bytes=300)
+    for number in range(3):
+        file.write(as_json(line(number)))
+    assert texts(list(tail.more())) == ["line 0", "line 1", "line 2"]
+    os.truncate(place(tmp_path), 0)
+    file.write(as_json(line(3)))
+    file.close()
+    assert texts(list(tail.more())) == ["line 3"]
+    assert [one.name for one in tmp_path.iterdir()] == ["gateway.jsonl"]

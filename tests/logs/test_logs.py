@@ -123,3 +123,47 @@ def test_what_waits_is_bounded_and_what_is_lost_is_counted(tmp_path: Path, monke
             log.info("a line")
         assert logs.lost == 15
         logs._thread = None
+
+
+class Unwilling:
+    """Cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_what_cannot_be_written_breaks_nobody_who_logs_it(tmp_path: Path) -> None:
+    def record(text: object, *arguments: object, **extra: object) -> logging.LogRecord:
+        made = logging.LogRecord("x", logging.INFO, "", 0, text, arguments, None)
+        vars(made).update(extra)
+        return made
+
+    with logging_to(tmp_path) as logs:
+        for one in (record("a %s", Unwilling()), record(Unwilling()), record("b", odd=Unwilling())):
+            logs.handle(one)
+        texts = [(line.text, line.fields) for line in logs.newest(Wanted(), 5)]
+    assert texts == [
+        ("b", {"odd": "(it cannot be written: RuntimeError)"}),
+        (" (its arguments do not fit: RuntimeError)", {}),
+        ("a %s (its arguments do not fit: RuntimeError)", {}),
+    ]
+
+
+def test_long_lines_that_wait_take_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.logs.logs.MOST_WAITING", 100_000)
+    with Logs() as logs:
+        logs.set(LogConfig())
+        logs._thread = object()  # type: ignore[assignment] # a thread that never comes to it
+        for _ in range(25):
+            log.info("%s", "x " * 5_000, extra={"more": "x " * 5_000})
+        assert logs.lost == 19
+        logs._thread = None
+
+
+def test_lines_that_were_written_make_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.logs.logs.MOST_WAITING", 100)
+    with logging_to(tmp_path) as logs:
+        for _ in range(10):
+            log.info("x" * 200)
+            logs.flush()
+        assert logs.lost == 0

@@ -41,22 +41,22 @@ class LogFile:
         self._max_bytes = max_bytes
         self._kept = kept
         self._file = -1
-        self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append whole lines, all or none. Raises OSError when that cannot be done now; it may later."""
         if self._file < 0 or not os.fstat(self._file).st_nlink:
             self._open()
-        if self._size and self._size + len(data) > self._max_bytes:
+        size = os.fstat(self._file).st_size  # whoever empties it meanwhile is welcome to
+        if size and size + len(data) > self._max_bytes:
             self._turn()
+            size = 0
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:
-            os.ftruncate(self._file, self._size)
+            os.ftruncate(self._file, size)
             raise
-        self._size += len(data)
 
     def close(self) -> None:
         file, self._file = self._file, -1
@@ -69,9 +69,9 @@ class LogFile:
         flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(place(self.folder), flags, _MODE)
         os.fchmod(self._file, _MODE)
-        self._size = os.fstat(self._file).st_size
-        if self._size and os.pread(self._file, 1, self._size - 1) != b"\n":  # the power went off within a line
-            self._size += os.write(self._file, b"\n")
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":  # the power went off within a line
+            os.write(self._file, b"\n")
 
     def _turn(self) -> None:
         for number in range(self._kept, 0, -1):
@@ -111,7 +111,7 @@ class Tail:
         files = _files(self._folder)
         known = next((at for at, (inode, _) in enumerate(files) if inode == self._inode), 0)
         for inode, data in files[known:]:
-            read = self._read if inode == self._inode else 0
+            read = self._read if inode == self._inode and self._read <= len(data) else 0
             end = data.rfind(b"\n", read) + 1
             for raw in data[read:end].splitlines():
                 if (line := _parsed(raw)) is not None:

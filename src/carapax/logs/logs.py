@@ -6,6 +6,7 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import UnsupportedOperation
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +15,13 @@ from typing import Literal, TextIO
 from carapax.config import LogConfig
 from carapax.logs.about import current
 from carapax.logs.files import LogFile, Wanted, newest
-from carapax.logs.line import LONGEST, Level, Line, as_json, as_text, is_at_least, level_of, safe
+from carapax.logs.line import LONGEST, MOST_FIELDS, Level, Line, as_json, as_text, is_at_least, level_of, safe
 from carapax.redactor import Redactor
 
 QUEUE = 10_000
 """Lines that may wait to be written; of more the newest are lost, and counted."""
+MOST_WAITING = 16 << 20
+"""Characters that all of them may have together, save for the last one."""
 FLUSH_S = 2.0
 _BATCH = 256
 _PIECE = 4096  # what a pipe takes whole once it says that it takes something
@@ -47,6 +50,7 @@ class Logs(logging.Handler):
         self._format: Literal["text", "json"] = "text"
         self._file: LogFile | None = None
         self._waiting: queue.Queue[Line | threading.Event | None] = queue.Queue(QUEUE)
+        self._held = 0
         self._thread: threading.Thread | None = None
         self._level_before = logging.WARNING
 
@@ -88,10 +92,8 @@ class Logs(logging.Handler):
         return [] if self._file is None else newest(self._file.folder, wanted, limit)
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
-            text = f"{record.msg} (its arguments do not fit: {type(error).__name__})"
+        said = record.msg if isinstance(record.msg, str) else ""
+        text = _written(record.getMessage, f"{said} (its arguments do not fit: ")
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text or ""
         if record.stack_info:
             trace = f"{trace}\n{record.stack_info}".strip("\n")
@@ -106,13 +108,22 @@ class Logs(logging.Handler):
             about.run,
             about.agent,
             about.request,
-            {name: self._bounded(str(value)) for name, value in vars(record).items() if name not in _OWN},
+            self._fields(record),
         )
         self._start()
+        self._put(line)
+
+    def _put(self, line: Line) -> None:
+        """Called with the lock of the handler held."""
+        if self._held > MOST_WAITING:
+            self.lost += 1
+            return
         try:
             self._waiting.put_nowait(line)
         except queue.Full:
             self.lost += 1
+        else:
+            self._held += _size(line)
 
     def flush(self) -> None:
         """Wait until all that was logged is written, for at most `FLUSH_S`."""
@@ -146,13 +157,22 @@ class Logs(logging.Handler):
             while len(batch) < _BATCH and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             redact = self.redactor()
-            lines = [safe(one, redact) for one in batch if isinstance(one, Line)]
+            lines = []
+            for one in batch:
+                if isinstance(one, Line):
+                    lines.append(safe(one, redact))
+                    self._let_go(one)
             if lines:
                 self._write(lines)
                 self._show([line for line in lines if is_at_least(line.level, self._least)])
             for one in batch:
                 if isinstance(one, threading.Event):
                     one.set()
+
+    def _let_go(self, line: Line) -> None:
+        self.acquire()
+        self._held -= _size(line)
+        self.release()
 
     def _write(self, lines: list[Line]) -> None:
         if self._file is None:
@@ -191,9 +211,25 @@ class Logs(logging.Handler):
         poll.register(descriptor, select.POLLOUT)
         return bool(poll.poll(_PATIENCE_S * 1000))
 
+    def _fields(self, record: logging.LogRecord) -> dict[str, str]:
+        given = [(name, value) for name, value in vars(record).items() if name not in _OWN]
+        return {name: self._bounded(_written(partial(str, value))) for name, value in given[:MOST_FIELDS]}
+
     def _bounded(self, text: str) -> str:
         """Not more than can be looked through; a secret that the cut goes through is left out."""
         if len(text) <= _LONGEST_RAW:
             return text
         cut = text[:_LONGEST_RAW]
         return cut[: self.redactor().begun(cut)]
+
+
+def _written(write: Callable[[], str], otherwise: str = "(it cannot be written: ") -> str:
+    """What an object says of itself, or why it does not."""
+    try:
+        return write()
+    except Exception as error:  # noqa: BLE001  # whatever it does, whoever logs it goes on
+        return f"{otherwise}{type(error).__name__})"
+
+
+def _size(line: Line) -> int:
+    return len(line.text) + len(line.error) + sum(map(len, line.fields.values()))
