@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from carapax.cli.markdown import Blocks, paint
 
@@ -138,4 +139,23 @@ def test_lines_are_no_wider_than_the_terminal(width: int) -> None:
 
 
 def test_a_huge_text_is_taken_as_it_is() -> None:
+    assert plain("[" * 30_000) == "[" * 30_000
     assert plain("*" * 300_000) == "*" * 300_000
+
+
+@pytest.mark.parametrize("width", [10, 20, 40, 79])
+@pytest.mark.parametrize("depth", [3, 12, 25, 60])
+@pytest.mark.parametrize("mark", ["> ", "- ", "1. "])
+def test_no_word_is_lost_however_deep_it_stands_and_however_narrow_the_terminal_is(
+    mark: str, depth: int, width: int
+) -> None:
+    text = "".join(f"{'   ' * level}{mark}a\n" for level in range(depth)) + f"{'   ' * depth}{mark}INNERMOST\n"
+    shown = paint(text, width, colours=False, styles=False)
+    assert "INNERMOST" in re.sub(r"[^A-Z]", "", shown)
+    assert max(map(cell_len, shown.split("\n"))) <= width
+
+
+def test_a_table_that_is_too_wide_stays_as_it_was_written() -> None:
+    assert paint("| some | words |\n|-|-|\n| that | need |\n", 10, colours=False) == (
+        "| some | w\nords |\n|-|-|\n| that | n\need |"
+    )

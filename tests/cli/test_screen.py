@@ -19,7 +19,7 @@ class Typing:
     def __init__(self, folder: Path) -> None:
         self.typed: list[str] = []
         self.answered: list[str] = []
-        self.asks = ""
+        self.asks = ("", "")
         self.presses = 0
         self._heard = asyncio.Event()
         self.screen = Screen(
@@ -29,7 +29,7 @@ class Typing:
             status=lambda: "",
             asks=lambda: self.asks,
             typed=self._hear(self.typed),
-            answered=self._hear(self.answered),
+            answered=lambda question, text: self._hear(self.answered)(f"{question}: {text}"),
             interrupted=self._press,
         )
 
@@ -87,20 +87,44 @@ def test_what_was_being_typed_when_a_question_comes_up_is_no_answer(tmp_path: Pa
     async def scene(typing: Typing, keys: PipeInput) -> None:
         keys.send_text("first\rhalf")
         await typing.until(typing.typed)
-        typing.asks = "[y/n]"
+        typing.asks = ("one", "[y/n]")
         typing.screen.redraw()
         keys.send_text("y\ry\r")
         await asyncio.sleep(0.8)  # the time in which keys are taken for the end of what was being typed
         keys.send_text("n\r")
         await typing.until(typing.answered)
-        typing.asks = ""
+        typing.asks = ("", "")
         typing.screen.redraw()
         keys.send_text(" done\r")
         await typing.until(typing.typed, 2)
         keys.send_text("\x04")
 
     typing = play(tmp_path, scene)
-    assert (typing.answered, typing.typed) == (["n"], ["first", "half done"])
+    assert (typing.answered, typing.typed) == (["one: n"], ["first", "half done"])
+
+
+def test_what_was_being_typed_to_a_question_is_no_answer_to_the_next_one(tmp_path: Path) -> None:
+    async def scene(typing: Typing, keys: PipeInput) -> None:
+        typing.asks = ("one", "[y/n]")
+        typing.screen.redraw()
+        await asyncio.sleep(0.8)  # the time in which keys are taken for the end of what was being typed
+        keys.send_text("n")
+        await asyncio.sleep(0.1)
+        typing.asks = ("two", "[y/n]")
+        keys.send_text("o\r")  # before anybody has seen the other one
+        await typing.until(typing.answered)
+        keys.send_text("y")
+        await asyncio.sleep(0.1)
+        typing.screen.redraw()
+        keys.send_text("\ry\r")
+        await asyncio.sleep(0.8)
+        keys.send_text("no\r")
+        await typing.until(typing.answered, 2)
+        typing.asks = ("", "")
+        typing.screen.redraw()
+        keys.send_text("\x04")
+
+    assert play(tmp_path, scene).answered == ["one: no", "two: no"]
 
 
 def test_a_pause_ends_when_something_changes() -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from rich.cells import chop_cells
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.padding import Padding
@@ -80,7 +81,9 @@ _HIGHLIGHTED = frozenset(
     ]
 )
 _MOST_HIGHLIGHTED = 50_000
-_MOST_PAINTED = 200_000
+_MOST_PAINTED = 20_000
+_MOST_CODE = 200_000
+_DEEPEST = 50
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _BLANK_ENDS = re.compile(r"^(?:(?:\x1b\[[0-9;]*m)*\n)+|(?:\n(?:\x1b\[[0-9;]*m)*)+$")
 _TRAILING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
@@ -88,7 +91,7 @@ _TRAILING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
 def _parser() -> MarkdownIt:
     """CommonMark with tables; tags of HTML are only text."""
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(["table", "strikethrough"])
 
 
 class Blocks:
@@ -97,7 +100,7 @@ class Blocks:
 
     def __init__(self) -> None:
         self.rest = ""
-        self._parser = _parser()
+        self._parser = _parser().disable("inline")
         self._look_at = 0
 
     def add(self, text: str) -> None:
@@ -110,7 +113,9 @@ class Blocks:
         lines = self.rest.rpartition("\n")[0].split("\n")
         starts = _starts(self._parser, "\n".join(lines))[1:]
         blocks = self._cut(lines, starts)
-        self._look_at = len(self.rest) + (0 if blocks else len(self.rest) // 16)
+        self._look_at = len(self.rest) + (
+            0 if blocks else len(self.rest) // (16 if len(self.rest) < _MOST_PAINTED else 4)
+        )
         return blocks
 
     def end(self) -> list[str]:
@@ -138,9 +143,11 @@ def _starts(parser: MarkdownIt, text: str) -> list[int]:
 
 def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
     """A block of Markdown in lines of at most `width` cells. Without `colours` it is only bold or underlined, without
-    `styles` not even that. Nothing that the text says commands the terminal."""
-    if len(block) > _MOST_PAINTED:
+    `styles` not even that. Nothing that the text says commands the terminal. What would take long to paint stays as
+    it was written; so does, in lines, what would lose words: it is nested too deep, or the terminal is too narrow."""
+    if len(block) > (_MOST_CODE if block.lstrip().startswith(("```", "~~~")) else _MOST_PAINTED):
         return clean(block).rstrip("\n")
+    page = _Page(clean(block))
     sheet = io.StringIO()
     console = Console(
         file=sheet,
@@ -157,8 +164,19 @@ def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
         force_jupyter=False,
         _environ={},
     )
-    console.print(_Page(clean(block)), end="")
+    console.print(page, end="")
+    if page.is_too_deep or _letters(_STYLE.sub("", sheet.getvalue())) < page.letters:
+        return _plain(block, width)
     return _BLANK_ENDS.sub("", _only_styles(_TRAILING.sub(r"\1", sheet.getvalue())))
+
+
+def _plain(block: str, width: int) -> str:
+    lines = clean(block).rstrip("\n").expandtabs(4).split("\n")
+    return "\n".join(part for line in lines for part in chop_cells(line, max(8, width)) or [""])
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def _only_styles(text: str) -> str:
@@ -179,6 +197,16 @@ class _Page(Markdown):
         for token in self.parsed:
             if token.children:
                 token.children = _written(token.children)
+
+    @property
+    def is_too_deep(self) -> bool:
+        """Whether the parser has left something out."""
+        return max((token.level for token in self.parsed), default=0) >= _DEEPEST - 1
+
+    @property
+    def letters(self) -> int:
+        """How many there are to be shown."""
+        return sum(_letters(part.content) for token in self.parsed for part in token.children or [token])
 
 
 class _Code(CodeBlock):

@@ -5,11 +5,12 @@ import sys
 import termios
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 import click
 
 from carapax.cli.keyboard import Interrupts
-from carapax.cli.terminal import clean, dim
+from carapax.cli.terminal import clean, dim, one_line
 from carapax.clock import SystemClock
 from carapax.events import ApprovalAsked, ApprovalGiven, Envelope, RunFinished, Scope
 
@@ -18,6 +19,15 @@ _KEYS: dict[Scope, tuple[str, str]] = {
     "once": ("y", "yes, this once"),
     "session": ("s", "yes, for this session"),
     "always": ("a", "yes, always"),
+}
+_SAID = {
+    "yes": "y",
+    "no": "n",
+    "/approve": "y",
+    "/approve once": "y",
+    "/approve session": "s",
+    "/approve always": "a",
+    "/approve no": "n",
 }
 
 
@@ -84,10 +94,11 @@ class Asker:
         termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before it was asked is no answer
         allowed = answers(asked)
         while (line := self._line(asked)) is not None:
-            key = line.strip().lower()[:1]
+            key = meant(line)
             if key in allowed or not line:
                 self._questions.forget(asked)
                 return asked, allowed.get(key)
+            click.echo(none_of(line, allowed))
         return None
 
     def _line(self, asked: ApprovalAsked) -> str | None:
@@ -109,6 +120,17 @@ def answers(asked: ApprovalAsked) -> dict[str, Scope | None]:
     """The keys that answer a question, and what each allows; None for nothing."""
     scopes: list[Scope] = ["once", *(offer.scope for offer in asked.offers)]
     return {**{_KEYS[scope][0]: scope for scope in scopes}, "n": None}
+
+
+def meant(text: str) -> str:
+    """The key that is meant by what was typed: it, or a word for it, but no other word that begins with it."""
+    said = " ".join(text.lower().split())
+    return _SAID.get(said, said)
+
+
+def none_of(text: str, allowed: Iterable[str]) -> str:
+    """That what was typed is no answer."""
+    return f"({one_line(text, 20)!r} is none of {', '.join(allowed)})"
 
 
 def choices(asked: ApprovalAsked) -> str:

@@ -26,8 +26,9 @@ _KEEP_FREE = 6
 
 class Screen:
     """`live` gives what is under way on at most so many lines, `status` the line below what is typed, `asks` the
-    choices of a question that waits, or nothing. `typed` is called with each message, `answered` with each answer to a
-    question, `interrupted` on Ctrl-C with nothing typed, and tells whether to leave."""
+    id and the choices of a question that waits, both empty for none. `typed` is called with each message, `answered`
+    with the id of a question that is shown and each answer to it, `interrupted` on Ctrl-C with nothing typed, and tells
+    whether to leave."""
 
     def __init__(
         self,
@@ -36,9 +37,9 @@ class Screen:
         *,
         live: Callable[[int], str],
         status: Callable[[], str],
-        asks: Callable[[], str],
+        asks: Callable[[], tuple[str, str]],
         typed: Callable[[str], None],
-        answered: Callable[[str], None],
+        answered: Callable[[str, str], None],
         interrupted: Callable[[], bool],
     ) -> None:
         self._live = live
@@ -48,7 +49,7 @@ class Screen:
         self._answered = answered
         self._interrupted = interrupted
         self._clock = SystemClock()
-        self._asking = False
+        self._asking = ""
         self._deaf_until = 0.0
         self._draft = ""
         slash = Condition(lambda: self._session.default_buffer.text.startswith("/"))
@@ -85,16 +86,19 @@ class Screen:
             app.renderer.request_absolute_cursor_position()
 
     def redraw(self) -> None:
-        """Show what is under way now. A question takes the place of what is being typed until it is answered."""
+        """Show what is under way now. A question takes the place of what is being typed until it is answered, and what
+        is being typed when it gives way to another one is no answer to that."""
         buffer = self._session.default_buffer
-        asking = bool(self._asks())
-        if asking and not self._asking:
-            self._draft = buffer.text
-            self._deaf_until = self._clock.now() + _QUIET_S
+        asking, _ = self._asks()
+        if asking != self._asking:
+            if not self._asking:
+                self._draft = buffer.text
             buffer.reset()
-        elif self._asking and not asking:
-            buffer.text, self._draft = self._draft, ""
-            buffer.cursor_position = len(buffer.text)
+            if asking:
+                self._deaf_until = self._clock.now() + _QUIET_S
+            else:
+                buffer.text, self._draft = self._draft, ""
+                buffer.cursor_position = len(buffer.text)
         self._asking = asking
         self._session.app.invalidate()
 
@@ -108,7 +112,7 @@ class Screen:
     def _message(self) -> AnyFormattedText:
         typed = self._session.default_buffer.document.line_count
         live = self._live(self._session.app.output.get_size().rows - _KEEP_FREE - typed)
-        prompt: StyleAndTextTuples = [("bold", f"answer {self._asks()}: " if self._asking else "> ")]
+        prompt: StyleAndTextTuples = [("bold", f"answer {self._asks()[1]}: " if self._asking else "> ")]
         return merge_formatted_text([ANSI(f"{live}\n" if live else ""), prompt])
 
     def _toolbar(self) -> AnyFormattedText:
@@ -138,7 +142,7 @@ class Screen:
         @keys.add("c-d", filter=typing)
         def _end(event: KeyPressEvent) -> None:
             if self._asking:
-                self._answered("n")
+                self._answered(self._asking, "n")
             elif event.current_buffer.text:
                 event.current_buffer.delete()
             else:
@@ -154,14 +158,14 @@ class Screen:
         return keys
 
     def _is_deaf(self) -> bool:
-        return self._asking and self._clock.now() < self._deaf_until
+        return bool(self._asking) and self._clock.now() < self._deaf_until
 
     def _take(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         text = buffer.text
         if self._asking:
             buffer.reset()
-            self._answered(text.strip())
+            self._answered(self._asking, text.strip())
         elif text.strip():
             buffer.append_to_history()
             buffer.reset()

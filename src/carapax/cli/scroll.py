@@ -65,6 +65,7 @@ class _Open:
     """A tool call under way."""
 
     call: ToolCall
+    head: str
     begun_at: float
     output: str = ""
 
@@ -131,8 +132,7 @@ class Scroll:
         width = self._look.width() - 1
         out: list[str] = []
         if self._blocks.rest.strip():
-            rest = self._blocks.rest
-            out += paint(rest[-_MOST_KEPT:], width, colours=self._look.colours).split("\n")
+            out += paint(self._last(2 * lines * width), width, colours=self._look.colours).split("\n")
         elif self.turn.thought:
             words = len(self.turn.thought.split())
             last = one_line(self.turn.thought[-200:], 200)
@@ -172,7 +172,8 @@ class Scroll:
                 if message.text.strip() and (read := sources(self._origins())):
                     self.note(f"— read: {clean(read)}")
             case ToolCalled(call=call):
-                self.turn.calls[call.id] = _Open(call, envelope.at)
+                head = f"{call.name} {short(call.arguments)}"[:_MOST_KEPT]
+                self.turn.calls[call.id] = _Open(call, one_line(head, _MOST_KEPT), envelope.at)
             case ToolProgress(call_id=call, text=text):
                 if open_ := self.turn.calls.get(call):
                     open_.output = (open_.output + text)[-_MOST_KEPT:]
@@ -181,6 +182,14 @@ class Scroll:
                 self._card(called.call if called else ToolCall(result.call_id, result.name, ""), result, elapsed)
             case _:
                 self._tell(envelope)
+
+    def _last(self, size: int) -> str:
+        """The end of the block under way; of code with its first line, which says that it is."""
+        rest = self._blocks.rest
+        if len(rest) <= size:
+            return rest
+        first = rest.lstrip("\n").partition("\n")[0]
+        return f"{first}\n{rest[-size:]}" if first.startswith(("```", "~~~")) else rest[-size:]
 
     def _tell(self, envelope: Envelope) -> None:
         match envelope.event:
@@ -257,12 +266,11 @@ class Scroll:
         )
 
     def _running(self, open_: _Open, width: int, now: float) -> list[str]:
-        head = f"{self._spinner(now)} {open_.call.name} {short(open_.call.arguments)}"
         lines = clean(open_.output).rstrip().split("\n")[-_LIVE_LINES:] if open_.output.strip() else []
         time = f"  {max(0, now - open_.begun_at):.0f} s"
         return [
-            one_line(head, width - len(time)) + time,
-            *(self._dim(f"  {one_line(line, width - 2)}") for line in lines),
+            clip(f"{self._spinner(now)} {open_.head}", width - len(time)) + time,
+            *(self._dim(f"  {clip(line, width - 2)}") for line in lines),
         ]
 
     def _fold(self, text: str) -> int:

@@ -12,7 +12,7 @@ from carapax.cli.background import Background
 from carapax.cli.completing import SlashCompleter
 from carapax.cli.conversation import Conversation
 from carapax.cli.costs import usd
-from carapax.cli.question import Questions, answers, card, choices
+from carapax.cli.question import Questions, answers, card, choices, meant, none_of
 from carapax.cli.screen import Screen, pause
 from carapax.cli.scroll import Look, Scroll, clip
 from carapax.cli.slash import Slash
@@ -20,7 +20,7 @@ from carapax.cli.terminal import clean, has_colours, one_line, whole
 from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import CarapaxError
-from carapax.events import ApprovalAsked, Envelope, RunFinished, RunStarted
+from carapax.events import Envelope, RunFinished, RunStarted
 from carapax.store.records import SessionInfo
 from carapax.store.spend import Tally
 
@@ -78,6 +78,7 @@ class Talk:
         self._joining = asyncio.Lock()
         self._lost = self._pressed = self._stops = False
         self._sending = 0
+        self._shown = ""
         self._before_usd = 0.0
         self._total_usd: float | None = None
         self._clock = SystemClock()
@@ -150,8 +151,6 @@ class Talk:
         self._questions.follow(envelope)
         self._scroll.apply(envelope, again=again)
         match envelope.event:
-            case ApprovalAsked() as asked:
-                self._scroll.show(f"{card(asked)}\n{choices(asked)}")
             case RunStarted():
                 self._before_usd = self._total_usd or 0.0
                 if self._stops:
@@ -159,6 +158,14 @@ class Talk:
             case RunFinished() if not again:
                 self._stops = False
                 self._start(self._count())
+        self._ask_next()
+
+    def _ask_next(self) -> None:
+        """Show the question that is to be answered now, right above where it is."""
+        asked = self._questions.first()
+        if asked is not None and asked.id != self._shown:
+            self._shown = asked.id
+            self._scroll.show(f"{card(asked)}\n{choices(asked)}")
         self._changed.set()
 
     def _tell_lost(self, lost: bool) -> None:
@@ -207,23 +214,23 @@ class Talk:
             self._scroll.model = self._conversation.model
         await self._join()
 
-    def _answered(self, text: str) -> None:
+    def _answered(self, question: str, text: str) -> None:
         asked = self._questions.first()
-        if asked is None or not text:
-            return
-        allowed = answers(asked)
-        key = {"yes": "y", "no": "n"}.get(text.lower(), text.lower())
-        if key not in allowed:
-            self._scroll.note(f"({one_line(text, 20)!r} is none of {', '.join(allowed)})")
-        else:
+        if asked is None or asked.id != question:
+            self._scroll.note("(no answer is needed any more)")
+        elif (key := meant(text)) in (allowed := answers(asked)):
             self._questions.forget(asked)
             self._start(self._elsewhere(self._conversation.answer(asked, allowed[key])))
-        self._changed.set()
+        elif text.startswith("/"):
+            self._typed(text)
+        elif text:
+            self._scroll.note(none_of(text, allowed))
+        self._ask_next()
 
     def _interrupted(self) -> bool:
         """What runs is stopped first; whether to leave."""
-        if self._questions.first() is not None:
-            self._answered("n")
+        if asked := self._questions.first():
+            self._answered(asked.id, "n")
             return False
         busy = self._scroll.turn.running or self._sending > 0
         if busy and not self._stops:
@@ -238,9 +245,9 @@ class Talk:
         self._changed.set()
         return False
 
-    def _asks(self) -> str:
+    def _asks(self) -> tuple[str, str]:
         asked = self._questions.first()
-        return f"[{'/'.join(answers(asked))}]" if asked else ""
+        return (asked.id, f"[{'/'.join(answers(asked))}]") if asked else ("", "")
 
     def _status(self) -> str:
         parts = [one_line(self._scroll.model, 40)]
