@@ -45,7 +45,6 @@ TESTED_ELSEWHERE = {
     "testing/models.py": "programmes/test_redelivery.py",
     "vault.py": "cli/test_signing.py",
     "cli/providers.py": "cli/test_models.py",
-    "cli/question.py": "cli/test_approvals.py",
     "cli/secretstore.py": "cli/test_secrets.py",
     "cli/asked.py": "cli/test_record.py",
     "cli/stored.py": "cli/test_record.py",

@@ -10,7 +10,7 @@ from carapax.config import Home
 from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import Doctor
-from carapax.errors import NotFound, StoreLocked, Unavailable
+from carapax.errors import Forbidden, NotFound, StoreLocked, Unavailable
 from carapax.homelock import lock_home
 from carapax.store.migrations import migrate
 from carapax.store.sqlite import open_database
@@ -55,13 +55,15 @@ def test_only_what_a_check_offers_is_repaired(home: Home, fix: str) -> None:
 
 def test_files_that_were_never_finished_are_removed_when_nobody_can_be_writing_them(home: Home) -> None:
     old, new = home.config_dir / ".carapax.toml.new", home.data_dir / ".models.json.new"
-    for file in (old, new):
+    other = home.config_dir / ".vimrc.new"
+    for file in (old, new, other):
         file.write_text("half")
-    os.utime(old, (1e9, 1e9))
+    for file in (old, other):
+        os.utime(file, (1e9, 1e9))
     (fix,) = offered(home, "remains")
     assert fix == f"remains:draft:{old}"
     run(doctor_of(home).fix(fix))
-    assert (old.exists(), new.exists()) == (False, True)
+    assert (old.exists(), new.exists(), other.exists()) == (False, True, True)
 
 
 def test_the_run_file_of_a_gateway_that_is_gone_is_removed_and_that_of_one_that_holds_the_home_stays(
@@ -93,19 +95,41 @@ def test_the_log_that_a_killed_gateway_left_is_moved_into_its_database(home: Hom
 
 
 def test_a_repair_that_cannot_be_made_says_why(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(path: Path, mode: int) -> None:
-        raise PermissionError(1, "Operation not permitted", str(path))
+    def refused(descriptor: int, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
     home.config_file.chmod(0o644)
-    monkeypatch.setattr(Path, "chmod", refused)
+    monkeypatch.setattr(os, "fchmod", refused)
     with pytest.raises(Unavailable, match="Operation not permitted"):
         run(doctor_of(home).fix(f"home:private:{home.config_file}"))
+
+
+def test_nothing_is_repaired_in_the_home_of_another_user(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.config_file.chmod(0o644)
+    monkeypatch.setattr(os, "geteuid", lambda: home.config_dir.stat().st_uid + 1)
+    with pytest.raises(Forbidden, match="is of another user"):
+        run(doctor_of(home).fix(f"home:private:{home.config_file}"))
+    assert home.config_file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+def test_the_rights_on_what_is_not_ours_stay_wherever_a_link_leads(home: Home, tmp_path: Path) -> None:
+    (file := tmp_path / "of another").write_text(home.config_file.read_text())
+    file.chmod(0o644)
+    os.chown(file, 4711, 4711)
+    home.config_file.unlink()
+    home.config_file.symlink_to(file)
+    with pytest.raises(Forbidden, match=r"is of another user \(4711\)"):
+        run(doctor_of(home).fix(f"home:private:{home.config_file}"))
+    assert file.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_gateway_whose_port_is_taken_is_given_another_one(home: Home) -> None:
     taken = load(home).gateway.port
     with socket.create_server(("127.0.0.1", taken)):
         assert offered(home, "port") == ["port:move:"]
+        with lock_home(home), pytest.raises(StoreLocked):  # a gateway that is about to say that it is the one
+            run(doctor_of(home).fix("port:move:"))
         told = run(doctor_of(home).fix("port:move:"))
     port = load(home).gateway.port
     assert (port != taken, told) == (True, f"the gateway listens on port {port} when it is started next")

@@ -1,6 +1,7 @@
 """What is repaired without a person's hands: only what can lose nothing. Each repair says what it did."""
 
 import asyncio
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from carapax.configedit import change
 from carapax.configfile import free_port
 from carapax.doctor.checks import containers, remains
 from carapax.doctor.finding import Patient
-from carapax.errors import Unavailable
+from carapax.errors import Forbidden, Unavailable
 from carapax.homelock import lock_home
 from carapax.store.connection import tidy
 
@@ -18,13 +19,19 @@ Fix = Callable[[Patient, str], str]
 
 
 def make_private(patient: Patient, path: str) -> str:
-    """Take the rights of other users away."""
-    file = Path(path)
+    """Take the rights of other users away, from what is ours."""
     try:
-        file.chmod(stat.S_IMODE(file.stat().st_mode) & 0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            state = os.fstat(descriptor)
+            if state.st_uid != os.geteuid():  # a link may lead to what is not
+                raise Forbidden(f"{path} is of another user ({state.st_uid})", f"chmod go= {path}, as that user")
+            os.fchmod(descriptor, stat.S_IMODE(state.st_mode) & 0o700)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise Unavailable(f"{file}: {error.strerror}", f"chmod go= {file}, as its owner") from error
-    return f"only you can get at {file} now"
+        raise Unavailable(f"{path}: {error.strerror}", f"chmod go= {path}, as its owner") from error
+    return f"only you can get at {path} now"
 
 
 def remove_draft(patient: Patient, path: str) -> str:
@@ -54,9 +61,10 @@ def remove_containers(patient: Patient, subject: str) -> str:
 
 
 def move_port(patient: Patient, subject: str) -> str:
-    """Have the gateway listen on a port that is free."""
-    port = free_port()
-    change(patient.home, {("gateway", "port"): port})
+    """Have the gateway listen on a port that is free. Raises StoreLocked when it is the gateway that has the port."""
+    with lock_home(patient.home):
+        port = free_port()
+        change(patient.home, {("gateway", "port"): port})
     return f"the gateway listens on port {port} when it is started next"
 
 

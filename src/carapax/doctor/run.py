@@ -1,6 +1,7 @@
 """Runs the checks, and the repairs that they offer."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from carapax.doctor.checks import (
 from carapax.doctor.finding import Finding, Patient, failed
 from carapax.doctor.fixes import FIXES
 from carapax.doctor.running import announced, answers
-from carapax.errors import CarapaxError, ConfigError, NotFound
+from carapax.errors import CarapaxError, ConfigError, Forbidden, NotFound
 from carapax.vault import Vault
 
 LIMIT_S = 12.0
@@ -80,13 +81,20 @@ class Doctor:
                     yield finding
 
     async def fix(self, fix: str) -> str:
-        """Make a repair, if a check offers it now, and tell what was done. Raises NotFound when none does, and a
-        CarapaxError that says why it could not be made."""
+        """Make a repair, if a check offers it now, and tell what was done. Raises NotFound when none does, Forbidden
+        where the home is somebody else's, and a CarapaxError that says why it could not be made."""
+        self._refuse_strangers()
         check, kind, subject = [*fix.split(":", 2), "", ""][:3]
         offered = [finding.fix async for finding in self.examine([check])] if check in CHECKS else []
         if fix not in offered or kind not in FIXES:
             raise NotFound(f"nothing asks for the repair {fix!r} now", "look again with `carapax doctor`")
         return await asyncio.to_thread(FIXES[kind], self._patient(), subject)
+
+    def _refuse_strangers(self) -> None:
+        """What a repair writes would be out of the owner's reach, and what it changes might be chosen by the owner."""
+        for folder in (self.home.config_dir, self.home.data_dir):
+            if folder.exists() and (owner := folder.stat().st_uid) != os.geteuid():
+                raise Forbidden(f"{folder} is of another user ({owner})", "have that user run `carapax doctor --fix`")
 
     def _patient(self) -> Patient:
         last = announced(self.home)

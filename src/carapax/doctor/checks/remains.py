@@ -13,8 +13,10 @@ _OLD_S = 3600
 
 async def check(patient: Patient) -> list[Finding]:
     home = patient.home
-    folders = dict.fromkeys([home.config_dir, home.data_dir, home.vault, home.run_file.parent])
-    found = [_unfinished(draft) for folder in folders for draft in sorted(folder.glob(".*.new")) if _is_old(draft)]
+    folders = dict.fromkeys([home.data_dir, home.vault, home.run_file.parent], ".*.new")
+    folders[home.config_dir] = f".{home.config_file.name}.new"  # other files in it may be anybody's
+    drafts = [draft for folder, names in folders.items() for draft in sorted(folder.glob(names))]
+    found = [_unfinished(draft) for draft in drafts if _is_old(draft)]
     last = announced(home)
     if last and not patient.running:
         message = f"{home.run_file} is of a gateway (process {last.pid}) that does not answer"
