@@ -1,6 +1,10 @@
+from typing import Any
+
 import pytest
 
 from carapax.testing.gateway import LOCAL_SECRET, gateway_client
+from tests.api.test_owner import AGED
+from tests.gateway.test_entrance import WORDS, opened
 from tests.running import run
 
 
@@ -36,3 +40,23 @@ def test_a_token_that_makes_no_sense_is_refused(params: dict[str, object]) -> No
             return str(caught.value)
 
     assert '"code":-32602' in run(main())
+
+
+def test_a_browser_that_signed_in_a_while_ago_makes_and_revokes_no_token_without_the_password() -> None:
+    async def main() -> list[int]:
+        async with opened() as (gateway, browser):
+            token, _ = await gateway.services.tokens.create("first", ("read",))
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            await gateway.services.audit.database.transact([AGED])
+            deeds: tuple[tuple[str, str, dict[str, Any]], ...] = (
+                ("POST", "/api/tokens", {"name": "theirs", "scopes": ["admin"]}),
+                ("DELETE", f"/api/tokens/{token.id}", {}),
+            )
+            return [
+                (await browser.ask(method, path, json=body | said))[0]
+                for method, path, body in deeds
+                for said in ({}, {"current": "not this one"}, {"current": WORDS})
+            ]
+
+    assert run(main()) == [403, 400, 201, 403, 400, 200]

@@ -46,6 +46,9 @@ def test_a_browser_that_comes_without_tls_is_led_to_the_same_place_with_it() -> 
         async with gateway_client(config=ON) as gateway:
             async with gateway.http.get(f"{plain(gateway)}/a?b=c", allow_redirects=False) as response:
                 assert (response.status, response.headers["Location"]) == (308, f"{gateway.url}/a?b=c")
+            others = {"Cookie": "theirs=x; carapax-1=y"}
+            async with gateway.http.get(plain(gateway), headers=others, allow_redirects=False) as response:
+                assert response.status == 308
             async with gateway.http.get(f"{plain(gateway)}/") as page:
                 assert page.status == 200
                 assert page.url.scheme == "https"
@@ -57,7 +60,8 @@ def test_what_would_send_something_worth_keeping_in_the_clear_is_refused() -> No
     async def play() -> None:
         async with gateway_client(config=ON) as gateway:
             shown = {"Authorization": "Bearer cpx_secret"}
-            for method, headers in (("GET", shown), ("GET", {"Cookie": "carapax=x"}), ("POST", shown), ("POST", {})):
+            cookie = {"Cookie": f"carapax-{gateway.gateway.port}=x"}
+            for method, headers in (("GET", shown), ("GET", cookie), ("POST", shown), ("POST", {})):
                 url = f"{plain(gateway)}/rpc"
                 async with gateway.http.request(method, url, headers=headers, allow_redirects=False) as response:
                     told = await response.json(content_type=None)

@@ -43,8 +43,10 @@ def test_a_token_is_made_shown_once_and_ended(browser: Browser, gateway: Served)
     assert (token.name, token.scopes, token.trust) == ("laptop", ("write",), "owner")
     checked = gateway.run(gateway.services.tokens.check(secret))
     assert checked is not None and checked.id == token.id
+    gateway.run(gateway.services.audit.database.transact([AGED]))
     browser.find(".access tr", "laptop").find_element(By.CSS_SELECTOR, ".danger").click()
     browser.find("dialog .button.primary", "End this token").click()
+    browser.find("dialog input[type=password]").send_keys(WORDS + "\n")
     browser.find(".access .none", "No tokens yet.")
     assert gateway.run(gateway.services.tokens.list()) == []
 

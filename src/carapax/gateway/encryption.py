@@ -3,6 +3,7 @@
 from aiohttp import hdrs, web
 
 from carapax.errors import Forbidden, NotFound
+from carapax.gateway.auth import cookie_of
 from carapax.gateway.responses import respond
 from carapax.tls.certificates import Certificates
 
@@ -22,9 +23,10 @@ def respond_authority(request: web.BaseRequest, certificates: Certificates) -> w
 
 def respond_plain(request: web.BaseRequest) -> web.Response:
     """Lead a browser to the same place with TLS. Raises Forbidden for what could have carried something worth
-    keeping: a client that sends that in the clear shall notice."""
+    keeping: a client that sends that in the clear shall notice. Browsers send the cookies of all ports of a machine;
+    those of others are not ours to keep."""
     where = f"https://{request.headers[hdrs.HOST]}"
-    carried = {hdrs.AUTHORIZATION, hdrs.COOKIE} & set(request.headers)
+    carried = hdrs.AUTHORIZATION in request.headers or cookie_of(request) in request.cookies
     if request.method not in ("GET", "HEAD") or carried:
         lost = "; what was sent crossed the network readable: revoke the token" if carried else ""
         raise Forbidden(f"this port speaks https only{lost}", f"use {where}")

@@ -66,7 +66,7 @@ function browserCard(page, { signins, current }) {
 
 function tokenCard(page, known, tokens) {
   const revoke = async ({ id, name }) => {
-    if (await confirmed(page.app, t("access-revoke"), name, t("access-revoke"))) await change(page, () => ask(`api/tokens/${id}`, {}, "DELETE"));
+    await certain(page, t("access-revoke"), name, (current) => ask(`api/tokens/${id}`, { current }, "DELETE"));
   };
   const columns = [
     { title: t("access-name"), cell: ({ name }) => legible(name) },
@@ -79,13 +79,13 @@ function tokenCard(page, known, tokens) {
     { name: "scope", label: t("access-scopes"), hint: t("access-scopes-hint"), type: "select", options: SCOPES },
     { name: "trust", label: t("access-trust"), hint: t("access-trust-hint"), type: "select", options: TRUST },
   ];
-  const make = async ({ name, scope, trust }) => {
-    page.secret = (await ask("api/tokens", { name, scopes: [scope], trust })).secret;
+  const make = async ({ name, scope, trust }, current) => {
+    page.secret = (await ask("api/tokens", { name, scopes: [scope], trust, current })).secret;
     // The first credential ends free access, and with it this page.
     const field = h("input", { value: page.secret, readonly: true, "aria-label": t("token") });
     if (known.free) await page.app.ask(t("access-once"), field, t("next"));
   };
-  const create = (values) => change(page, () => make(values));
+  const create = (values) => certain(page, "", "", (current) => make(values, current));
   const copy = button(t("copy"), () => copyText(page.secret), { icon: "copy" });
   const once = page.secret && [h("p", null, t("access-once")), h("p", null, h("code", null, page.secret)), copy];
   const values = { scope: "write", trust: "owner" };
