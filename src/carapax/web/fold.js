@@ -144,6 +144,12 @@ function dropLive(view) {
   view.live = null;
 }
 
+/** What a run had begun to say is said anew by the one that goes on with it. */
+function dropBegun(view, run) {
+  dropLive(view);
+  view.items = view.items.filter((item) => !(item.cut && item.run === run));
+}
+
 /** The end of a run: nothing stays open that nobody will close. */
 function closeRun(view, at) {
   const { live } = view;
@@ -176,7 +182,7 @@ const KEPT = {
   },
 
   run_started(view, event, { run, at, seq }) {
-    if (event.resumes) dropLive(view);
+    if (event.resumes) dropBegun(view, event.resumes);
     else if (view.run) closeRun(view, at);
     giveUp(view, at);
     take(view, event.messages);
