@@ -32,9 +32,10 @@ MESSAGES = (
 
 
 @contextmanager
-def furnished(folder: Path) -> Generator[Process, None, None]:
-    """With a month of costs, two sessions, a secret and what else screens are about; nobody needs to sign in."""
-    gateway = Process(folder / "home", CONFIG)
+def furnished(folder: Path, *, port: int = 0) -> Generator[Process, None, None]:
+    """With a month of costs, two sessions, a secret and what else screens are about; nobody needs to sign in. Without
+    a `port` it takes any free one at each start."""
+    gateway = Process(folder / "home", f"[gateway]\nport = {port}\n{CONFIG}")
     spent.plant(gateway.home)
     gateway.start()
     try:

@@ -13,6 +13,7 @@ export class Page {
   #isOpen = false;
   #loading = null;
   #isWanted = false;
+  #place = "";
 
   constructor(app, name) {
     this.app = app;
@@ -52,10 +53,16 @@ export class Page {
     if (this.#isOpen && !wasOpen) this.refresh();
   }
 
-  /** Show these instead of what is shown; the focus and the place stay where they are, as far as they still exist. */
+  /**
+   * Show these instead of what is shown; the focus and the place stay where they are, as far as they still exist, and
+   * so do, when the same is loaded again, the chosen tabs and what was typed into forms.
+   */
   put(...children) {
     const place = placeOf(document.activeElement, this.content);
+    const goOn = this.#loading && this.#place === this.path ? begunIn(this.content) : null;
+    this.#place = this.path;
     this.content.replaceChildren(...children.flat(2).filter((child) => child instanceof Node || typeof child === "string"));
+    goOn?.();
     if (place) focusPlace(place, this.content);
   }
 
@@ -93,6 +100,16 @@ function focusPlace({ key, index }, root) {
   (owner?.querySelectorAll(CONTROLS)[index] ?? root.closest(".page"))?.focus({ preventScroll: true });
 }
 
+/** Tabs that are chosen and forms that are begun: a function that takes them up in what took their place. */
+function begunIn(root) {
+  const chosen = [...root.querySelectorAll("[role=tab][aria-selected=true]")].map(({ dataset }) => `[role=tab][data-name="${dataset.name}"]`);
+  const begun = [...root.querySelectorAll("form[data-begun]")];
+  return () => {
+    chosen.forEach((tab) => root.querySelector(tab)?.click());
+    begun.forEach((form) => root.querySelector(`form[data-key="${CSS.escape(form.dataset.key)}"]`)?.replaceWith(form));
+  };
+}
+
 /**
  * Rows as a table, on a phone as cards. A column is {title, cell: (row) => Node|string, className}; the first one names
  * its row. `empty` is said when there are none; `key(row)` lets the focus survive a `put`.
@@ -126,8 +143,13 @@ export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel
     problem.textContent = "";
     inputs.forEach((input) => input.refuse(""));
     try {
-      await busy(save, () => onsubmit(Object.fromEntries(inputs.map((input) => [input.name, input.value]))));
+      const values = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
+      await busy(save, async () => {
+        delete element.dataset.begun;
+        await onsubmit(values);
+      });
     } catch (error) {
+      element.dataset.begun = "";
       problem.textContent = refuse(inputs, error);
       (inputs.find(({ isRefused }) => isRefused)?.input ?? save).focus();
     }
@@ -135,7 +157,10 @@ export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel
   const back = cancel && h("button", { type: "button", class: "button", onclick: cancel }, t("cancel"));
   const rows = inputs.map(({ element }) => element);
   const buttons = h("div", { class: "actions" }, back, save);
-  return h("form", { class: "form", "aria-label": label, onsubmit: send, dataset: { key: label ?? submit } }, rows, problem, buttons);
+  const oninput = () => (element.dataset.begun = "");
+  const given = { class: "form", "aria-label": label, onsubmit: send, oninput, dataset: { key: label ?? submit } };
+  const element = h("form", given, rows, problem, buttons);
+  return element;
 }
 
 /** Say at each field what was wrong with it; the rest of it is returned. */

@@ -10,6 +10,8 @@ const DAYS = 30;
 const NAME = { name: "name", type: "text", required: true, maxlength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*" };
 
 export class Agents extends Page {
+  #isAdding = false;
+
   async load() {
     await this.app.loadAgents();
     const [costs, schema, configured] = await Promise.all([this.call("costs.get", { by: "agent", days: DAYS }), this.call("config.schema"), this.call("config.get")]);
@@ -20,8 +22,8 @@ export class Agents extends Page {
   }
 
   #all() {
-    const add = () => this.put(card(t("agents-add"), this.#newForm()));
-    this.actions(button(t("agents-add"), add, { tone: "primary", icon: "plus" }));
+    if (this.#isAdding) return this.put(card(t("agents-add"), this.#newForm()));
+    this.actions(button(t("agents-add"), () => this.#add(true), { tone: "primary", icon: "plus" }));
     const spent = ({ name }) => formatUsd(this.costs.groups.find((group) => group.name === name)?.tally.cost_usd ?? 0);
     const columns = [
       { title: t("agent"), cell: (agent) => [agent.emoji, " ", h("a", { href: `#/agents/${encodeURIComponent(agent.name)}` }, agent.title || agent.name), h("p", { class: "remedy" }, agent.description)] },
@@ -32,15 +34,21 @@ export class Agents extends Page {
     this.put(table({ caption: t("screen-agents"), columns, rows: this.app.agents, key: ({ name }) => name }));
   }
 
+  #add(isAdding) {
+    this.#isAdding = isAdding;
+    return this.refresh();
+  }
+
   #newForm() {
     const values = tableAt(this.tables, ["agents", "*"]);
     const onsubmit = async (changes, { name }) => {
       await this.app.rpc.call("config.set", { changes: [{ path: ["agents", name], value: changes }] });
+      this.#isAdding = false;
       location.hash = `#/agents/${encodeURIComponent(name)}`;
     };
     const names = ["title", "emoji", "manner", "description", "model"];
     const more = [{ ...NAME, label: t("agents-name"), hint: t("agents-name-hint") }];
-    return tableForm({ table: values, values: {}, names, more, onsubmit, cancel: () => this.refresh(), label: t("agents-add") });
+    return tableForm({ table: values, values: {}, names, more, onsubmit, cancel: () => this.#add(false), label: t("agents-add") });
   }
 
   async #one(agent) {
@@ -57,7 +65,7 @@ export class Agents extends Page {
       tools: () => h("ul", { class: "facts-list" }, (tools?.tools ?? []).filter(({ agents }) => agents.includes(name)).map(toolItem)),
     };
     const all = Object.entries(parts).map(([part, content]) => ({ name: part, label: t(`agents-${part}`), content }));
-    this.put(h("h2", null, agent.emoji, " ", agent.title || name), tabs(all, this.shown));
+    this.put(h("h2", null, agent.emoji, " ", agent.title || name), tabs(all));
   }
 
   #about(agent, stained) {
@@ -90,7 +98,7 @@ export class Agents extends Page {
     const fields = [{ name: "text", label: t("agents-persona"), hint: t("agents-persona-hint", { file: persona.file }), type: "textarea", rows: 14, maxlength: 20_000 }];
     const onsubmit = async ({ text }) => {
       await this.app.rpc.call("agent.set_persona", { agent: name, text });
-      this.#saved("persona");
+      this.#saved();
     };
     return form({ fields, values: persona, onsubmit, label: t("agents-persona") });
   }
@@ -102,13 +110,12 @@ export class Agents extends Page {
   #form(path, values) {
     const onsubmit = async (changes) => {
       await setKeys(this.app, path, changes);
-      this.#saved(path[2] ?? "settings");
+      this.#saved();
     };
     return tableForm({ table: tableAt(this.tables, path), values, onsubmit, label: path.join(".") });
   }
 
-  #saved(part) {
-    this.shown = part;
+  #saved() {
     this.app.announce(t("config-saved"));
     this.refresh();
   }

@@ -11,6 +11,7 @@ const RULES = ["policy", "rules"];
 
 export class Tools extends Page {
   #editing = null;
+  #edited = h("div");
 
   async load() {
     const [catalogue, schema, configured] = await Promise.all([this.call("tools.catalogue"), this.call("config.schema"), this.call("config.get")]);
@@ -35,8 +36,7 @@ export class Tools extends Page {
       { title: t("tools-module"), cell: ({ module }) => (module.startsWith("carapax.") ? t("tools-ours") : h("code", null, module)) },
       { title: t("actions"), cell: (tool) => this.#settings(tool), className: "buttons" },
     ];
-    this.edited = h("div");
-    return h("div", { class: "stack" }, this.edited, table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name }));
+    return h("div", { class: "stack" }, this.#edited, table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name }));
   }
 
   #settings({ name, settings }) {
@@ -44,9 +44,11 @@ export class Tools extends Page {
     if (!about?.keys.length) return "";
     const onsubmit = async (changes) => {
       await setKeys(this.app, ["tools", name], changes);
+      this.#edited.replaceChildren();
       await this.refresh();
     };
-    const open = () => this.edited.replaceChildren(card(name, tableForm({ table: about, values: settings, onsubmit, cancel: () => this.edited.replaceChildren(), label: name })));
+    const cancel = () => this.#edited.replaceChildren();
+    const open = () => this.#edited.replaceChildren(card(name, tableForm({ table: about, values: settings, onsubmit, cancel, label: name })));
     return button(t("tools-settings"), open);
   }
 
