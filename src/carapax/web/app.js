@@ -53,6 +53,7 @@ class App {
 
   start() {
     const skip = h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, t("skip"));
+    document.getElementById("starting").remove();
     document.body.append(skip, this.banner, this.killSwitch.element, this.shell, this.live, this.toasts);
     this.rpc.addEventListener("state", () => this.#connectionChanged());
     this.sessions.addEventListener("change", () => this.#listChanged());
@@ -193,8 +194,8 @@ class App {
     const [, screen = "", path = ""] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
     const [, ...pair] = /^#\/pair\/(\w+)\/(\w+)$/.exec(location.hash) ?? [];
     const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
-    const known = SCREENS[screen] ? screen : "";
-    const [id, chosen] = [session, model].map(decodeURIComponent);
+    const known = Object.hasOwn(SCREENS, screen) ? screen : "";
+    const [id, chosen] = [session, model].map(decoded);
     this.route = { session: id, tab, seq: Number(seq) || 0, screen: known, path, model: chosen, pair };
     const shown = this.route.screen ? `#/${screen}` : model || pair.length ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
@@ -203,7 +204,7 @@ class App {
       this.main.replaceChildren(this.view.element);
     }
     this.view.id = shown;
-    if (this.route.screen) this.view.show(decodeURIComponent(path));
+    if (this.route.screen) this.view.show(decoded(path));
     else this.view.show?.(tab, this.route.seq);
     if (!session && !pair.length) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
@@ -322,6 +323,15 @@ class App {
   #escape() {
     if (this.shell.classList.contains("drawer")) this.toggleDrawer(false);
     else if (!this.view.escape?.()) document.activeElement.blur();
+  }
+}
+
+/** A part of the address as it was meant; one that nobody meant stays as it is. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -1,6 +1,7 @@
 // Messages on their way: kept in the browser until the gateway says that it keeps them. Each has a key of its own, so
 // that sending it again, after a lost connection or from a second tab, never makes two of it.
 
+import { keep, keptJson } from "./kept.js";
 import { RpcError } from "./rpc.js";
 
 const STORE = "carapax.outbox";
@@ -10,7 +11,7 @@ export class Outbox extends EventTarget {
   #rpc;
   #follow;
   #busy = false;
-  entries = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+  entries = keptEntries();
 
   /** `follow(session)` resolves once what happens there is watched, so that no word of the first answer is missed. */
   constructor(rpc, follow) {
@@ -20,7 +21,7 @@ export class Outbox extends EventTarget {
     rpc.addEventListener("state", () => this.flush());
     addEventListener("storage", ({ key }) => {
       if (key !== STORE) return;
-      this.entries = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+      this.entries = keptEntries();
       this.dispatchEvent(new Event("change"));
     });
   }
@@ -63,8 +64,9 @@ export class Outbox extends EventTarget {
       const { session, conversation, agent, model = "", text, key } = entry;
       const attachments = (entry.attachments ?? []).map(({ digest, name }) => ({ digest, name }));
       const target = session ? { session } : { conversation, agent, model };
-      await this.#rpc.call("session.message", { ...target, text, attachments, dedupe_key: key });
+      const sent = await this.#rpc.call("session.message", { ...target, text, attachments, dedupe_key: key });
       this.remove(key);
+      if (!session) this.#found(entry, sent.session);
       this.dispatchEvent(new Event("sent"));
       return true;
     } catch (error) {
@@ -79,10 +81,16 @@ export class Outbox extends EventTarget {
     others.forEach((other) => (other.tried = true));
     this.#save();
     const { id } = await this.#rpc.call("session.create", { conversation, agent, model });
-    others.forEach((other) => (other.session = id));
+    this.#found(entry, id);
+    await this.#follow(id);
+  }
+
+  /** What else waits for the session of a conversation goes where that is. */
+  #found(entry, session) {
+    const others = this.entries.filter((other) => !other.session && other.conversation === entry.conversation);
+    for (const each of [entry, ...others]) each.session = session;
     this.#save();
     this.dispatchEvent(new CustomEvent("created", { detail: entry }));
-    await this.#follow(id);
   }
 
   #refused(entry, error) {
@@ -98,9 +106,15 @@ export class Outbox extends EventTarget {
   }
 
   #save() {
-    localStorage.setItem(STORE, JSON.stringify(this.entries));
+    keep(STORE, JSON.stringify(this.entries));
     this.dispatchEvent(new Event("change"));
   }
+}
+
+function keptEntries() {
+  const isEntry = (each) => ["key", "session", "text"].every((name) => typeof each?.[name] === "string") && Array.isArray(each.attachments ?? []);
+  const all = keptJson(STORE);
+  return Array.isArray(all) ? all.filter(isEntry) : [];
 }
 
 export function newKey() {

@@ -4,6 +4,7 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8_000;
 const PULSE_MS = 20_000;
 const ANSWER_WITHIN_MS = 15_000;
+const MOST_PATIENCE = 16;
 
 /** The gateway's refusal. `data` may hold `hint`, `retry_after_s`, and `fields`: problems by name. */
 export class RpcError extends Error {
@@ -28,6 +29,7 @@ export class Connection extends EventTarget {
   #nextId = 1;
   #wait = FIRST_WAIT_MS;
   #timer = 0;
+  #patience = 1;
 
   constructor() {
     super();
@@ -36,9 +38,9 @@ export class Connection extends EventTarget {
     setInterval(() => this.#pulse(), PULSE_MS);
   }
 
-  /** Connect now, unless connected or about to be. */
+  /** Connect now, unless connected or about to be; whether we still are is found out. */
   connect() {
-    if (this.#socket) return;
+    if (this.#socket) return this.#pulse();
     clearTimeout(this.#timer);
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
@@ -57,18 +59,29 @@ export class Connection extends EventTarget {
     if (this.state !== "open") throw new Offline();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#socket?.close(), ms);
+      const timer = setTimeout(() => this.#giveUp(), ms * this.#patience);
       this.#calls.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     });
   }
 
-  /** Drop the connection and make a new one, with whatever credential the browser has now. */
-  restart() {
-    this.#wait = FIRST_WAIT_MS;
+  /** On a slow line an answer may take longer than that, and would take as long again: wait longer the next time. */
+  #giveUp() {
+    this.#patience = Math.min(this.#patience * 2, MOST_PATIENCE);
+    this.#drop();
+  }
+
+  /** A dead line would say that it is closed only after a while. */
+  #drop() {
     const socket = this.#socket;
     if (socket) this.#lost(socket);
     socket?.close();
+  }
+
+  /** Drop the connection and make a new one, with whatever credential the browser has now. */
+  restart() {
+    this.#wait = FIRST_WAIT_MS;
+    this.#drop();
     this.connect();
   }
 

@@ -1,2 +1,8 @@
 // Runs before the first paint, so that a chosen theme never flashes.
-document.documentElement.dataset.theme = localStorage.getItem("carapax.theme") ?? "auto";
+const { dataset } = document.documentElement;
+try {
+  const theme = localStorage.getItem("carapax.theme");
+  if (["light", "dark"].includes(theme)) dataset.theme = theme;
+} catch {
+  // a browser that keeps nothing
+}

@@ -17,7 +17,7 @@ export class Agents extends Page {
     const [costs, schema, configured] = await Promise.all([this.call("costs.get", { by: "agent", days: DAYS }), this.call("config.schema"), this.call("config.get")]);
     if (!costs || !schema || !configured) return;
     Object.assign(this, { costs, tables: schema.tables, config: configured.config });
-    const agent = this.app.agents.find(({ name }) => name === decodeURIComponent(this.path));
+    const agent = this.app.agents.find(({ name }) => name === this.path);
     await (agent ? this.#one(agent) : this.#all());
   }
 

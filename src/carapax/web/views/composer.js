@@ -1,6 +1,7 @@
 // Where a message is written. What is not sent yet survives a reload.
 
 import { h, icon, iconButton } from "../dom.js";
+import { keep, kept } from "../kept.js";
 import { t } from "../strings.js";
 import { Attachments } from "./attachments.js";
 
@@ -47,7 +48,7 @@ export class Composer {
   /** Write for a session (or "new"), going on with what was begun there. */
   open(session) {
     this.#draft = `carapax.draft.${session}`;
-    this.set(localStorage.getItem(this.#draft) ?? "");
+    this.set(kept(this.#draft));
   }
 
   set(text) {
@@ -82,8 +83,7 @@ export class Composer {
   }
 
   #changed() {
-    if (this.text.value) localStorage.setItem(this.#draft, this.text.value);
-    else localStorage.removeItem(this.#draft);
+    keep(this.#draft, this.text.value);
     this.send.disabled = this.text.disabled || !this.#isReady();
     if (GROWS) return;
     this.text.style.height = "auto";

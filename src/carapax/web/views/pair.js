@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { t } from "../strings.js";
 import { Chat } from "./chat.js";
+import { missing } from "./session.js";
 
 export class Pair {
   constructor(app, sessions) {
@@ -49,7 +50,8 @@ class Pane {
 
   update() {
     const { view, session, problem } = this.feed;
-    this.title.textContent = problem?.message ?? (this.app.sessions.find(session)?.title || view.title || t("untitled"));
+    if (problem) this.chat.element.replaceWith(missing(problem));
+    this.title.textContent = this.app.sessions.find(session)?.title || view.title || t("untitled");
     this.model.replaceChildren(...this.app.modelBadge(view.model, this.app.agents.find(({ name }) => name === view.agent)));
     this.chat.update();
   }

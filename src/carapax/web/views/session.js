@@ -66,6 +66,7 @@ export class Session {
       this.element.replaceChildren(this.bar, missing(this.feed.problem));
       return;
     }
+    if (this.tab && !this.tab.element.isConnected) this.element.replaceChildren(this.bar, this.tab.element);
     const { run, title, ended } = this.feed.view;
     const listed = `${run?.id} ${title} ${ended}`;
     if (this.listed !== listed) {
@@ -137,7 +138,7 @@ export class Session {
   }
 }
 
-function missing({ code, message }) {
+export function missing({ code, message }) {
   const title = h("h2", null, t(code === NOT_FOUND ? "not-found" : "not-shown"));
   return h("div", { class: "missing" }, title, h("p", null, message), h("a", { class: "button", href: "#/" }, t("new-session")));
 }

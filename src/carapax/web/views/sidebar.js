@@ -2,6 +2,7 @@
 
 import { h, icon, iconButton } from "../dom.js";
 import { dayGroup, formatAgo, formatExact } from "../format.js";
+import { keep, keptJson } from "../kept.js";
 import { GROUPS, SCREENS, shownScreens } from "../screens.js";
 import { t } from "../strings.js";
 
@@ -116,7 +117,7 @@ export class Sidebar {
     const names = Object.keys(THEMES);
     const next = names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length];
     document.documentElement.dataset.theme = next;
-    localStorage.setItem("carapax.theme", next);
+    keep("carapax.theme", next);
     this.#drawTheme();
   }
 
@@ -131,11 +132,8 @@ export class Sidebar {
 
 /** Links under a heading that folds them: as it was left, and folded first where there is little height. */
 function screenGroup([group, names]) {
-  const closed = JSON.parse(localStorage.getItem(CLOSED) ?? "{}");
-  const ontoggle = () => {
-    const kept = JSON.parse(localStorage.getItem(CLOSED) ?? "{}");
-    localStorage.setItem(CLOSED, JSON.stringify({ ...kept, [group]: !element.open }));
-  };
+  const closed = { ...keptJson(CLOSED) };
+  const ontoggle = () => keep(CLOSED, JSON.stringify({ ...keptJson(CLOSED), [group]: !element.open }));
   const link = (name) => h("a", { href: `#/${name}`, dataset: { name } }, icon(SCREENS[name].icon, 16), t(`screen-${name}`));
   const title = h("summary", null, t(`group-${group}`), icon("chevron", 13));
   const element = h("details", { open: !(closed[group] ?? innerHeight < LOW) }, title, h("div", null, names.map(link)));

@@ -1,6 +1,7 @@
 // Setting up, one question at a time: a model, the agent, its owner, the sandbox. Each can be left out, and come back to.
 
 import { h } from "../dom.js";
+import { keep } from "../kept.js";
 import { badge, button, form, Page } from "../kit.js";
 import { t } from "../strings.js";
 
@@ -171,7 +172,7 @@ export class Wizard extends Page {
   /** Do not offer it any more, and begin a session in which something may stand already. */
   async #finish(text = "") {
     await this.app.rpc.call("setup.finish");
-    if (text) localStorage.setItem("carapax.draft.new", text);
+    if (text) keep("carapax.draft.new", text);
     location.hash = "#/";
   }
 }
