@@ -58,9 +58,7 @@ def write(home: Home, text: str, seen: str) -> None:
             raise StoreError(f"{file} is read-only", "make it writable, or change it where it is made")
         durable.replace(place, (mark + text).encode(), mode)
     except OSError as error:
-        raise StoreError(
-            f"{file} cannot be written: {error.strerror}", "make the file and its folder writable"
-        ) from error
+        raise durable.unwritable(file, error) from error
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """Files written as a whole: when the machine stops, there is the old one or the new one, never something between."""
 
+import errno
 import os
 from pathlib import Path
+
+from carapax.errors import StoreError, StoreFull
 
 
 def replace(file: Path, data: bytes, mode: int = 0o600) -> None:
@@ -26,6 +29,13 @@ def create(file: Path, data: bytes, mode: int = 0o600) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(file.parent)
+
+
+def unwritable(file: Path, error: OSError) -> StoreError:
+    """What tells people that a file cannot be written, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"{file} cannot be written: {error.strerror}", "free some space")
+    return StoreError(f"{file} cannot be written: {error.strerror}", "make it and its folder writable")
 
 
 def sync_folder(folder: Path) -> None:

@@ -80,7 +80,7 @@ class Personas:
             except FileExistsError:
                 raise Conflict(f"agent {agent} has a persona already", f"change it in {file}") from None
             except OSError as error:
-                raise StoreError(f"{file} cannot be written: {error.strerror}", "make its folder writable") from error
+                raise durable.unwritable(file, error) from error
         return _persona(data)
 
     def remove(self, agent: str) -> None:

@@ -12,6 +12,7 @@ import os
 import stat
 import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -44,6 +45,13 @@ class Instruction(Struct, frozen=True):
     problem: str = ""
 
 
+class _Found(NamedTuple):
+    """What a file holds, and whether it has other names, under which it can be changed."""
+
+    data: bytes
+    is_linked: bool
+
+
 class Instructions:
     """The files of every agent's workspace, which is a folder of `workspaces`."""
 
@@ -65,18 +73,19 @@ class Instructions:
             log.warning("agent %s: %s", agent, "; ".join(problems) or "nothing of its workspace's files is left out")
         return taken
 
-    async def _judged(self, agent: str, name: str, read: bytes | OSError) -> Instruction:
+    async def _judged(self, agent: str, name: str, read: _Found | OSError) -> Instruction:
         if isinstance(read, OSError):
             return Instruction(name, problem=f"left out, as it cannot be read: {read.strerror}")
-        digest = hashlib.sha256(read).hexdigest()
+        data, is_linked = read
+        digest = hashlib.sha256(data).hexdigest()
         stains = self._stains.listed(agent)
-        stain = next((path for path in stains if path == "" or _alike(path) == _alike(name)), None)
+        stain = next((path for path in stains if is_linked or path == "" or _alike(path) == _alike(name)), None)
         if stain is None:
             await self._followed.keep(agent, name, digest)
         elif not self._followed.holds(agent, name, digest):
             remedy = f"read it, then `carapax vouch {agent} {stain}`" if stain else _VOUCH_FOR_ALL.format(agent)
             return Instruction(name, problem=f"left out, as it may hold the words of others: {remedy}")
-        return _cut(name, visible(read.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip())
+        return _cut(name, visible(data.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip())
 
 
 def _cut(name: str, text: str) -> Instruction:
@@ -88,9 +97,9 @@ def _cut(name: str, text: str) -> Instruction:
     return Instruction(name, shown, f"{left} characters in its middle are left out")
 
 
-def _read_all(folder: Path) -> dict[str, bytes | OSError]:
+def _read_all(folder: Path) -> dict[str, _Found | OSError]:
     """The files that are there, or why one cannot be read. No link is followed, wherever it leads."""
-    found: dict[str, bytes | OSError] = {}
+    found: dict[str, _Found | OSError] = {}
     try:
         with descriptor(os.open(folder, FOLDER)) as root:
             for name in FILES:
@@ -105,14 +114,15 @@ def _read_all(folder: Path) -> dict[str, bytes | OSError]:
     return found
 
 
-def _read(root: int, name: str) -> bytes:
+def _read(root: int, name: str) -> _Found:
     with descriptor(_open(name, root)) as file, os.fdopen(file, "rb", closefd=False) as stream:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES} bytes")
-    return data
+    return _Found(data, status.st_nlink > 1)
 
 
 def _open(name: str, root: int) -> int:
