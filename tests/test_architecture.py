@@ -33,7 +33,6 @@ TESTED_ELSEWHERE = {
     "messages.py": "store/test_journal.py",
     "models/credential.py": "models/test_opening.py",
     "contracts.py": "sandboxes/test_bubblewrap.py",
-    "durable.py": "vaults/test_sealedfile.py",
     "pinned.py": "test_egress.py",
     "containers/identity.py": "containers/test_records.py",
     "sealed.py": "vaults/test_sealedfile.py",
