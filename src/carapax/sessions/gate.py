@@ -95,9 +95,8 @@ class Gate:
         """Why it may not run; a person is asked where policy does not know."""
         if decision.verdict == "allow":
             return ""
-        if decision.verdict == "deny":
-            await self.note(call, decision)
-            return f"{decision.reason} ({decision.rule})"
+        if forbidden := await self._forbidden(call, decision):
+            return forbidden
         text = shown(tool.name, asking.arguments)
         if unasked := _unasked(self.transcript.refused, text):
             await self.note(call, decision)
@@ -120,9 +119,16 @@ class Gate:
         with waiting():
             given = await self.ask(asked)
         if given.verdict == "allow":
-            return ""
+            return await self._forbidden(call, self.policy().decide(asking))
         who = f"{given.by} said no" if given.by else f"nobody said yes within {self.policy().expires_s:g} s"
         return f"{who}; it was asked because {decision.reason} ({decision.rule}). Do not try it in another way"
+
+    async def _forbidden(self, call: ToolCall, decision: Decision) -> str:
+        """Why policy refuses it, also after a person has said yes to it; empty if it does not."""
+        if decision.verdict != "deny":
+            return ""
+        await self.note(call, decision)
+        return f"{decision.reason} ({decision.rule})"
 
     def _held(self, tool: Tool, arguments: Mapping[str, Any], *, alone: bool) -> AbstractAsyncContextManager[None]:
         """The right to change files, if that is what the call may do, or `alone` to do so."""
