@@ -188,3 +188,11 @@ def test_the_written_file_is_toml_that_says_nothing_but_the_port(tmp_path: Path)
         "gateway": {"port": load(home).gateway.port},
         "agents": {"main": {"egress": {}}},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Ann\\n", "expected one line of text"), ("x" * 81, "expected at most 80 characters")]
+)
+def test_what_people_are_called_is_a_short_line(name: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"user.name: {told}"):
+        parse(f'[user]\nname = "{name}"\n')

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.text import split_text
+from carapax.text import split_text, written_out
 
 
 def test_a_short_text_stays_whole() -> None:
@@ -36,3 +36,11 @@ def test_no_piece_is_too_long_and_no_word_is_lost(text: str, limit: int) -> None
 
 def test_a_line_of_fence_marks_makes_no_piece_too_long() -> None:
     assert all(len(piece) <= 100 for piece in split_text("`" * 60 + "\n" + "word " * 100, 100))
+
+
+def test_a_joiner_shows_unless_it_joins_pictures() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525"
+    assert written_out(family) == family
+    for text in ("a\u200db", "\U0001f468\u200d", "\u200d\U0001f468", "\U0001f468\u200d\u200d\U0001f469"):
+        assert "\u200d" not in written_out(text)
+        assert "\\u{200d}" in written_out(text)

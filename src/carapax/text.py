@@ -2,9 +2,12 @@
 
 import re
 
+_PICTURE = "\u2190-\u2bff\U0001f000-\U0001faff"
 _COMMANDS = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # control characters
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, or turning the line
+    f"(?<![{_PICTURE}\ufe0f])\u200d|\u200d(?![{_PICTURE}])"  # a joiner that joins no pictures
+    "|[\x00-\x1f\x7f-\x9f"  # control characters
+    "\u00ad\u061c\u180e\u200b\u200c\u200e\u200f"  # invisible, or turning the line
+    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")

@@ -154,7 +154,7 @@ def test_at_a_terminal_what_is_missing_is_asked(home: Home, vendor: Vendor) -> N
     environ |= {"CARAPAX_HOME": str(home.config_dir), "HOME": str(home.config_dir), "LANG": "C.UTF-8"}
     provider = [("Vendor", "lab"), ("Address", vendor.url)]
     agent = [("call your agent", "Ada"), ("emoji", ""), ("talk to you", "brief")]
-    you = [("call you?", "Sam"), ("time zone", "Europe/Berlin")]
+    you = [("call you?", "Sam"), ("time zone", "Berlin"), ("time zone", "Europe/Berlin")]
     answers = [*provider, ("Key", WRONG), *provider, ("Key", KEY), *agent, *you]
     code, told = typed([sys.executable, "-m", "carapax", "init"], environ, answers)
     assert code == 0, told

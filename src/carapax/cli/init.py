@@ -71,7 +71,7 @@ def command(
     elif is_asking and found.is_demo and "model" not in given:
         _ask_for_model(place, given, checked=not no_check)
     if is_asking:
-        _ask(found, given)
+        _ask(place, found, given)
     _keep(place, found.agent, given)
     if password:
         open_record(place).set_password(password)
@@ -139,9 +139,13 @@ def _ask_for_model(place: Home, given: dict[str, str], *, checked: bool) -> None
         try:
             _add(place, Addition(name, base_url=address, key=Secret(key), check=checked), given)
         except CarapaxError as error:
-            click.echo(f"{clean(error.message)}\n  {clean(error.hint)}", err=True)
+            _tell(error)
         else:
             return
+
+
+def _tell(error: CarapaxError) -> None:
+    click.echo("\n  ".join(filter(None, (clean(error.message), clean(error.hint)))), err=True)
 
 
 def _typed(question: str, *, proposed: str = "", hidden: bool = False) -> str:
@@ -149,14 +153,18 @@ def _typed(question: str, *, proposed: str = "", hidden: bool = False) -> str:
     return answer.strip()
 
 
-def _ask(found: Setup, given: dict[str, str]) -> None:
-    """Ask for what is neither known nor given."""
+def _ask(place: Home, found: Setup, given: dict[str, str]) -> None:
+    """Ask for what is neither known nor given, again when the answer does not fit."""
+    from carapax.cli.settingup import refuse_misfits
     from carapax.store.days import open_days
 
     def ask(name: str, question: str, known: str, proposed: str = "") -> None:
-        if name not in given and not known:
-            answer = _typed(question, proposed=proposed)
-            given.update({name: answer} if answer else {})
+        while name not in given and not known and (answer := _typed(question, proposed=proposed)):
+            try:
+                refuse_misfits(place, _changes(found.agent, {name: answer}))
+                given[name] = answer
+            except CarapaxError as error:
+                _tell(error)
 
     ask("agent_title", "What will you call your agent? (empty: it asks you itself)", found.title)
     if found.title or given.get("agent_title"):
