@@ -274,6 +274,7 @@ class App {
     const { agents } = (await this.attempt("agent.list")) ?? { agents: this.agents };
     this.agents = await Promise.all(agents.map(({ name }) => this.attempt("agent.status", { agent: name })));
     this.agents = this.agents.filter(Boolean).map((agent) => ({ ...agent, demo: agent.model.startsWith("demo") }));
+    this.sidebar.draw();
   }
 
   /** Show the page to whoever is in, and to others nothing but the way in; to whoever wants it, the setup. */

@@ -17,7 +17,10 @@ export class Activity extends Page {
   #parts = new Map();
 
   async load() {
-    if (this.#parts.size) return this.#parts.forEach((part) => part.open());
+    if (this.#parts.size && this.path === this.drawn) return this.#parts.forEach((part) => part.open());
+    this.close();
+    this.#parts.clear();
+    this.drawn = this.path;
     const { sessions } = (await this.call("session.list", { limit: SESSIONS })) ?? { sessions: [] };
     const all = Object.keys(PARTS).map((name) => ({ name, label: t(`activity-${name}`), content: () => this.#part(name, sessions) }));
     this.put(tabs(all, this.path || "live"));
@@ -60,10 +63,10 @@ class Audit {
     if (!answer) return;
     this.#entries.push(...answer.entries);
     const columns = [
-      { title: t("activity-when"), cell: ({ entry }) => formatExact(entry.at) },
+      { title: t("activity-when"), cell: ({ entry }) => h("time", null, formatExact(entry.at)) },
       { title: t("activity-what"), cell: ({ entry }) => h("code", null, entry.kind) },
       { title: t("activity-who"), cell: ({ entry }) => [entry.name || entry.who, entry.address].filter(Boolean).join(" · ") },
-      { title: t("activity-detail"), cell: ({ entry }) => factsOf(entry), className: "facts" },
+      { title: t("activity-detail"), cell: ({ entry }) => h("div", { class: "facts" }, factsOf(entry)) },
     ];
     this.rows.replaceChildren(table({ caption: t("activity-audit"), columns, rows: this.#entries, empty: t("activity-none") }));
     this.more.hidden = answer.entries.length < PAGE;
@@ -78,6 +81,7 @@ class Audit {
 }
 
 function factsOf({ session, detail = {} }) {
-  const facts = Object.entries(detail).map(([key, value]) => h("span", null, `${key}: ${value}`));
+  const short = (value) => String(value).replace(/^(\w{12})\w{52}$/, "$1…");
+  const facts = Object.entries(detail).map(([key, value]) => h("span", { title: value }, `${key}: ${short(value)}`));
   return session ? [h("a", { href: `#/s/${session}` }, t("activity-session")), ...facts] : facts;
 }

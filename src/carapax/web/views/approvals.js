@@ -28,6 +28,7 @@ export class ApprovalList extends Page {
     for (const [id, card] of this.#cards) if (!waiting.has(id)) this.#drop(id, card);
     for (const { session, approval } of approvals.items) {
       const card = this.#cards.get(approval.id) ?? this.#add(session, approval.id);
+      card.place.textContent = this.app.sessions.find(session)?.title || t("untitled");
       card.draw(asPart(approval));
     }
     this.none.hidden = waiting.size > 0;
@@ -58,8 +59,8 @@ export class ApprovalList extends Page {
   }
 
   #add(session, id) {
-    const title = this.app.sessions.find(session)?.title || t("untitled");
-    const card = new ApprovalCard(this.app.approvals, { place: h("a", { class: "place", href: `#/s/${session}` }, title) });
+    const place = h("a", { class: "place", href: `#/s/${session}` });
+    const card = new ApprovalCard(this.app.approvals, { place });
     this.#cards.set(id, card);
     this.list.append(card.element);
     return card;

@@ -64,7 +64,7 @@ export class Health extends Page {
 
   #card(check) {
     const repaired = (this.#repaired.get(check) ?? []).map((fixed) => h("p", { class: "repaired" }, t("health-repaired", { fixed: legible(fixed) })));
-    return card(check, h("ul", null, this.#found.get(check).map((finding) => this.#finding(finding))), repaired);
+    return card(check === "tls" ? "TLS" : check, h("ul", null, this.#found.get(check).map((finding) => this.#finding(finding))), repaired);
   }
 
   /** Who showed too many wrong tokens or passwords. */

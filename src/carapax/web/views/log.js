@@ -33,7 +33,7 @@ export class Log {
     if (!answer) return;
     this.#lines.push(...answer.lines);
     const columns = [
-      { title: t("activity-when"), cell: ({ at }) => formatExact(at) },
+      { title: t("activity-when"), cell: ({ at }) => h("time", null, formatExact(at)) },
       { title: t("log-level"), cell: ({ level }) => badge(level, TONES[level]) },
       { title: t("activity-what"), cell: ({ text, error = "", session = "" }) => [legible(text), error && h("pre", null, error), session && h("a", { href: `#/s/${session}` }, t("activity-session"))].filter(Boolean) },
       { title: t("log-part"), cell: ({ logger }) => h("code", null, logger) },

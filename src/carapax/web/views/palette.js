@@ -77,12 +77,12 @@ export class Palette {
     const commands = this.#commands.filter(({ shown }) => !shown || shown()).map((command) => ({ kind: "command", ...command }));
     const screens = shownScreens(app).map((name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`));
     const anew = (name) => `#/new/agent/${encodeURIComponent(name)}`;
-    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: name }), "person", anew(name)));
+    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: app.called(name) }), "person", anew(name)));
     const listed = app.sessions.items.filter(({ id }) => !this.#found.some((found) => found.id === id));
     const sessions = [...listed, ...this.#found].map((info) => ({
-      ...entry("session", info.title || t("untitled"), "chat", `#/s/${info.id}`, info.agent),
+      ...entry("session", info.title || t("untitled"), "chat", `#/s/${info.id}`),
       query: info.query,
-      detail: info.said && info.said !== info.title ? `… ${info.said} …` : info.agent,
+      detail: info.said && info.said !== info.title ? `… ${info.said} …` : app.called(info.agent),
     }));
     return [...commands, ...screens, ...agents, ...sessions];
   }

@@ -50,6 +50,7 @@ export class Sessions extends Page {
     const wanted = { query: query.value.trim(), agent: agent.value, channel: channel.value, state: state.value, order: order.value };
     const answer = await this.call("session.list", { ...wanted, limit: this.#limit });
     if (!answer) return;
+    if (!this.app.agents.length) await this.app.loadAgents();
     const { sessions, found = {} } = answer;
     choices(agent, "sessions-agents", this.app.agents.map(({ name }) => name), sessions.map((session) => session.agent));
     choices(channel, "sessions-channels", sessions.map((session) => session.channel));
@@ -69,7 +70,7 @@ export class Sessions extends Page {
     const title = ({ id, title: name }) => [h("a", { href: `#/s/${id}` }, name || t("untitled")), found[id] && h("small", null, `… ${found[id]} …`)];
     return [
       { title: t("sessions-title"), cell: (row) => h("div", { class: "entry" }, title(row)) },
-      { title: t("agent"), cell: ({ agent }) => agent },
+      { title: t("agent"), cell: ({ agent }) => this.app.called(agent) },
       { title: t("sessions-channel"), cell: ({ channel }) => channel },
       { title: t("sessions-state"), cell: ({ state = "idle" }) => badge(t(`state-${state}`), TONES[state]) },
       { title: t("order-updated"), cell: ({ updated_at: at }) => h("time", { title: formatExact(at) }, formatAgo(at)) },

@@ -22,7 +22,7 @@ export class Settings extends Page {
     Object.assign(this, { tables: schema.tables, config, status });
     const [section = "", ...rest] = this.path.split("/");
     const name = rest.join("/");
-    this.actions(section && link("", t("settings-all")), section !== "toml" && link("toml", t("settings-toml")));
+    this.actions(section && link("", t("settings-all"), "button"), section !== "toml" && link("toml", t("settings-toml"), "button"));
     this.put(this.#banners(), section === "toml" ? this.#toml() : section ? this.#section(section, name) : this.#overview());
   }
 
@@ -127,7 +127,7 @@ export class Settings extends Page {
     const isGiven = at(this.config.given, [...path, name]) !== undefined;
     const last = this.status.changes.find((change) => change.path === [...path, name].map(keyOf).join("."));
     const who = last && t(`settings-by-${last.by}`, { who: legible(last.name || last.who), at: formatMoment(last.at) });
-    const value = key.default === undefined || key.default === null ? t("settings-nothing") : JSON.stringify(key.default);
+    const value = (key.default ?? "") === "" ? t("settings-nothing") : JSON.stringify(key.default);
     const hint = [meaning, t("settings-is-default", { value }), who].filter(Boolean).join(" · ");
     const label = [name, isGiven && badge(t("settings-set"), "ok"), restart && badge(t("settings-needs-restart"), "warn")].filter(Boolean);
     const truths = key.type === "truth" && (optional ? ["", "true", "false"] : null);
@@ -173,7 +173,7 @@ export class Settings extends Page {
   }
 }
 
-const link = (place, text) => h("a", { href: `#/settings${place && `/${place}`}` }, text);
+const link = (place, text, look) => h("a", { class: look, href: `#/settings${place && `/${place}`}` }, text);
 const fits = (pattern, path) => path.every((name, place) => pattern[place] === name || pattern[place] === ANY);
 
 /** A value as its field has it. */

@@ -23,6 +23,7 @@ export class Welcome {
     this.conversation = new Conversation({ retry: (key) => outbox.retry(key), discard: (key) => outbox.remove(key) });
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => {} });
     const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
+    this.chips = h("ul", { class: "chips" }, CHIPS.map((key) => h("li", null, chip(t(key)))));
     this.element = h(
       "div",
       { class: "welcome" },
@@ -34,7 +35,7 @@ export class Welcome {
         this.text,
         this.conversation.element,
         this.composer.element,
-        h("ul", { class: "chips" }, CHIPS.map((key) => h("li", null, chip(t(key))))),
+        this.chips,
         h("p", { class: "who" }, this.agent, this.model),
       ),
     );
@@ -57,7 +58,9 @@ export class Welcome {
 
   #drawAgent() {
     const agent = this.app.agents.find(({ name }) => name === this.agent.value);
-    this.text.textContent = t(agent?.demo && !this.chosen ? "welcome-demo" : "welcome-text");
+    const isDemo = agent?.demo && !this.chosen;
+    this.text.textContent = t(isDemo ? "welcome-demo" : "welcome-text");
+    this.chips.hidden = !isDemo;
     const usual = this.chosen && h("a", { class: "link", href: "#/" }, t("usual-model"));
     this.model.replaceChildren(...this.app.modelBadge(this.chosen || (agent?.model ?? "")), usual);
   }

@@ -35,7 +35,7 @@ export class Wizard extends Page {
     const progress = place < count && t("wizard-progress", { place: place + 1, count });
     const bar = h("progress", { max: count, value: place, "aria-label": progress || t("wizard-done") });
     const [back, next] = [this.steps[place - 1], this.steps[place + 1]];
-    const link = (to, label) => to && h("a", { class: "button", href: `#/wizard/${to}` }, label);
+    const link = (to, label) => to && h("a", { class: "button quiet", href: `#/wizard/${to}` }, label);
     this.heading = h("h2", { tabindex: -1 }, t(`wizard-${step}`));
     const parts = [this.heading, h("p", { class: "lead" }, t(`wizard-${step}-text`)), this[`_${step}`]()];
     const ways = h("nav", { class: "actions", "aria-label": t("steps") }, link(back, t("back")), link(next, t("wizard-skip")));
