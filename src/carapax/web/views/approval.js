@@ -63,7 +63,8 @@ export class ApprovalCard {
 
   #drawQuestion() {
     const { tool, origins } = this.approval;
-    const title = h("h4", { id: `asks-${this.approval.id}` }, t("asks", { tool: legible(tool) }));
+    const level = this.place ? [2, 3] : [4, 5]; // in a list of questions, or within an answer
+    const title = h("h4", { id: `asks-${this.approval.id}`, "aria-level": level[0] }, t("asks", { tool: legible(tool) }));
     const ring = ringOf();
     this.hand = ring.lastChild;
     this.left = h("span", { class: "left", role: "timer" });
@@ -78,7 +79,7 @@ export class ApprovalCard {
       h("header", null, icon("hand", 18), title, this.place, time || ""),
       this.#why(),
       this.#call(),
-      ...(origins.length ? [h("h5", null, t("has-read")), originChips(origins, this.reveal)] : []),
+      ...(origins.length ? [h("h5", { "aria-level": level[1] }, t("has-read")), originChips(origins, this.reveal)] : []),
       this.note,
       this.answers,
     );

@@ -18,7 +18,7 @@ export class ApprovalList extends Page {
     this.grants = h("ul", { class: "grants" });
     const about = h("p", { class: "remarks" }, t("grants-text"));
     this.granted = h("section", { class: "granted", hidden: true }, h("h2", null, t("grants")), about, this.grants);
-    this.put(h("h2", { class: "unseen" }, t("asks-here")), this.list, this.none, this.granted);
+    this.put(this.list, this.none, this.granted);
     this.timer = setInterval(() => this.#cards.forEach((card) => card.tick()), TICK_MS);
   }
 
