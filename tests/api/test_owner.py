@@ -62,6 +62,18 @@ def test_a_program_of_this_machine_needs_the_code_to_take_the_gateway_over() -> 
     assert run(main()) == [(403, "the setup code is needed")] * 2
 
 
+def test_a_sign_in_of_the_future_is_none_of_just_now() -> None:
+    async def main() -> int:
+        async with opened() as (gateway, browser):
+            await browser.set_up()
+            await gateway.services.audit.database.transact(
+                [Statement("UPDATE signins SET created_at = created_at + 601")]
+            )
+            return (await browser.post("/api/owner/password", new=WORDS))[0]
+
+    assert run(main()) == 403
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/api/owner/password", {"new": "another battery"}), ("/api/owner/passkey", {}), ("/api/passkeys/none", None)],

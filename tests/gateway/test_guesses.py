@@ -106,3 +106,25 @@ def test_refusals_are_recorded_without_what_was_shown(tmp_path: Path) -> None:
             return [one.entry.detail for one in reversed(await newest(audit.database))]
 
     assert run(main()) == [{"how": "token", "token": "abc"}, {"how": "password"}, {"how": "setup code"}]
+
+
+def test_who_leaves_before_the_answer_has_guessed_all_the_same(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with opened(tmp_path) as (guesses, _):
+            begun = asyncio.Event()
+
+            async def slow() -> None:
+                begun.set()
+                await asyncio.sleep(0)
+                raise Unauthorized("wrong")
+
+            for number in range(10):
+                begun.clear()
+                guess = guesses.attempt(Guess("password", "192.0.2.7", str(number)), slow)
+                leaving = asyncio.get_running_loop().create_task(guess)
+                await begun.wait()
+                leaving.cancel()
+                await asyncio.wait([leaving])
+            return [await outcome(guesses.attempt(Guess("password", "192.0.2.7", "right"), right))]
+
+    assert run(main()) == ["too many wrong passwords from this address"]

@@ -207,7 +207,7 @@ async def confirm(services: Services, current: str) -> None:
     if caller.is_local:
         return
     signin = caller.signin
-    if signin and signin.how != "token" and services.clock.now() - signin.created_at <= FRESH_S:
+    if signin and signin.how != "token" and abs(services.clock.now() - signin.created_at) <= FRESH_S:
         return
     if current:
         await _check(services, current)

@@ -11,6 +11,7 @@ from carapax.config import is_loopback
 from carapax.errors import RateLimited, Unauthorized
 from carapax.store.audit import Actor, Audit
 from carapax.throttle import GUESSES, Bans, Rate
+from carapax.uninterrupted import uninterrupted
 
 T = TypeVar("T")
 How = Literal["token", "sign-in", "setup code", "passkey", "password"]
@@ -62,14 +63,18 @@ class Guesses:
 
     async def attempt(self, guess: Guess, check: Callable[[], Awaitable[T]]) -> T:
         """What `check` finds. Its Unauthorized is counted; RateLimited is raised without asking it during a ban. One
-        after the other, so that those who guess at the same time are counted as those who do not."""
+        after the other, so that those who guess at the same time are counted as those who do not; and to its end, so
+        that those who leave meanwhile are too."""
         async with self._turn(guess.how):
             self._refuse(guess)
-            try:
-                return await check()
-            except Unauthorized:
-                await self._wrong(guess)
-                raise
+            return await uninterrupted(self._look(guess, check))
+
+    async def _look(self, guess: Guess, check: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await check()
+        except Unauthorized:
+            await self._wrong(guess)
+            raise
 
     @asynccontextmanager
     async def _turn(self, how: How) -> AsyncGenerator[None, None]:

@@ -9,6 +9,7 @@ from carapax.passphrase import Cost, derived
 from carapax.redaction import Secret
 from carapax.store.audit import Actor
 from carapax.store.owner import Hashed, OwnerRecord
+from carapax.uninterrupted import uninterrupted
 
 SHORTEST, LONGEST = 12, 1_000
 _SALT_BYTES = 16
@@ -40,8 +41,9 @@ class Password:
         return hmac.compare_digest(kept.hash, await self._derived(shown, kept.salt, kept.cost))
 
     async def _derived(self, password: Secret, salt: bytes, cost: Cost) -> bytes:
+        """One at a time, also when who asked has left: the thread goes on, and takes its memory until it is done."""
         async with self._one:
-            return await asyncio.to_thread(derived, password, salt, cost)
+            return await uninterrupted(asyncio.to_thread(derived, password, salt, cost))
 
 
 def check_length(new: Secret) -> None:
