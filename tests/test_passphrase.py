@@ -1,12 +1,13 @@
 """A key locked with a passphrase, and where services find theirs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from carapax.errors import InvalidRequest, Unavailable
-from carapax.passphrase import Cost, Lock, Locked, find, lock, unlock
+from carapax.passphrase import Cost, Lock, Locked, derived, find, lock, unlock
 from carapax.redaction import Secret
 
 KEY = bytes(range(32))
@@ -102,3 +103,10 @@ def test_a_file_that_holds_no_passphrase_is_named(tmp_path: Path, content: bytes
     with pytest.raises(Unavailable, match=words) as caught:
         find({"CARAPAX_VAULT_PASSPHRASE_FILE": str(tmp_path / "file")})
     assert str(tmp_path / "file") in caught.value.message
+
+
+def test_threads_that_ask_at_the_same_time_all_get_the_same() -> None:
+    cost = Cost(memory_kib=4_096, passes=1, lanes=4)
+    with ThreadPoolExecutor(4) as threads:
+        made = threads.map(lambda _: derived(Secret("correct horse"), b"s" * 16, cost), range(40))
+        assert len(set(made)) == 1

@@ -1,6 +1,7 @@
 """A key locked with a passphrase, and where a service finds the passphrase."""
 
 import os
+import threading
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ CREDENTIAL = "carapax-vault-passphrase"
 SHORTEST = 8
 _SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
 _LONGEST_BYTES = 4096
+_one = threading.Lock()
 
 
 class Locked(Unavailable):
@@ -97,11 +99,13 @@ def _read(file: Path, whose: str) -> Secret:
 
 def derived(passphrase: Secret, salt: bytes, cost: Cost) -> bytes:
     """What Argon2id makes of it: 32 bytes. However the keyboard spelt its characters, a passphrase is the same (as of
-    RFC 8265)."""
+    RFC 8265). Threads wait for each other: OpenSSL has no more threads for lanes than the machine has cores, and who
+    asks at the same time fails, or waits for ever."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415 - heavy, for passphrases only
 
     kdf = Argon2id(salt=salt, length=_KEY_BYTES, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
-    return kdf.derive(unicodedata.normalize("NFC", passphrase.reveal()).encode(errors="surrogateescape"))
+    with _one:
+        return kdf.derive(unicodedata.normalize("NFC", passphrase.reveal()).encode(errors="surrogateescape"))
 
 
 def _belongs(salt: bytes, cost: Cost) -> bytes:
