@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from carapax.cli.client import Client, connect
 from carapax.cli.rpc import Running
-from carapax.errors import CarapaxError
+from carapax.errors import CarapaxError, InvalidRequest
 from carapax.events import Envelope, RunFinished, SessionEnded
 from tests.running import run
 
@@ -103,3 +103,23 @@ def test_a_lost_connection_is_made_again_and_events_go_on_after_the_last_one_see
 
     run(scenario())
     assert subscribed == [4, 5]
+
+
+def test_what_is_too_long_for_the_gateway_is_refused_and_not_said_again() -> None:
+    asked: list[str] = []
+
+    async def answer(ws: web.WebSocketResponse, request: dict[str, Any]) -> None:
+        asked.append(request["method"])
+        if request["method"] == "say":
+            await ws.close(code=WSCloseCode.MESSAGE_TOO_BIG)
+        else:
+            await reply(ws, request, {})
+
+    async def scenario() -> None:
+        async with server(answer) as client:
+            with pytest.raises(InvalidRequest, match="longer than the gateway takes"):
+                await client.call("say", {}, dict[str, str])
+            assert await client.call("health", {}, dict[str, str]) == {}
+
+    run(scenario())
+    assert asked == ["say", "health"]

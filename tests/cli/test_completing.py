@@ -34,5 +34,13 @@ def test_files_are_completed(tmp_path: Path) -> None:
     assert completed(f"/attach {tmp_path}/ca") == ["t.png"]
 
 
+def test_what_the_menu_shows_cannot_command_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "cat\u202e\x1b[2J.png").touch()
+    line = f"/attach {tmp_path}/"
+    completer = SlashCompleter(lambda kind: WORDS.get(kind, ()))
+    (shown,) = completer.get_completions(Document(line, len(line)), CompleteEvent())
+    assert (shown.display_text, shown.text) == ("cat\\u{202e}\\x1b[2J.png", "cat\u202e\x1b[2J.png")
+
+
 def test_what_is_said_is_not_completed() -> None:
     assert completed("say /mo") == completed("/model\n/mo") == []

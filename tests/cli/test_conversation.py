@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from carapax.cli.background import Background
 from carapax.cli.conversation import converse
 from carapax.cli.serving import Serving
+from carapax.errors import InvalidRequest
 from carapax.events import Envelope, MessageReceived, ToolCalled
 
 needs_bubblewrap = pytest.mark.skipif(
@@ -39,3 +41,12 @@ def test_a_run_can_be_stopped_from_outside(gateway: Serving) -> None:
 
         saying = background.start(conversation.say("run `sleep 60`", stop_at_the_call))
         assert saying.result(WAIT_S).finish == "cancelled"
+
+
+@pytest.mark.parametrize("odd", ["/dev/zero", "/dev/tty", "fifo", "folder"])
+def test_what_has_no_end_or_is_no_file_does_not_go_along(gateway: Serving, tmp_path: Path, odd: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    background = Background(converse(gateway.running, "", "", ""))
+    with background as conversation, pytest.raises(InvalidRequest, match=r"is no file|cannot be read"):
+        background.start(conversation.attach(tmp_path / odd)).result(WAIT_S)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from carapax.cli.group import carapax
 from carapax.cli.supervisors import Systemd
-from carapax.cli.unit import name_of
+from carapax.cli.unit import name_of, serving, systemd
 from carapax.config import Home
 from tests.fakes import supervisor
 
@@ -80,6 +80,14 @@ def test_a_path_with_spaces_percents_and_dollars_is_quoted_for_systemd(place: Pl
     assert line.endswith(f'"--config-dir" "{folder}/.carapax" "--data-dir" "{folder}/.carapax/data"')
     assert place.calls == []
     assert not (place.home / ".config").exists()
+
+
+def test_a_path_with_a_line_end_adds_nothing_to_the_unit() -> None:
+    home = Home.resolve(Path("/home/x\nExecStartPre=/bin/other\r\udcff"), None, None, {})
+    text = systemd(home, serving("/usr/bin/python3", home))
+    assert not any(line.startswith("ExecStartPre") for line in text.splitlines())
+    assert '"/home/x\\x0aExecStartPre=/bin/other\\x0d\\xff"' in text
+    text.encode()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

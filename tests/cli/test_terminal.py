@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.cli.terminal import clean, one_line
+from carapax.cli.terminal import clean, one_line, whole
 
 
 def test_escape_sequences_only_show() -> None:
@@ -31,3 +31,11 @@ def test_one_line_is_one_line(text: str, width: int) -> None:
     line = one_line(text, width)
     assert "\n" not in line
     assert len(line) <= width
+
+
+def test_what_is_typed_or_pasted_is_said_without_what_no_message_may_have() -> None:
+    assert (
+        whole("\x1b[1;31mred\x1b[0m\x07 \x1b]8;;http://a/\x1b\\link\x1b]8;;\x1b\\\x00\n\tdone\x1a")
+        == "red link\n\tdone"
+    )
+    assert whole("caf\udce9 \U0001f468\u200d\U0001f469") == "caf\ufffd \U0001f468\u200d\U0001f469"

@@ -21,6 +21,7 @@ from carapax.cli.handover import chosen
 from carapax.cli.releases import Release, find, order
 from carapax.cli.versions import Versions
 from carapax.config import Home
+from carapax.errors import StoreError
 from carapax.version import __version__
 from tests.cli.conftest import Run
 
@@ -164,6 +165,7 @@ def test_only_the_version_before_is_kept(place: Place) -> None:
     ("wrong", "why"),
     [
         ({"sha256": "0" * 64}, "has not the checksum that the index says"),
+        ({"sha256": "é"}, "has not the checksum that the index says"),
         ({"says": "6.6"}, "says that it is 'carapax 6.6'"),
         ({"check": 2}, "does not take the configuration"),
     ],
@@ -225,6 +227,13 @@ def test_the_newest_is_the_one_with_the_highest_numbers_and_no_beta() -> None:
     releases = sorted(known, key=lambda one: order(one.version))
     assert find(releases, "").version == "0.10.1"
     assert find(releases, "1.0b1").version == "1.0b1"
+
+
+def test_what_the_disk_refuses_is_told(home: Home) -> None:
+    home.data_dir.mkdir()
+    (home.data_dir / "versions").write_text("a file, no folder")
+    with pytest.raises(StoreError, match="versions: File exists"), Versions(home, __version__).locked():
+        pass
 
 
 def test_a_checkout_is_left_to_git(run: Run, home: Home, tmp_path: Path) -> None:

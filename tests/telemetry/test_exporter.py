@@ -31,10 +31,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def exporting(url: str, **more: object) -> AsyncGenerator[tuple[Exporter, Meters], None]:
+async def exporting(url: str, secret: str = VALUE, **more: object) -> AsyncGenerator[tuple[Exporter, Meters], None]:
     config, meters = TelemetryConfig(url, **more), Meters()  # type: ignore[arg-type] # keys of the table as a test has them
     async with Http() as http, asyncio.TaskGroup() as group:
-        vault = MemoryVault({"collector": VALUE})
+        vault = MemoryVault({"collector": secret})
         exporter = Exporter(lambda: config, Sending(http, FakeClock(), meters, vault, Redactor))
         task = group.create_task(exporter.run())
         await asyncio.sleep(0)
@@ -174,6 +174,19 @@ def test_a_header_without_its_secret_is_told_of_and_nothing_is_sent(caplog: pyte
 
     run(scene())
     assert "there is no secret 'missing' for the header x-team" in caplog.text
+
+
+@pytest.mark.parametrize(("kept", "sent"), [(f"{VALUE}\n", True), (f"{VALUE}\nx: y", False)])
+def test_a_line_end_in_a_secret_is_no_part_of_a_header(caplog: pytest.LogCaptureFixture, kept: str, sent: bool) -> None:
+    async def scene() -> None:
+        async with collector() as server:
+            async with exporting(server.url, kept, otlp_headers={"x-team": "collector"}) as (exporter, meters):
+                exporter.add([span(0)])
+                await settled(meters)
+            assert bool(server.bodies) is sent
+
+    run(scene())
+    assert ("the secret 'collector' has a line end within" in caplog.text) is not sent
 
 
 def test_the_part_that_writes_is_here() -> None:

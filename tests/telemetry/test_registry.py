@@ -59,3 +59,9 @@ def test_every_value_is_in_one_bucket(values: list[float], bounds: list[float]) 
         assert list(spread.cumulative()) == [sum(value <= bound for value in values) for bound in sorted(bounds)] + [
             len(values)
         ]
+
+
+def test_a_gauge_tells_what_others_have_together() -> None:
+    gauge = Gauge("a", "A", ["name"])
+    gauge.read = lambda: {(f"{number}",): 1.0 for number in range(MOST_VALUES + 50)}
+    assert (len(gauge.series), gauge.series[(OTHER,)], sum(gauge.series.values())) == (101, 50, 150)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from carapax.api.file import FileSaved
 from carapax.cli.rpc import RpcError, Running
-from carapax.errors import CarapaxError, Unavailable
+from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.events import Envelope
 from carapax.gateway.errors import Problem
 
@@ -210,7 +210,9 @@ class Client:
             raise _Dropped
         frame = await self._socket.receive()
         if frame.type is not aiohttp.WSMsgType.TEXT:
-            self._socket = None
+            code, self._socket = self._socket.close_code, None
+            if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:  # said again it is as long
+                raise InvalidRequest("that is longer than the gateway takes at once", "send it as a file, with /attach")
             raise _Dropped
         message = msgspec.json.decode(frame.data, type=_Message)
         if message.method == "event":

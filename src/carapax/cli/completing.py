@@ -36,7 +36,8 @@ class SlashCompleter(Completer):
 
     def _of(self, kind: str, typed: str, event: CompleteEvent) -> Iterable[Completion]:
         if kind == "file":
-            yield from self._paths.get_completions(Document(typed, len(typed)), event)
+            for path in self._paths.get_completions(Document(typed, len(typed)), event):
+                yield Completion(path.text, path.start_position, display=one_line(path.display_text, 60))
             return
         for word, meaning in _FIXED.get(kind) or self._words(kind):
             if typed.lower() in word.lower():

@@ -1,6 +1,8 @@
 """One conversation with an agent over a connection to the gateway."""
 
 import asyncio
+import os
+import stat
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from carapax.api.file import FileSaved
 from carapax.api.reply import Answering, Reply
 from carapax.cli.client import Client, Find, connect, nowhere
 from carapax.cli.rpc import Running
+from carapax.cli.terminal import clean
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.events import ApprovalAsked, Envelope, Kept, MessageReceived, RunStarted, Scope
@@ -23,6 +26,7 @@ from carapax.store.records import SessionInfo
 Show = Callable[[Envelope], None]
 T = TypeVar("T")
 _AGAIN_S = 2.0
+_LONGEST_FILE = 512 << 20
 
 
 class Sent(Struct):
@@ -66,7 +70,7 @@ class Conversation:
         try:
             data = await asyncio.to_thread(_read, file)
         except OSError as error:
-            raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from error
+            raise InvalidRequest(f"{clean(str(file))} cannot be read: {error.strerror}") from error
         saved = await self._client.upload(file.name, data)
         self._attached.append(saved)
         return saved
@@ -188,7 +192,15 @@ class Conversation:
 
 
 def _read(file: Path) -> bytes:
-    return file.expanduser().read_bytes()
+    """What a device or a pipe would give may have no end."""
+    descriptor = os.open(file.expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidRequest(f"{clean(str(file))} is no file")
+        data = stream.read(_LONGEST_FILE + 1)
+    if len(data) > _LONGEST_FILE:
+        raise InvalidRequest(f"{clean(str(file))} is longer than {_LONGEST_FILE >> 20} MB")
+    return data
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """What is released: an index of versions, each a wheel with its checksum."""
 
 import asyncio
-import hmac
 import re
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
@@ -85,7 +84,7 @@ async def download(url: str, release: Release, folder: Path, seen: Seen) -> Path
             async for piece in _pieces(http, place, _LONGEST_WHEEL, seen):
                 digest.update(piece)
                 stream.write(piece)
-    if not hmac.compare_digest(digest.hexdigest(), release.sha256.lower()):
+    if digest.hexdigest() != release.sha256.lower():
         file.unlink()
         raise CarapaxError(
             f"what came from {place} has not the checksum that the index says",

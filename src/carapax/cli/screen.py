@@ -65,6 +65,7 @@ class Screen:
             bottom_toolbar=self._toolbar,
             prompt_continuation="  ",
             erase_when_done=True,
+            enable_suspend=True,
             color_depth=None if has_colours(sys.stdout) else ColorDepth.DEPTH_1_BIT,
         )
         for window in self._session.layout.find_all_windows():

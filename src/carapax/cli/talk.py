@@ -183,13 +183,14 @@ class Talk:
 
     def _typed(self, text: str) -> None:
         self._pressed = False
+        text = whole(text)
         line = text.strip()
         if line in ("/quit", "/exit"):
             self._screen.leave()
         elif line.startswith("/") and "\n" not in line:
             self._scroll.note(f"> {clean(line)}")
             self._start(self._obey(line))
-        else:
+        elif line:
             self._scroll.said(text.rstrip())
             self._start(self._say(text))
         self._changed.set()
@@ -200,7 +201,7 @@ class Talk:
         try:
             await self._elsewhere(self._conversation.begin())
             await self._join()
-            await self._elsewhere(self._conversation.send(whole(text)))
+            await self._elsewhere(self._conversation.send(text))
         finally:
             self._sending -= 1
 

@@ -1,6 +1,7 @@
 """What is printed to a terminal: nothing that a model, a tool or a file says can command it."""
 
 import os
+import re
 import sys
 from datetime import datetime
 from typing import Literal, TextIO
@@ -9,6 +10,11 @@ import click
 
 from carapax.text import written_out
 
+_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and where the cursor goes
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 State = Literal["ok", "warn", "fail", ""]
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("ok  ", "green"),
@@ -30,9 +36,9 @@ def one_line(text: str, width: int = 100) -> str:
 
 
 def whole(text: str) -> str:
-    """What was typed, piped or given as an argument; bytes that were no UTF-8, which Python keeps as half characters,
-    are replaced."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")
+    """What was typed, piped or given as an argument, as a message may have it: bytes that were no UTF-8, which Python
+    keeps as half characters, are replaced, and colours and other control characters are left out."""
+    return _CONTROLS.sub("", text.encode(errors="surrogateescape").decode(errors="replace"))
 
 
 def has_colours(stream: TextIO) -> bool:

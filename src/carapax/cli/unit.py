@@ -1,11 +1,14 @@
 """What systemd and launchd are told of the gateway. Pure."""
 
+import os
 import plistlib
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from carapax.config import Home
+from carapax.text import written_out
 
 _SYSTEMD = """\
 [Unit]
@@ -43,6 +46,9 @@ WantedBy=default.target
 """
 
 
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f\\udc80-\\udcff]")
+
+
 def name_of(home: Home, usual: Home) -> str:
     """What the service of a home is called; `usual` is the home that needs no mark of its own."""
     if home == usual:
@@ -59,7 +65,7 @@ def serving(python: str, home: Home) -> list[str]:
 
 def systemd(home: Home, command: Sequence[str]) -> str:
     """The unit of a user's systemd; systemd.service(5), systemd.exec(5)."""
-    return _SYSTEMD.format(home=_specifiers(str(home.config_dir)), command=" ".join(map(_quoted, command)))
+    return _SYSTEMD.format(home=_specifiers(written_out(str(home.config_dir))), command=" ".join(map(_quoted, command)))
 
 
 def launchd(label: str, home: Home, command: Sequence[str]) -> bytes:
@@ -87,8 +93,9 @@ def log_of(home: Home) -> Path:
 
 
 def _quoted(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{_specifiers(escaped).replace("$", "$$")}"'
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    written = _CONTROLS.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in os.fsencode(found[0])), escaped)
+    return f'"{_specifiers(written).replace("$", "$$")}"'
 
 
 def _specifiers(text: str) -> str:

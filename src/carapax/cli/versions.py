@@ -17,7 +17,7 @@ from pathlib import Path
 from carapax.cli.handover import STAY, chosen, python_of
 from carapax.config import Home
 from carapax.durable import replace
-from carapax.errors import CarapaxError, Conflict, Unavailable
+from carapax.errors import CarapaxError, Conflict, StoreError, Unavailable
 
 _WHOLE = ".complete"
 _INSTALL_S = 900
@@ -47,14 +47,19 @@ class Versions:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One update at a time. Raises Conflict."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Conflict("another update is under way", "wait until it has ended") from None
-            yield
+        """One update at a time. Raises Conflict, and StoreError for what the disk refuses meanwhile."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (self.folder / ".lock").open("w") as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise Conflict("another update is under way", "wait until it has ended") from None
+                yield
+        except OSError as error:
+            raise StoreError(
+                f"{error.filename or self.folder}: {error.strerror}", "the version in use stays; make room on the disk"
+            ) from error
 
     def has(self, version: str) -> bool:
         """Whether it is there as a whole."""
@@ -81,7 +86,8 @@ class Versions:
         folders = ["--config-dir", str(self._home.config_dir), "--data-dir", str(self._home.data_dir)]
         words = [python, "-m", "carapax", "config", "check", *folders]
         _run(words, _TRY_S, f"carapax {version} does not take the configuration")
-        knows = int(_run([python, "-c", _SCHEMA], _TRY_S, f"carapax {version} does not start").strip() or 0)
+        told = _run([python, "-c", _SCHEMA], _TRY_S, f"carapax {version} does not start").strip()
+        knows = int(told) if told.isdecimal() else 0
         if (has := schema_of(self._home)) > knows:
             raise CarapaxError(
                 f"the database has version {has}, and carapax {version} knows only {knows}",

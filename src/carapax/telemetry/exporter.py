@@ -196,7 +196,10 @@ class Exporter:
         secret = await self._sending.vault.get(name)
         if secret is None:
             raise Unavailable(f"there is no secret {name!r} for the header {header}", f"carapax secrets set {name}")
-        return secret.reveal()
+        value = secret.reveal().strip()
+        if not value.isprintable():
+            raise Unavailable(f"the secret {name!r} has a line end within, so {header} cannot be sent", "set it anew")
+        return value
 
     def _dropped(self, signal: str, reason: str, count: int) -> None:
         if count:

@@ -71,7 +71,11 @@ class Gauge(Family):
     def series(self) -> dict[Labels, float]:
         found = self.read()
         if isinstance(found, Mapping):
-            return {self._bounded(values): amount for values, amount in found.items()}
+            series: dict[Labels, float] = {}
+            for values, amount in found.items():
+                bounded = self._bounded(values)
+                series[bounded] = series.get(bounded, 0.0) + amount
+            return series
         return {(): found}
 
 
