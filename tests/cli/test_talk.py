@@ -53,17 +53,44 @@ def terminal(gateway: Serving) -> Iterator[Terminal]:
         yield made
 
 
-@contextmanager
-def answering(home: Home, answer: Callable[[Received], Answer], *, queue: str = "steer") -> Iterator[ModelServer]:
-    """A gateway whose model answers so."""
-    with Background(ModelServer(answer)) as server:
-        home.config_file.write_text(
-            f'[agents.main]\nmodel = "lab/fake-model"\nqueue = "{queue}"\n\n'
-            f'[providers.lab]\nbase_url = "{server.url}"\ndialect = "openai_chat"\n'
-        )
-        home.run_file.parent.mkdir(parents=True, exist_ok=True)
-        with Background(serve(home, load(home))):
-            yield server
+Answers = Callable[[Received], Answer]
+
+
+class Lab:
+    """A gateway whose model answers as each test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home.resolve(folder, None, None, {})
+        self.answer: Answers = lambda asked: Answer("")
+        self.requests: list[Received] = []
+
+    @contextmanager
+    def running(self) -> Iterator["Lab"]:
+        with Background(ModelServer(self._answer)) as server:
+            self.home.config_file.write_text(
+                '[agents.main]\nmodel = "lab/fake-model"\n\n'
+                f'[providers.lab]\nbase_url = "{server.url}"\ndialect = "openai_chat"\n'
+            )
+            self.home.run_file.parent.mkdir(parents=True, exist_ok=True)
+            with Background(serve(self.home, load(self.home))):
+                yield self
+
+    def _answer(self, asked: Received) -> Answer:
+        self.requests.append(asked)
+        return self.answer(asked)
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab")).running() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(laboratory: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("CARAPAX_HOME", str(laboratory.home.config_dir))
+    laboratory.requests.clear()
+    return laboratory
 
 
 def leave(terminal: Terminal) -> list[str]:
@@ -73,8 +100,9 @@ def leave(terminal: Terminal) -> list[str]:
     return terminal.lines
 
 
-def test_streamed_markdown_leaves_a_clean_scrollback(home: Home) -> None:
-    with answering(home, lambda asked: Answer(MARKDOWN, chunk_delay_s=0.01)), opened(columns=50) as terminal:
+def test_streamed_markdown_leaves_a_clean_scrollback(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer(MARKDOWN, chunk_delay_s=0.01)
+    with opened(columns=50) as terminal:
         terminal.type("what now?\r")
         terminal.until("The end.")
         terminal.until("· turn")
@@ -95,28 +123,30 @@ def test_streamed_markdown_leaves_a_clean_scrollback(home: Home) -> None:
         ]
 
 
-def test_an_answer_that_is_longer_than_the_screen_is_whole_in_the_scrollback(home: Home) -> None:
+def test_an_answer_that_is_longer_than_the_screen_is_whole_in_the_scrollback(lab: Lab) -> None:
     text = "```text\n" + "".join(f"line {number}\n" for number in range(60)) + "```\n"
-    with answering(home, lambda asked: Answer(text, chunk_delay_s=0.002)), opened(lines=12) as terminal:
+    lab.answer = lambda asked: Answer(text, chunk_delay_s=0.002)
+    with opened(lines=12) as terminal:
         terminal.type("go\r")
         terminal.until("· turn")
         lines = leave(terminal)
     assert lines[lines.index("> go") + 1 :] == [f"  line {number}" for number in range(60)]
 
 
-def test_lines_that_come_while_the_agent_works_steer_it(home: Home) -> None:
+def test_lines_that_come_while_the_agent_works_steer_it(lab: Lab) -> None:
     def answer(asked: Received) -> Answer:
         if asked.answers_a_tool or "and blue" in asked.last_text:
             return Answer("blue it is")
         return Answer("working " * 60, chunk_delay_s=0.03)
 
-    with answering(home, answer) as server, opened() as terminal:
+    lab.answer = answer
+    with opened() as terminal:
         terminal.type("paint it\r")
         terminal.until("working working")
         terminal.type("and blue\r")
         terminal.until("> and blue")
         terminal.until("blue it is")
-        assert len(server.requests) == 2
+        assert len(lab.requests) == 2
         assert terminal.text.count("> and blue") == 1
 
 
@@ -236,15 +266,17 @@ def test_a_gateway_that_starts_again_is_found_and_nothing_is_missing_or_twice(ho
 
 
 @pytest.mark.parametrize("columns", [20, 40])
-def test_a_narrow_terminal_is_enough(home: Home, columns: int) -> None:
-    with answering(home, lambda asked: Answer(MARKDOWN)), opened(columns=columns, lines=10) as terminal:
+def test_a_narrow_terminal_is_enough(lab: Lab, columns: int) -> None:
+    lab.answer = lambda asked: Answer(MARKDOWN)
+    with opened(columns=columns, lines=10) as terminal:
         terminal.type("what now?\r")
         terminal.until("The end.")
         assert max(map(len, terminal.lines)) <= columns
 
 
-def test_the_terminal_may_change_its_size_while_the_answer_streams(home: Home) -> None:
-    with answering(home, lambda asked: Answer("word " * 80 + "\n\nend.", chunk_delay_s=0.01)), opened() as terminal:
+def test_the_terminal_may_change_its_size_while_the_answer_streams(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer("word " * 80 + "\n\nend.", chunk_delay_s=0.01)
+    with opened() as terminal:
         terminal.type("go\r")
         terminal.until("word word")
         terminal.resize(40, 24)
@@ -254,9 +286,10 @@ def test_the_terminal_may_change_its_size_while_the_answer_streams(home: Home) -
     assert shown.split() == [*["word"] * 80, "end."]
 
 
-def test_hostile_text_only_shows(home: Home) -> None:
+def test_hostile_text_only_shows(lab: Lab) -> None:
     hostile = "\x1b]0;title\x07 \x1b[2J \u202eturned\u200b\n\n```py\n\x1b[31m\n```\n[x](http://a.example/\x1b[5m)\n"
-    with answering(home, lambda asked: Answer(hostile, thinking="\x1b[2J")), opened() as terminal:
+    lab.answer = lambda asked: Answer(hostile, thinking="\x1b[2J")
+    with opened() as terminal:
         terminal.type("go\r")
         terminal.until("\\u{202e}turned\\u{200b}")
         terminal.until("· turn")
@@ -265,16 +298,18 @@ def test_hostile_text_only_shows(home: Home) -> None:
         assert sequence not in terminal.raw
 
 
-def test_wide_characters_and_right_to_left_writing_are_shown(home: Home) -> None:
-    with answering(home, lambda asked: Answer("漢字 🦀 שלום\n\n| 漢字 | b |\n|-|-|\n| 1 | 2 |")), opened() as terminal:
+def test_wide_characters_and_right_to_left_writing_are_shown(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer("漢字 🦀 שלום\n\n| 漢字 | b |\n|-|-|\n| 1 | 2 |")
+    with opened() as terminal:
         terminal.type("🦀 שלום\r")
         terminal.until("· turn")
         assert "🦀" in terminal.text
         assert "שלום" in terminal.text
 
 
-def test_without_colours_there_are_none(home: Home) -> None:
-    with answering(home, lambda asked: Answer(MARKDOWN)), opened(NO_COLOR="1") as terminal:
+def test_without_colours_there_are_none(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer(MARKDOWN)
+    with opened(NO_COLOR="1") as terminal:
         terminal.type("go\r")
         terminal.until("The end.")
         leave(terminal)
@@ -300,16 +335,27 @@ def written(home: Home) -> bool:
 
 
 @needs_bubblewrap
-@pytest.mark.parametrize(
-    ("keys", "runs"), [("y\r", True), ("s\r", True), ("no\r", False), ("\x03", False), ("\x04", False)]
-)
-def test_a_question_is_answered_in_its_place(asking: Terminal, home: Home, keys: str, runs: bool) -> None:
+def test_questions_are_answered_in_their_place(asking: Terminal, home: Home) -> None:
     assert "  | write_file" in asking.text and "the session has read: the file note.txt" in asking.text
-    asking.wait(0.6)  # the time in which keys are taken for the end of another line
-    asking.type(keys)
-    asking.until("local said yes" if runs else "local said no")
-    asking.until_gone("answer [")
-    assert written(home) is runs
+    asked = {
+        "no\r": False,
+        "\x03": False,
+        "\x04": False,
+        "/approve no\r": False,
+        "y\r": True,
+        "/approve session\r": True,
+    }
+    for number, (keys, runs) in enumerate(asked.items()):
+        if number:
+            asking.type("\x15remember the milk\r")
+            asking.until("answer [")
+        asking.wait(0.6)  # the time in which keys are taken for the end of another line
+        asking.type(keys)
+        asking.until("local said yes" if runs else "local said no", times=1 + [*asked.values()][:number].count(runs))
+        asking.until_gone("answer [")
+        asking.until_gone("Ctrl-C stops")
+        assert written(home) is runs
+        (home.workspaces / "main" / "notes.md").unlink(missing_ok=True)
 
 
 @needs_bubblewrap

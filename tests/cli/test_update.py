@@ -21,15 +21,18 @@ from carapax.cli.handover import chosen
 from carapax.cli.releases import Release, find, order
 from carapax.cli.versions import Versions
 from carapax.config import Home
-from carapax.errors import StoreError
+from carapax.errors import CarapaxError, StoreError
+from carapax.store.migrations import migrate
+from carapax.store.sqlite import open_database
 from carapax.version import __version__
 from tests.cli.conftest import Run
+from tests.running import run as run_
 
 MAIN = """
 import sys
 words = sys.argv[1:]
 if words == ["--version"]:
-    print("carapax {says}")
+    print("carapax {version}")
 elif words[:2] == ["config", "check"]:
     sys.exit({check})
 else:
@@ -54,16 +57,16 @@ class Place:
         self._python = _installation(folder / "launcher")
         self._index: list[dict[str, str]] = []
 
-    def release(self, version: str, *, says: str = "", check: int = 0, schema: int = 1000, sha256: str = "") -> None:
+    def release(self, version: str, *, check: int = 0, sha256: str = "") -> None:
         """Put a version into the index."""
         name = f"carapax-{version}-py3-none-any.whl"
         info = f"carapax-{version}.dist-info"
-        main = MAIN.format(version=version, says=says or version, check=check)
+        main = MAIN.format(version=version, check=check)
         with zipfile.ZipFile(self.released / name, "w") as wheel:
             wheel.writestr("carapax/__init__.py", "")
             wheel.writestr("carapax/__main__.py", main)
             wheel.writestr("carapax/store/__init__.py", "")
-            wheel.writestr("carapax/store/migrations.py", f"MIGRATIONS = (0,) * {schema}\n")
+            wheel.writestr("carapax/store/migrations.py", "MIGRATIONS = (0,) * 1000\n")
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: carapax\nVersion: {version}\n")
             wheel.writestr(
                 f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -97,9 +100,7 @@ def _installation(folder: Path) -> str:
     """This code as an installation has it: no checkout."""
     venv.create(folder, with_pip=False, symlinks=True)
     site = next((folder / "lib").iterdir()) / "site-packages"
-    shutil.copytree(
-        Path(carapax.__file__).parent, site / "carapax", ignore=shutil.ignore_patterns("__pycache__", "web")
-    )
+    shutil.copytree(Path(carapax.__file__).parent, site / "carapax", ignore=shutil.ignore_patterns("web"))
     info = site / f"carapax-{__version__}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: carapax\nVersion: {__version__}\n")
@@ -136,7 +137,9 @@ def place(installed: Place) -> Place:
     return installed
 
 
-def test_another_version_is_used_from_the_next_start_on_and_left_again(place: Place) -> None:
+def test_another_version_is_used_from_the_next_start_on_and_left_again_and_only_the_one_before_is_kept(
+    place: Place,
+) -> None:
     place.release("7.1")
     assert place.version() == f"carapax {__version__}"
     assert "carapax 7.1 is there" in place.run("update", "--check")[1]
@@ -148,17 +151,13 @@ def test_another_version_is_used_from_the_next_start_on_and_left_again(place: Pl
     assert place.version() == f"carapax {__version__}"
     assert place.run("update", "--back")[0] == 0
     assert place.version() == "carapax 7.1"
-
-
-def test_only_the_version_before_is_kept(place: Place) -> None:
-    for version in ("7.1", "7.2", "7.10"):
-        place.release(version)
-    place.run("update", "--to", "7.1")
-    place.run("update", "--to", "7.2")
+    place.release("7.2")
+    place.release("7.10")
+    put(place.home, "7.0")
     place.run("update")
     assert place.version() == "carapax 7.10"
     kept = {one.name for one in (place.home.data_dir / "versions").iterdir() if one.is_dir()}
-    assert kept == {"7.2", "7.10"}
+    assert kept == {"7.1", "7.10"}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +165,6 @@ def test_only_the_version_before_is_kept(place: Place) -> None:
     [
         ({"sha256": "0" * 64}, "has not the checksum that the index says"),
         ({"sha256": "é"}, "has not the checksum that the index says"),
-        ({"says": "6.6"}, "says that it is 'carapax 6.6'"),
         ({"check": 2}, "does not take the configuration"),
     ],
 )
@@ -179,12 +177,34 @@ def test_a_version_that_is_not_as_it_should_be_is_not_used(place: Place, wrong: 
     assert not (place.home.data_dir / "versions" / "7.1").exists()
 
 
-def test_a_version_that_is_older_than_the_database_is_refused(place: Place) -> None:
-    place.release("7.1", schema=1)
-    assert place.run("chat", "-m", "help")[0] == 0
-    code, told = place.run("update")
-    assert code == 1
-    assert "carapax 7.1 knows only 1" in told
+def put(home: Home, version: str, *, says: str = "", schema: str = "1000") -> Versions:
+    """A version beside the data that is only as much of one as is asked of it."""
+    python = home.data_dir / "versions" / version / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *--version) echo "carapax {says or version}";; -c*) echo "{schema}";; esac\n'
+    )
+    python.chmod(0o700)
+    return Versions(home, __version__)
+
+
+def test_a_version_that_says_that_it_is_another_is_refused(home: Home) -> None:
+    put(home, "7.1").try_out("7.1")
+    with pytest.raises(CarapaxError, match=r"installed as 7.2 says that it is 'carapax 6.6'"):
+        put(home, "7.2", says="6.6").try_out("7.2")
+
+
+@pytest.mark.parametrize(("schema", "knows"), [("1", 1), ("nothing", 0)])
+def test_a_version_that_is_older_than_the_database_is_refused(home: Home, schema: str, knows: int) -> None:
+    async def made() -> None:
+        database = await open_database(home.database_file)
+        await migrate(database)
+        await database.close()
+
+    home.data_dir.mkdir()
+    run_(made())
+    with pytest.raises(CarapaxError, match=f"carapax 7.1 knows only {knows}"):
+        put(home, "7.1", schema=schema).try_out("7.1")
 
 
 def test_killing_an_update_at_any_moment_leaves_what_works(place: Place) -> None:
@@ -203,8 +223,8 @@ def test_killing_an_update_at_any_moment_leaves_what_works(place: Place) -> None
 
 
 def test_a_version_that_is_gone_or_can_be_written_by_others_is_not_started(place: Place) -> None:
-    place.release("7.1")
-    place.run("update")
+    put(place.home, "7.1").choose("7.1")
+    assert place.version() == "carapax 7.1"
     pointer = place.home.data_dir / "versions" / "current"
     pointer.chmod(0o666)
     assert place.version() == f"carapax {__version__}"
