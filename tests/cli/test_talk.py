@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -369,3 +370,15 @@ def test_what_was_being_typed_is_no_answer_and_is_there_again_afterwards(
     asking.until("local said no")
     asking.until("\n> half a sentence")
     assert not written(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_conversation_that_is_ended_from_outside_leaves_the_terminal_and_the_home_in_order(
+    home: Home, number: signal.Signals
+) -> None:
+    with opened() as terminal:
+        assert home.run_file.exists()
+        terminal.process.send_signal(number)
+        assert terminal.ends() == 0
+    assert terminal.raw.rstrip().endswith(b"\x1b[?2004l")
+    assert not home.run_file.exists()

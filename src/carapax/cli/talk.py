@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -100,6 +101,8 @@ class Talk:
             async with self._tasks as tasks:
                 tasks.create_task(self._paint())
                 tasks.create_task(self._doing(self._begin()))
+                for number in (signal.SIGHUP, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(number, self._screen.leave)
                 await self._screen.run()
                 raise _Left
         except* _Left:
