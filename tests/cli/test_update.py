@@ -137,7 +137,7 @@ def place(installed: Place) -> Place:
     return installed
 
 
-def test_another_version_is_used_from_the_next_start_on_and_left_again_and_only_the_one_before_is_kept(
+def test_another_version_is_used_from_the_next_start_on_and_left_again(
     place: Place,
 ) -> None:
     place.release("7.1")
