@@ -380,5 +380,5 @@ def test_a_conversation_that_is_ended_from_outside_leaves_the_terminal_and_the_h
         assert home.run_file.exists()
         terminal.process.send_signal(number)
         assert terminal.ends() == 0
-    assert terminal.raw.rstrip().endswith(b"\x1b[?2004l")
+    assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")
     assert not home.run_file.exists()
