@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are n
 _RENDER = """
 const { markdown } = await import("/markdown.js");
 const out = document.querySelector("#out");
-out.replaceChildren(markdown(given[0]));
+out.replaceChildren(...markdown(given[0]));
 return out.innerHTML;
 """
 
@@ -148,7 +148,7 @@ def test_streamed_markdown_ends_as_if_it_had_come_at_once(modules: Browser, chun
         const stream = new MarkdownStream(one);
         let text = "";
         for (const chunk of given[0]) stream.set((text += chunk));
-        other.append(markdown(text));
+        other.append(...markdown(text));
         for (const chunk of one.querySelectorAll(".chunk")) chunk.replaceWith(...chunk.childNodes);
         return one.innerHTML === other.innerHTML ? null : [one.innerHTML, other.innerHTML];
         """,
@@ -177,7 +177,7 @@ def test_only_images_that_the_gateway_keeps_are_shown(modules: Browser) -> None:
         const own = "api/files/" + "a".repeat(64);
         const other = ["https://example.org/a.png", `/${own}?x`, `//example.org/${own}`, "data:image/png;base64,AA"];
         const box = document.createElement("div");
-        box.append(markdown([own, "/" + own, ...other].map((url) => `![a picture](${url})`).join("\\n\\n")));
+        box.append(...markdown([own, "/" + own, ...other].map((url) => `![a picture](${url})`).join("\\n\\n")));
         return [...box.querySelectorAll("img")].map((each) => [each.getAttribute("src").slice(0, 12), each.alt]);
     """)
     assert shown == [["api/files/aa", "a picture"], ["/api/files/a", "a picture"]]

@@ -33,6 +33,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process, None
 @pytest.fixture
 def page(browser: Browser, gateway: Process) -> Generator[Browser, None, None]:
     """The page on a new session, with nothing kept from earlier."""
+    browser.resize(1280, 800)
     gateway.start()
     browser.forget(gateway.url)
     browser.open(gateway.url)

@@ -2,17 +2,15 @@
 
 import { Approvals } from "./approvals.js";
 import { standing } from "./auth.js";
-import { h, icon, iconButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { KillSwitch } from "./killswitch.js";
+import { closed, h, icon, iconButton, openDialog, t } from "./kit.js";
 import { Outbox } from "./outbox.js";
 import { Connection, Offline } from "./rpc.js";
 import { Screen, SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
-import { t } from "./strings.js";
-import { Pair } from "./views/pair.js";
 import { Palette } from "./views/palette.js";
-import { Session } from "./views/session.js";
+import { Pair, Session } from "./views/session.js";
 import { Sidebar } from "./views/sidebar.js";
 import { SignIn } from "./views/signin.js";
 import { Welcome } from "./views/welcome.js";
@@ -20,6 +18,7 @@ import { Welcome } from "./views/welcome.js";
 const SETUP = "#/setup";
 const KEPT_FEEDS = 8;
 const TOAST_MS = 6_000;
+const WRITING = "input:not([type=range]), textarea, select";
 const SHORTCUTS = [
   ["N", "key-new"],
   ["Ctrl K", "key-search"],
@@ -77,10 +76,11 @@ class App {
 
   #addCommands() {
     const { commands, killSwitch, sidebar } = this;
+    const isStopped = () => killSwitch.stop !== null;
     const add = (id, sign, label, run, more = {}) => commands.add({ id, icon: sign, label: t(label), run, ...more });
     add("new", "plus", "new-session", () => (location.hash = "#/"), { keys: "N" });
-    add("stop", "halt", "stop-agents", () => killSwitch.pull(), { shown: () => killSwitch.stop === null });
-    add("release", "check", "release-agents-all", () => killSwitch.release(), { shown: () => killSwitch.stop !== null });
+    add("stop", "halt", "stop-agents", () => killSwitch.pull(), { shown: () => !isStopped() });
+    add("release", "check", "release-agents-all", () => killSwitch.release(), { shown: isStopped });
     add("theme", "sun", "change-theme", () => sidebar.nextTheme());
     add("help", "help", "shortcuts", () => this.showShortcuts(), { keys: "?" });
     add("out", "out", "sign-out", () => this.signOut(), { shown: () => !sidebar.signOut.hidden });
@@ -111,15 +111,14 @@ class App {
     }
   }
 
-  tell(error) {
-    this.toast(error instanceof Offline ? t("offline") : t("went-wrong", { why: error.message }));
-  }
+  tell(error) { this.toast(error instanceof Offline ? t("offline") : t("went-wrong", { why: error.message })); }
 
   /** Name the tab; what waits for a person is told there too. */
   entitle(title = this.title) {
     this.title = title;
     const count = this.approvals.items.length;
-    document.title = [count ? `(${count})` : "", title, title === t("product") ? "" : `· ${t("product")}`].filter(Boolean).join(" ");
+    const product = title === t("product") ? "" : `· ${t("product")}`;
+    document.title = [count ? `(${count})` : "", title, product].filter(Boolean).join(" ");
   }
 
   /** What people call an agent. */
@@ -137,7 +136,8 @@ class App {
   }
 
   menuButton() {
-    return iconButton("menu", t("open-menu"), () => this.toggleDrawer(true), { class: "only-phone", "aria-controls": "sidebar" });
+    const about = { class: "only-phone", "aria-controls": "sidebar" };
+    return iconButton("menu", t("open-menu"), () => this.toggleDrawer(true), about);
   }
 
   toggleDrawer(open) {
@@ -145,9 +145,7 @@ class App {
     if (open) this.sidebar.focus();
   }
 
-  announce(text) {
-    this.live.textContent = text;
-  }
+  announce(text) { this.live.textContent = text; }
 
   toast(text) {
     const toast = h("div", { class: "toast" }, icon("warn", 16), text);
@@ -158,7 +156,8 @@ class App {
   /** A question with one answer; whether it was given. */
   async ask(title, content, yes) {
     const no = h("button", { class: "button", value: "" }, t("cancel"));
-    const dialog = this.#openDialog(title, "", content, no, h("button", { class: "button primary", value: "yes" }, yes));
+    const go = h("button", { class: "button primary", value: "yes" }, yes);
+    const dialog = this.#openDialog(title, "", content, no, go);
     // Enter in a field presses the first button of a form, which here is the one that does nothing.
     content.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
@@ -166,16 +165,13 @@ class App {
       dialog.close("yes");
     });
     if (content.select) content.select();
-    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+    await closed(dialog);
     return dialog.returnValue === "yes";
   }
 
   #openDialog(title, name, content, ...buttons) {
     const form = h("form", { method: "dialog" }, h("h2", null, title), content, h("menu", null, buttons));
-    const dialog = h("dialog", { class: name, "aria-label": title, onclose: () => dialog.remove() }, form);
-    document.body.append(dialog);
-    dialog.showModal();
-    return dialog;
+    return openDialog(title, form, name);
   }
 
   showShortcuts() {
@@ -190,10 +186,11 @@ class App {
   }
 
   #navigate() {
-    const [, session = "", tab = "chat", seq] = /^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/.exec(location.hash) ?? [];
-    const [, screen = "", path = ""] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
-    const [, ...pair] = /^#\/pair\/(\w+)\/(\w+)$/.exec(location.hash) ?? [];
-    const [, model = ""] = /^#\/new\/(.+)$/.exec(location.hash) ?? [];
+    const found = (pattern) => (pattern.exec(location.hash) ?? []).slice(1);
+    const [session = "", tab = "chat", seq] = found(/^#\/s\/([^/]+)(?:\/(timeline)(?:\/(\d+))?)?$/);
+    const [screen = "", path = ""] = found(/^#\/(\w+)(?:\/(.*))?$/);
+    const pair = found(/^#\/pair\/(\w+)\/(\w+)$/);
+    const [model = ""] = found(/^#\/new\/(.+)$/);
     const known = Object.hasOwn(SCREENS, screen) ? screen : "";
     const [id, chosen] = [session, model].map(decoded);
     this.route = { session: id, tab, seq: Number(seq) || 0, screen: known, path, model: chosen, pair };
@@ -260,7 +257,8 @@ class App {
   /** A new home opens with its set-up, for whoever may see it. */
   async #offerSetup() {
     const setup = await this.rpc.call("setup.status").catch(() => null);
-    if (setup?.wanted && location.hash !== SETUP && !this.route.session && !this.route.screen) location.hash = "#/wizard";
+    const isElsewhere = location.hash === SETUP || this.route.session || this.route.screen;
+    if (setup?.wanted && !isElsewhere) location.hash = "#/wizard";
   }
 
   async #findChannels() {
@@ -305,17 +303,11 @@ class App {
 
   #key(event) {
     if (document.querySelector("dialog[open]") || this.shell.hidden) return;
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      this.commands.open();
-      return;
-    }
-    if (event.key === "Escape") {
-      this.#escape();
-      return;
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]), textarea, select")) return;
-    const action = KEYS[event.key];
+    const isCommand = event.ctrlKey || event.metaKey;
+    const isPalette = isCommand && event.key.toLowerCase() === "k";
+    if (event.key === "Escape") return void this.#escape();
+    if (!isPalette && (isCommand || event.altKey || event.target.matches(WRITING))) return;
+    const action = isPalette ? () => this.commands.open() : KEYS[event.key];
     if (!action) return;
     event.preventDefault();
     action(this);

@@ -24,13 +24,8 @@ export class Approvals extends EventTarget {
   }
 
   /** Seconds since 1970 by the gateway's clock, as far as it is known. */
-  get now() {
-    return Date.now() / 1000 + this.#ahead;
-  }
-
-  of(session) {
-    return this.items.filter((item) => item.session === session).length;
-  }
+  get now() { return Date.now() / 1000 + this.#ahead; }
+  of(session) { return this.items.filter((item) => item.session === session).length; }
 
   async look() {
     if (this.#app.rpc.state !== "open") return;

@@ -1,8 +1,7 @@
 // A chart of stacked bars, one for each day, as SVG that follows its width; and a single bar that fills up.
 
-import { h, onFrame } from "./dom.js";
+import { h, onFrame, svg } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { top: 12, right: 16, bottom: 26, left: 58 };
 const LABEL_PX = 64;
@@ -11,17 +10,10 @@ const WIDEST_BAR = 46;
 /** A part of a whole as a bar, of which `label` tells what it stands for. */
 export function gauge(share, label) {
   const now = Math.round(share * 100);
-  const track = s("rect", { width: "100%", height: 8, class: "track" });
-  const svg = s("svg", { height: 8, "aria-hidden": "true" }, track, s("rect", { width: `${now}%`, height: 8, class: "filled" }));
+  const part = (name, width) => svg("rect", { width, height: 8, class: name });
+  const drawn = svg("svg", { height: 8, "aria-hidden": "true" }, part("track", "100%"), part("filled", `${now}%`));
   const values = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": now, "aria-valuetext": label };
-  return h("div", { class: "gauge", role: "meter", "aria-label": label, ...values }, svg);
-}
-
-function s(tag, attributes, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.flat(2));
-  return element;
+  return h("div", { class: "gauge", role: "meter", "aria-label": label, ...values }, drawn);
 }
 
 /** Round steps from nothing to at least `most`: 1, 2 or 5 times a power of ten, at most five of them. */
@@ -66,36 +58,38 @@ export class BarChart {
     const inner = { width: this.#width - EDGE.left - EDGE.right, height: HEIGHT - EDGE.top - EDGE.bottom };
     const y = (value) => EDGE.top + inner.height * (1 - value / ticks.at(-1));
     const slot = inner.width / bars.length;
-    const attributes = { viewBox: `0 0 ${this.#width} ${HEIGHT}`, width: this.#width, height: HEIGHT, role: "img", "aria-label": this.title };
-    const svg = s("svg", attributes, ticks.map((tick) => this.#tick(tick, y(tick))));
+    const size = { viewBox: `0 0 ${this.#width} ${HEIGHT}`, width: this.#width, height: HEIGHT };
+    const about = { ...size, role: "img", "aria-label": this.title };
+    const drawn = svg("svg", about, ticks.map((tick) => this.#tick(tick, y(tick))));
     const every = Math.ceil(LABEL_PX / slot);
     bars.forEach((bar, index) => {
       const middle = EDGE.left + slot * (index + 0.5);
-      svg.append(this.#bar(bar, middle, Math.max(1, Math.min(WIDEST_BAR, slot * 0.72)), slot, y));
+      drawn.append(this.#bar(bar, middle, Math.max(1, Math.min(WIDEST_BAR, slot * 0.72)), slot, y));
       const isLabelled = (bars.length - 1 - index) % every === 0 && middle > EDGE.left + 12;
-      if (isLabelled) svg.append(s("text", { x: middle, y: HEIGHT - 8, class: "day", "text-anchor": "middle" }, bar.label));
+      const place = { x: middle, y: HEIGHT - 8, class: "day", "text-anchor": "middle" };
+      if (isLabelled) drawn.append(svg("text", place, bar.label));
     });
-    this.element.replaceChildren(svg);
+    this.element.replaceChildren(drawn);
   }
 
   #tick(value, y) {
-    const line = s("line", { x1: EDGE.left, x2: this.#width - EDGE.right, y1: y, y2: y, class: value ? "grid" : "axis" });
-    return [line, s("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, this.format(value))];
+    const across = { x1: EDGE.left, x2: this.#width - EDGE.right, y1: y, y2: y };
+    const line = svg("line", { ...across, class: value ? "grid" : "axis" });
+    return [line, svg("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, this.format(value))];
   }
 
   #bar({ parts, tip }, middle, width, slot, y) {
-    const group = s("g", { class: "bar" }, s("title", {}, tip));
-    group.append(s("rect", { x: middle - slot / 2, y: EDGE.top, width: slot, height: HEIGHT - EDGE.top - EDGE.bottom, class: "slot" }));
+    const rect = (x, y, width, height, tone) => svg("rect", { x: x - width / 2, y, width, height, class: tone });
+    const group = svg("g", { class: "bar" }, svg("title", {}, tip));
+    group.append(rect(middle, EDGE.top, slot, HEIGHT - EDGE.top - EDGE.bottom, "slot"));
     let below = 0;
     for (const { value, tone } of parts) {
       const height = y(below) - y(below + value);
-      if (height > 0) group.append(s("rect", { x: middle - width / 2, y: y(below + value), width, height, class: `tone-${tone}` }));
+      if (height > 0) group.append(rect(middle, y(below + value), width, height, `tone-${tone}`));
       below += value;
     }
     return group;
   }
 
-  close() {
-    this.resize.disconnect();
-  }
+  close() { this.resize.disconnect(); }
 }

@@ -23,8 +23,10 @@ export class Feed extends EventTarget {
     this.session = session;
   }
 
-  /** Follow the session, from where we were; resolves once up to date, or given up until the next connection. */
-  async open() {
+  /** Follow the session from where we were, telling `onChange` until `close(onChange)`; resolves once up to date, or
+   * given up until the next connection. */
+  async open(onChange = null) {
+    this.addEventListener("change", onChange);
     if (!this.#active) {
       this.#active = true;
       this.#rpc.addEventListener("event", this.#receive);
@@ -34,11 +36,10 @@ export class Feed extends EventTarget {
     await this.#syncing;
   }
 
-  get isLive() {
-    return this.#active && this.loaded;
-  }
+  get isLive() { return this.#active && this.loaded; }
 
-  close() {
+  close(onChange) {
+    this.removeEventListener("change", onChange);
     this.#active = false;
     this.#rpc.removeEventListener("event", this.#receive);
     this.#rpc.removeEventListener("state", this.#reconnect);
@@ -48,19 +49,14 @@ export class Feed extends EventTarget {
   #take(envelope) {
     if (!isStreamed(envelope.event.kind)) {
       if (envelope.seq <= this.view.seq) return;
-      if (envelope.seq > this.view.seq + 1) {
-        this.#sync();
-        return;
-      }
+      if (envelope.seq > this.view.seq + 1) return void this.#sync();
       this.events.push(envelope);
     }
     if (apply(this.view, envelope)) this.#changed();
   }
 
-  /** Fetch what is missing page by page, then have the rest pushed. A break in between starts over from the last seq. */
-  #sync() {
-    this.#syncing ??= this.#tryCatchUp();
-  }
+  /** Fetch what is missing page by page, then have the rest pushed. A break in between starts over at the last seq. */
+  #sync() { this.#syncing ??= this.#tryCatchUp(); }
 
   async #tryCatchUp() {
     let isCut = false;
@@ -79,7 +75,8 @@ export class Feed extends EventTarget {
 
   async #catchUp() {
     for (let full = true; full; ) {
-      const { events } = await this.#rpc.call("session.events", { session: this.session, after: this.view.seq, limit: PAGE });
+      const wanted = { session: this.session, after: this.view.seq, limit: PAGE };
+      const { events } = await this.#rpc.call("session.events", wanted);
       events.forEach((envelope) => this.#take(envelope));
       full = events.length === PAGE;
     }

@@ -1,20 +1,20 @@
 // Events of a session folded to what a conversation shows. Pure: no page, no network, no clock.
 //
 // A view is changed in place by `apply`; `rev` of an item grows whenever it must be drawn again. Items are
-//   {type: "user",   id, key, text, at, seq, waiting, marks}  what a person said, and how it looks like orders to agents
-//   {type: "answer", parts, at, seq, run, live, model, usage, origins, ends}  one answer of the model, what it rests on,
-//                                                            and whether its run ended with it
-//   {type: "notice", tone, code, ...}                        an end that was not "done", a compaction, another model, ...
+//   {type: "user", id, key, text, at, seq, waiting, marks}: what a person said, and how it looks like orders to agents
+//   {type: "answer", parts, at, seq, run, live, model, usage, origins, ends}: one answer of the model, what it rests
+//     on, and whether its run ended with it
+//   {type: "notice", tone, code, ...}: an end that was not "done", a compaction, another model, ...
 // and parts of an answer are {type: "text"|"thinking", text} or
 //   {type: "tool", id, name, arguments, state, progress, result, startedAt, elapsed, approval}
-// with state "writing" (the model is still writing it), "waiting", "asking" (a person, see `approval`), "running", "done",
-// "refused" (by a person), "error" or "stopped". An approval is what was asked, `at` when, and the answer `given`, null
-// until then, whose verdict is "allow", "deny" or "void" when the run ended before.
+// with state "writing" (the model is still writing it), "waiting", "asking" (a person, see `approval`), "running",
+// "done", "refused" (by a person), "error" or "stopped". An approval is what was asked, `at` when, and the answer
+// `given`, null until then, whose verdict is "allow", "deny" or "void" when the run ended before.
 //
 // Of a view, `model` is the one that answered last, and `chosen` and `effort` what a person chose for what follows.
-// `origins` of a view is what others wrote and the session has read, as the gateway counts it: once read, it stays. Each
-// is {kind, name, source, seq}, where `source` is the id of the call or of the message that brought it first, and `seq`
-// where it was read last. Only a person who vouches for it takes it away.
+// `origins` of a view is what others wrote and the session has read, as the gateway counts it: once read, it stays.
+// Each is {kind, name, source, seq}, where `source` is the id of the call or of the message that brought it first, and
+// `seq` where it was read last. Only a person who vouches for it takes it away.
 
 const PROGRESS_LIMIT = 64 * 1024;
 const OPEN = new Set(["writing", "waiting", "asking", "running"]);
@@ -50,9 +50,7 @@ export function apply(view, envelope) {
 }
 
 /** Streamed events may have been missed: the answer that is being written has a hole until it is there in full. */
-export function markMissed(view) {
-  view.missed = view.run !== null;
-}
+export const markMissed = (view) => (view.missed = view.run !== null);
 
 export const isStreamed = (kind) => kind in STREAMED;
 
@@ -79,14 +77,15 @@ function take(view, ids) {
 function read(view, { kind, name = "" }, source) {
   if (TRUSTED.has(kind)) return;
   const { seq } = view;
-  const isKnown = view.origins.some((known) => known.kind === kind && known.name === name);
-  if (!isKnown) view.origins = [...view.origins, { kind, name, source, seq }];
-  else view.origins = view.origins.map((known) => (known.kind === kind && known.name === name ? { ...known, seq } : known));
+  const isSame = (known) => known.kind === kind && known.name === name;
+  if (!view.origins.some(isSame)) view.origins = [...view.origins, { kind, name, source, seq }];
+  else view.origins = view.origins.map((known) => (isSame(known) ? { ...known, seq } : known));
 }
 
 function liveAnswer(view, at) {
   const { run, origins } = view;
-  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, run: run.id, live: true, model: run.model, usage: null, origins });
+  const about = { run: run.id, model: run.model, usage: null, origins };
+  view.live ??= push(view, { type: "answer", parts: [], at, seq: 0, live: true, ...about });
   return view.live;
 }
 
@@ -104,26 +103,33 @@ function touch(answer, part) {
   answer.rev += 1;
 }
 
-function newTool(call, state) {
-  return {
-    type: "tool", id: call.id, name: call.name, arguments: call.arguments, state,
-    progress: "", result: "", startedAt: 0, elapsed: 0, approval: null, rev: 0,
-  };
+function change({ tool, answer }, changes) {
+  Object.assign(tool, changes);
+  touch(answer, tool);
+}
+
+function notice(view, tone, code, { at, seq }, more) {
+  push(view, { type: "notice", tone, code, at, seq, ...more });
+}
+
+function newTool({ id, name, arguments: given }, state) {
+  const fresh = { progress: "", result: "", startedAt: 0, elapsed: 0, approval: null, rev: 0 };
+  return { type: "tool", id, name, arguments: given, state, ...fresh };
 }
 
 /** A call that the model's answer does not show, because a person made it or a restart came between, gets its own. */
 function pushCall(view, call, { at, seq }) {
   const tool = newTool(call, "waiting");
-  const found = { tool, answer: push(view, { type: "answer", parts: [tool], at, seq, byHand: !view.run, origins: view.origins }) };
+  const answer = { type: "answer", parts: [tool], at, seq, byHand: !view.run, origins: view.origins };
+  const found = { tool, answer: push(view, answer) };
   view.calls.set(call.id, found);
   return found;
 }
 
 function giveUp(view, at) {
-  for (const { tool, answer } of view.approvals.values()) {
-    tool.approval.given = { verdict: "void", by: "", at };
-    tool.state = "waiting";
-    touch(answer, tool);
+  for (const found of view.approvals.values()) {
+    found.tool.approval.given = { verdict: "void", by: "", at };
+    change(found, { state: "waiting" });
   }
   view.approvals.clear();
 }
@@ -157,11 +163,7 @@ function closeRun(view, at) {
   if (live && !live.parts.some((part) => part.text || part.name)) dropLive(view);
   else if (live) Object.assign(live, { live: false, cut: true, rev: live.rev + 1 });
   const open = [...view.calls.values(), ...(live?.parts ?? []).map((tool) => ({ tool, answer: live }))];
-  for (const { tool, answer } of open) {
-    if (!OPEN.has(tool.state)) continue;
-    tool.state = "stopped";
-    touch(answer, tool);
-  }
+  for (const each of open) if (OPEN.has(each.tool.state)) change(each, { state: "stopped" });
   Object.assign(view, { live: null, run: null, missed: false });
   view.calls.clear();
 }
@@ -178,7 +180,8 @@ const KEPT = {
   message_received(view, event, { seq, at }) {
     const { id, text, dedupe_key: key = "", sender, attachments, marks } = event;
     const { id: from = "", name = "", trust = "owner" } = sender ?? {};
-    view.waiting.push({ type: "user", id, key, text, name, sender: from, trust, at, seq, attachments, marks, waiting: true, rev: 0 });
+    const said = { id, key, text, name, sender: from, trust, at, seq, attachments, marks };
+    view.waiting.push({ type: "user", ...said, waiting: true, rev: 0 });
   },
 
   run_started(view, event, { run, at, seq }) {
@@ -187,12 +190,10 @@ const KEPT = {
     giveUp(view, at);
     take(view, event.messages);
     view.run = { id: run, at, model: event.model };
-    if (event.resumes) push(view, { type: "notice", tone: "info", code: "resumed", at, seq });
+    if (event.resumes) notice(view, "info", "resumed", { at, seq });
   },
 
-  steered(view, event) {
-    take(view, event.messages);
-  },
+  steered: (view, { messages }) => take(view, messages),
 
   model_responded(view, event, { at, seq, run }) {
     const { message } = event;
@@ -207,18 +208,17 @@ const KEPT = {
     const usage = message.usage ?? {};
     view.input += usage.input ?? 0;
     view.output += usage.output ?? 0;
-    Object.assign(answer, { live: false, at, seq, run, model: message.model, provider: message.provider, usage, origins: view.origins });
-    answer.stop = message.stop_reason ?? "end";
+    const { model, provider, stop_reason: stop = "end" } = message;
+    Object.assign(answer, { live: false, at, seq, run, model, provider, usage, origins: view.origins, stop });
     answer.rev += 1;
-    if (message.provider) view.model = `${message.provider}/${message.model}`;
+    if (provider) view.model = `${provider}/${model}`;
     Object.assign(view, { live: null, missed: false });
   },
 
   tool_called(view, event, envelope) {
     let found = view.calls.get(event.call.id);
     if (found?.tool.state !== "waiting") found = pushCall(view, event.call, envelope);
-    Object.assign(found.tool, { state: "running", startedAt: envelope.at, arguments: event.call.arguments });
-    touch(found.answer, found.tool);
+    change(found, { state: "running", startedAt: envelope.at, arguments: event.call.arguments });
   },
 
   tool_returned(view, event) {
@@ -229,16 +229,15 @@ const KEPT = {
     const { text, is_error: isError = false } = event.result;
     const isRefused = isError && found.tool.approval?.given?.verdict === "deny";
     const state = isRefused ? "refused" : isError ? "error" : "done";
-    Object.assign(found.tool, { state, result: text, elapsed: event.elapsed_s ?? 0 });
-    touch(found.answer, found.tool);
+    change(found, { state, result: text, elapsed: event.elapsed_s ?? 0 });
   },
 
   approval_asked(view, event, envelope) {
     const { call_id: id, tool: name, expires_at: expiresAt, origins = [], kind, ...asked } = event;
     const found = view.calls.get(id) ?? pushCall(view, { id, name, arguments: "" }, envelope);
-    Object.assign(found.tool, { state: "asking", approval: { ...asked, tool: name, origins, expiresAt, at: envelope.at, given: null } });
+    const approval = { ...asked, tool: name, origins, expiresAt, at: envelope.at, given: null };
     view.approvals.set(event.id, found);
-    touch(found.answer, found.tool);
+    change(found, { state: "asking", approval });
   },
 
   approval_given(view, event, { at }) {
@@ -247,34 +246,25 @@ const KEPT = {
     view.approvals.delete(event.id);
     const { kind, id, by = "", ...given } = event;
     found.tool.approval.given = { ...given, by, at };
-    found.tool.state = "waiting";
-    touch(found.answer, found.tool);
+    change(found, { state: "waiting" });
   },
 
-  vouched(view, { upto }) {
-    view.origins = view.origins.filter(({ seq }) => seq > upto);
-  },
-
-  state_changed(view, { key, value }, { at, seq }) {
+  vouched: (view, { upto }) => (view.origins = view.origins.filter(({ seq }) => seq > upto)),
+  state_changed(view, { key, value }, envelope) {
     if (!["title", "model", "effort"].includes(key)) return;
     view[key] = value ?? "";
     if (key === "model") view.chosen = view.model;
-    if (key !== "title") push(view, { type: "notice", tone: "info", code: value ? key : `${key}-usual`, detail: value, at, seq });
+    if (key !== "title") notice(view, "info", value ? key : `${key}-usual`, envelope, { detail: value });
   },
 
-  send_failed(view, { error }, { at, seq }) {
-    push(view, { type: "notice", tone: "error", code: "unsent", detail: error, at, seq });
-  },
+  send_failed: (view, { error }, envelope) => notice(view, "error", "unsent", envelope, { detail: error }),
 
-  history_compacted(view, event, { at, seq }) {
-    const { upto, facts, summary } = event;
-    push(view, { type: "notice", tone: "info", code: "compacted", upto, facts, summary, at, seq });
-  },
+  history_compacted: (view, { upto, facts, summary }, envelope) =>
+    notice(view, "info", "compacted", envelope, { upto, facts, summary }),
 
-  budget_reached(view, event, { at, seq }) {
-    const { percent, budget, spent_usd: spent, limit_usd: limit } = event;
+  budget_reached(view, { percent, budget, spent_usd: spent, limit_usd: limit }, envelope) {
     const code = percent < 100 ? "budget" : "spent";
-    push(view, { type: "notice", tone: "warning", code, budget: { percent, budget, spent, limit }, at, seq });
+    notice(view, "warning", code, envelope, { budget: { percent, budget, spent, limit } });
   },
 
   run_finished(view, event, { at, seq, run }) {
@@ -284,13 +274,13 @@ const KEPT = {
     if (last) Object.assign(last, { ends: true, rev: last.rev + 1 });
     if (event.reason === "done") return;
     const tone = event.reason === "cancelled" ? "info" : event.reason === "failed" ? "error" : "warning";
-    push(view, { type: "notice", tone, code: event.reason, detail: event.detail ?? "", at, seq });
+    notice(view, tone, event.reason, { at, seq }, { detail: event.detail ?? "" });
   },
 
-  session_ended(view, event, { at, seq }) {
-    closeRun(view, at);
+  session_ended(view, { reason: detail = "" }, envelope) {
+    closeRun(view, envelope.at);
     view.ended = true;
-    push(view, { type: "notice", tone: "info", code: "ended", detail: event.reason ?? "", at, seq });
+    notice(view, "info", "ended", envelope, { detail });
   },
 };
 
@@ -313,8 +303,7 @@ const STREAMED = {
   tool_progress(view, event) {
     const found = view.calls.get(event.call_id);
     if (found?.tool.state !== "running") return;
-    found.tool.progress = (found.tool.progress + event.text).slice(-PROGRESS_LIMIT);
-    touch(found.answer, found.tool);
+    change(found, { progress: (found.tool.progress + event.text).slice(-PROGRESS_LIMIT) });
   },
 
   stream_reset: (view) => dropLive(view),

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { formatExact } from "./format.js";
+import { confirmed } from "./kit.js";
 import { t } from "./strings.js";
 
 const LOOK_EVERY_MS = 5_000;
@@ -27,7 +28,8 @@ export class KillSwitch extends EventTarget {
   }
 
   async pull() {
-    const reason = h("input", { type: "text", maxlength: 200, "aria-label": t("stop-reason"), placeholder: t("stop-reason") });
+    const label = t("stop-reason");
+    const reason = h("input", { type: "text", maxlength: 200, "aria-label": label, placeholder: label });
     const content = h("div", { class: "vouching" }, h("p", null, t("stop-sure")), reason);
     if (!(await this.app.ask(t("stop-agents"), content, t("stop-agents")))) return;
     const done = await this.app.attempt("agents.stop", { reason: reason.value.trim() });
@@ -36,7 +38,7 @@ export class KillSwitch extends EventTarget {
   }
 
   async release() {
-    if (!(await this.app.ask(t("release-agents"), h("p", null, t("release-sure")), t("release-agents")))) return;
+    if (!(await confirmed(this.app, t("release-agents"), t("release-sure"), t("release-agents")))) return;
     if (await this.app.attempt("agents.release")) this.#become(null);
   }
 
@@ -47,7 +49,8 @@ export class KillSwitch extends EventTarget {
     this.element.replaceChildren();
     if (stop) {
       const why = t(stop.reason ? "stopped-why" : "stopped", { ...stop, when: formatExact(stop.at) });
-      this.element.append(h("span", null, why), h("button", { class: "button", onclick: () => this.release() }, t("release-agents")));
+      const release = h("button", { class: "button", onclick: () => this.release() }, t("release-agents"));
+      this.element.append(h("span", null, why), release);
     }
     this.dispatchEvent(new Event("change"));
   }

@@ -1,8 +1,12 @@
-// What screens are made of: a page, tables, forms, buttons, cards, badges, tabs, a question. All text is only text.
+// What screens are made of: elements, texts and formats, and of these pages, tables, forms, buttons, cards, tabs.
 
 import { h, icon } from "./dom.js";
 import { Offline, RpcError } from "./rpc.js";
 import { t } from "./strings.js";
+
+export * from "./dom.js";
+export * from "./format.js";
+export { t };
 
 const CONTROLS = "a, button, input, select, textarea, summary";
 let made = 0;
@@ -21,15 +25,10 @@ export class Page {
     this.actionBar = h("div", { class: "actions" });
     this.content = h("div", { class: "sheet" }, h("p", { class: "loading" }, t("loading")));
     this.scroller = h("div", { class: "scroller page", tabindex: 0 }, this.content);
-    this.element = h(
-      "div",
-      { class: `screen ${name}` },
-      h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, this.title), this.actionBar),
-      this.scroller,
-    );
+    this.element = h("div", { class: `screen ${name}` }, topBar(app, [this.title], this.actionBar), this.scroller);
   }
 
-  /** Call operations, then `put` what they say. Called when the screen opens, after a lost connection, and by `refresh`. */
+  /** Call operations, then `put` what they say. Called at opening, after a lost connection, and by `refresh`. */
   async load() {}
 
   /** Load again; when that is under way, once more after it. */
@@ -53,39 +52,43 @@ export class Page {
     if (this.#isOpen && !wasOpen) this.refresh();
   }
 
-  /**
-   * Show these instead of what is shown; the focus and the place stay where they are, as far as they still exist, and
-   * so do, when the same is loaded again, the chosen tabs and what was typed into forms.
-   */
+  /** Show these instead of what is shown; the focus and the place stay where they are, as far as they still exist, and
+   * so do, when the same is loaded again, the chosen tabs and what was typed into forms. */
   put(...children) {
     const place = placeOf(document.activeElement, this.content);
     const goOn = this.#loading && this.#place === this.path ? begunIn(this.content) : null;
+    const isShown = (child) => child instanceof Node || typeof child === "string";
     this.#place = this.path;
-    this.content.replaceChildren(...children.flat(2).filter((child) => child instanceof Node || typeof child === "string"));
+    this.content.replaceChildren(...children.flat(2).filter(isShown));
     goOn?.();
     if (place) focusPlace(place, this.content);
   }
 
   /** The buttons beside the title. */
-  actions(...buttons) {
-    this.actionBar.replaceChildren(...buttons.flat().filter(Boolean));
-  }
+  actions(...buttons) { this.actionBar.replaceChildren(...buttons.flat().filter(Boolean)); }
 
   /** The result of an operation; what goes wrong is told, and gives null. */
-  call(method, params) {
-    return this.app.attempt(method, params);
+  call(method, params) { return this.app.attempt(method, params); }
+
+  /** The results of several operations, each a name or [name, parameters]; null where one of them went wrong. */
+  async calls(...asked) {
+    const all = await Promise.all(asked.map((each) => this.call(...[each].flat())));
+    return all.every(Boolean) ? all : null;
   }
 
-  focus() {
-    this.title.focus({ preventScroll: true });
-  }
+  /** Ask first; do it on a yes. What `work` returns, or null on a no. */
+  async sure(title, text, yes, work) { return (await confirmed(this.app, title, text, yes)) ? work() : null; }
+
+  focus() { this.title.focus({ preventScroll: true }); }
 
   /** Esc; whether it meant something here. */
-  escape() {
-    return false;
-  }
-
+  escape() { return false; }
   close() {}
+}
+
+/** What stands above everything: the way to the sidebar, a heading, and more. */
+export function topBar(app, heading, ...more) {
+  return h("header", { class: "bar" }, app.menuButton(), h("div", { class: "heading" }, heading), more);
 }
 
 /** Which control has the focus: the how-manieth within the nearest row, card or form that has a key. */
@@ -102,37 +105,35 @@ function focusPlace({ key, index }, root) {
 
 /** Tabs that are chosen and forms that are begun: a function that takes them up in what took their place. */
 function begunIn(root) {
-  const chosen = [...root.querySelectorAll("[role=tab][aria-selected=true]")].map(({ dataset }) => `[role=tab][data-name="${dataset.name}"]`);
+  const chosen = [...root.querySelectorAll("[role=tab][aria-selected=true]")].map(({ dataset }) => dataset.name);
   const begun = [...root.querySelectorAll("form[data-begun]")];
+  const formOf = ({ dataset: { key } }) => root.querySelector(`form[data-key="${CSS.escape(key)}"]`);
   return () => {
-    chosen.forEach((tab) => root.querySelector(tab)?.click());
-    begun.forEach((form) => root.querySelector(`form[data-key="${CSS.escape(form.dataset.key)}"]`)?.replaceWith(form));
+    chosen.forEach((name) => root.querySelector(`[role=tab][data-name="${name}"]`)?.click());
+    begun.forEach((form) => formOf(form)?.replaceWith(form));
   };
 }
 
-/**
- * Rows as a table, on a phone as cards. A column is {title, cell: (row) => Node|string, className}; the first one names
- * its row. `empty` is said when there are none; `key(row)` lets the focus survive a `put`.
- */
+/** Rows as a table, on a phone as cards. A column is {title, cell: (row) => Node|string, className}; the first one
+ * names its row. `empty` is said when there are none; `key(row)` lets the focus survive a `put`. */
 export function table({ caption, columns, rows, empty = "", key = null }) {
   if (!rows.length) return h("p", { class: "none" }, empty);
-  const head = columns.map(({ title, className }) => h("th", { scope: "col", role: "columnheader", class: className }, title));
+  const titleCell = ({ title, className }) => h("th", { scope: "col", role: "columnheader", class: className }, title);
   const cell = (row) => ({ title, cell: draw, className }, place) => {
-    const attributes = { class: className, dataset: { title }, role: place ? "cell" : "rowheader", scope: place ? null : "row" };
-    return h(place ? "td" : "th", attributes, draw(row));
+    const attributes = place ? { role: "cell" } : { role: "rowheader", scope: "row" };
+    return h(place ? "td" : "th", { ...attributes, class: className, dataset: { title } }, draw(row));
   };
-  const body = rows.map((row) => h("tr", { role: "row", dataset: key && { key: key(row) } }, columns.map(cell(row))));
-  const parts = [h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, body)];
-  const shown = h("table", { role: "table", "aria-label": caption }, parts);
+  const drawRow = (row) => h("tr", { role: "row", dataset: key && { key: key(row) } }, columns.map(cell(row)));
+  const head = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(titleCell)));
+  const body = h("tbody", { role: "rowgroup" }, rows.map(drawRow));
+  const shown = h("table", { role: "table", "aria-label": caption }, head, body);
   return h("div", { class: "table rows", tabindex: 0, role: "region", "aria-label": caption }, shown);
 }
 
-/**
- * A form of fields {name, label, hint, type: "text|password|number|checkbox|select|textarea|list|time zone", options,
+/** A form of fields {name, label, hint, type: "text|password|number|checkbox|select|textarea|list|time zone", options,
  * required, minlength, autocomplete}. `options` are strings or {value, label}, and of a text suggestions, which may be
- * promised; a list is written one entry a line.
- * `onsubmit(values)` may throw: what the gateway refuses is said at its field, and what was typed stays.
- */
+ * promised; a list is written one entry a line. `onsubmit(values)` may throw: what the gateway refuses is said at its
+ * field, and what was typed stays. */
 export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel = null, label = null }) {
   const inputs = fields.map((field) => new Field(field, values[field.name]));
   const problem = h("p", { class: "problem", role: "alert" });
@@ -143,10 +144,10 @@ export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel
     problem.textContent = "";
     inputs.forEach((input) => input.refuse(""));
     try {
-      const values = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
+      const given = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
       await busy(save, async () => {
         delete element.dataset.begun;
-        await onsubmit(values);
+        await onsubmit(given);
       });
     } catch (error) {
       element.dataset.begun = "";
@@ -156,10 +157,10 @@ export function form({ fields, values = {}, submit = t("save"), onsubmit, cancel
   };
   const back = cancel && h("button", { type: "button", class: "button", onclick: cancel }, t("cancel"));
   const rows = inputs.map(({ element }) => element);
-  const buttons = h("div", { class: "actions" }, back, save);
+  const buttons = rowButtons(back, save);
   const oninput = () => (element.dataset.begun = "");
-  const given = { class: "form", "aria-label": label, onsubmit: send, oninput, dataset: { key: label ?? submit } };
-  const element = h("form", given, rows, problem, buttons);
+  const about = { class: "form", "aria-label": label, onsubmit: send, oninput, dataset: { key: label ?? submit } };
+  const element = h("form", about, rows, problem, buttons);
   return element;
 }
 
@@ -202,9 +203,7 @@ class Field {
     return input.value;
   }
 
-  get isRefused() {
-    return this.input.ariaInvalid === "true";
-  }
+  get isRefused() { return this.input.ariaInvalid === "true"; }
 
   refuse(why) {
     this.problem.textContent = why;
@@ -213,19 +212,16 @@ class Field {
 }
 
 const MAKERS = {
-  text: (given, value, options, type) =>
-    h("input", { type, autocomplete: "off", list: options.length === 0 ? null : `${given.id}-list`, ...given, value: String(value) }),
+  text(given, value, options, type) {
+    const list = options.length === 0 ? null : `${given.id}-list`;
+    return h("input", { type, autocomplete: "off", list, ...given, value: String(value) });
+  },
   number: (given, value) => h("input", { type: "number", step: "any", ...given, value: String(value) }),
   checkbox: (given, value) => h("input", { type: "checkbox", ...given, checked: Boolean(value) }),
   textarea: (given, value) => h("textarea", { rows: 6, ...given, value }),
   list: (given, value) => h("textarea", { rows: 3, ...given, value: [...value].join("\n") }),
   "time zone": (given, value) => h("input", { type: "text", ...given, list: `${given.id}-list`, value }),
-  select(given, value, options) {
-    const all = options.map((option) => (typeof option === "string" ? { value: option, label: option } : option));
-    const select = h("select", given, all.map(({ value: each, label }) => h("option", { value: each }, label)));
-    select.value = value;
-    return select;
-  },
+  select: (given, value, options) => select(options, { ...given, value }),
 };
 
 const suggestion = (value) => h("option", { value });
@@ -241,7 +237,8 @@ export function button(label, action, { tone = "", icon: sign = "", disabled = f
       document.dispatchEvent(new CustomEvent("problem", { detail: error }));
     }
   };
-  const element = h("button", { type: "button", class: `button ${tone}`, disabled, onclick }, sign && icon(sign, 16), label);
+  const given = { type: "button", class: `button ${tone}`, disabled, onclick };
+  const element = h("button", given, sign && icon(sign, 16), label);
   return element;
 }
 
@@ -253,6 +250,20 @@ async function busy(element, action) {
   } finally {
     element.ariaBusy = null;
   }
+}
+
+/** Where something is looked for. */
+export const searchBox = (label, given) =>
+  h("input", { type: "search", "aria-label": label, placeholder: label, ...given });
+
+export const rowButtons = (...buttons) => h("div", { class: "actions" }, buttons);
+
+/** A choice of `options`, which are strings or {value, label}. */
+export function select(options, { value, ...given }) {
+  const all = options.map((option) => (typeof option === "string" ? { value: option, label: option } : option));
+  const element = h("select", given, all.map(({ value: each, label }) => h("option", { value: each }, label)));
+  if (value !== undefined) element.value = value;
+  return element;
 }
 
 export function card(title, ...content) {
@@ -287,12 +298,23 @@ export function tabs(all, chosen = all[0].name) {
     show(next.dataset.name);
     next.focus();
   };
-  const tab = ({ name, label }) =>
-    h("button", { type: "button", role: "tab", "aria-controls": id, dataset: { name }, onclick: () => show(name) }, label);
+  const tab = ({ name, label }) => {
+    const given = { type: "button", role: "tab", "aria-controls": id, dataset: { name }, onclick: () => show(name) };
+    return h("button", given, label);
+  };
   const list = h("div", { class: "tabs", role: "tablist", onkeydown }, all.map(tab));
   show(all.some(({ name }) => name === chosen) ? chosen : all[0].name);
   return h("div", { class: "tabbed" }, list, panel);
 }
+
+export function openDialog(title, content, name = "") {
+  const dialog = h("dialog", { class: name, "aria-label": title, onclose: () => dialog.remove() }, content);
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+export const closed = (dialog) => new Promise((done) => dialog.addEventListener("close", done, { once: true }));
 
 /** A form in a dialog; whether it was submitted, and taken. */
 export async function formDialog(title, { onsubmit, ...rest }) {
@@ -303,10 +325,8 @@ export async function formDialog(title, { onsubmit, ...rest }) {
     dialog.close();
   };
   const content = form({ ...rest, onsubmit: done, cancel: () => dialog.close() });
-  const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() }, h("h2", null, title), content);
-  document.body.append(dialog);
-  dialog.showModal();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+  const dialog = openDialog(title, [h("h2", null, title), content]);
+  await closed(dialog);
   return isDone;
 }
 

@@ -1,7 +1,7 @@
 // Markdown to nodes. What a model writes is hostile until proven otherwise: only text nodes and a fixed set of elements
-// come out, links lead to http, https and mailto alone, images but those the gateway keeps become links, HTML stays text.
+// come out, links lead to http, https and mailto alone, images but the gateway's become links, HTML stays text.
 
-import { copyText, h, icon } from "./dom.js";
+import { copyOnClick, h, icon } from "./dom.js";
 import { t } from "./strings.js";
 import { tint } from "./tint.js";
 
@@ -19,18 +19,12 @@ const ITEM = /^([ \t]*)([-*+]|\d{1,9}[.)])(?:[ \t]+|$)/;
 const TABLE_RULE = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const TASK = /^\[([ xX])\][ \t]+/;
 
-/** The whole text as one fragment. */
-export function markdown(text) {
-  const fragment = document.createDocumentFragment();
-  fragment.append(...render(blocks(text.split("\n")), 0));
-  return fragment;
-}
+/** The nodes of a whole text. */
+export const markdown = (text) => render(blocks(text.split("\n")), 0);
 
-/**
- * Draws a text that grows into `container`. Blocks that can no longer change are drawn once, and put aside in chunks that
- * the browser leaves alone while they are out of sight; only the last block is drawn again, and of a long list only its
- * last items. So a long answer costs no more a frame than a short one.
- */
+/** Draws a text that grows into `container`. Blocks that can no longer change are drawn once, and put aside in chunks
+ * that the browser leaves alone while out of sight; only the last block is drawn again, and of a long list only its
+ * last items. So a long answer costs no more a frame than a short one. */
 export class MarkdownStream {
   constructor(container) {
     this.container = container;
@@ -143,7 +137,8 @@ const READERS = [
       const close = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`);
       let end = at + 1;
       while (end < lines.length && !close.test(lines[end])) end += 1;
-      return [{ type: "code", language, text: lines.slice(at + 1, end).join("\n"), closed: end < lines.length }, end + 1];
+      const text = lines.slice(at + 1, end).join("\n");
+      return [{ type: "code", language, text, closed: end < lines.length }, end + 1];
     },
   },
   {
@@ -183,7 +178,8 @@ const PARAGRAPH = {
 };
 
 const isPlain = (lines, at) => lines[at].trim() !== "" && !READERS.some((reader) => reader.starts(lines, at));
-const isTableRule = (head, rule) => rule.includes("-") && TABLE_RULE.test(rule) && cells(head).length === cells(rule).length;
+const isTableRule = (head, rule) =>
+  rule.includes("-") && TABLE_RULE.test(rule) && cells(head).length === cells(rule).length;
 const indentOf = (line) => line.length - line.trimStart().length;
 const isOrdered = (marker) => marker.length > 1;
 
@@ -232,9 +228,7 @@ function itemLines({ width, first, rest }) {
   return [first, ...rest.map((line) => line.slice(Math.min(strip, indentOf(line))))];
 }
 
-function render(tokens, depth) {
-  return tokens.map((token) => RENDERERS[token.type](token, depth));
-}
+const render = (tokens, depth) => tokens.map((token) => RENDERERS[token.type](token, depth));
 
 const RENDERERS = {
   paragraph: ({ text }) => h("p", null, inline(text)),
@@ -250,9 +244,11 @@ const RENDERERS = {
   },
 
   table({ align, rows: [head, ...rows] }) {
-    const row = (tag, texts) =>
-      h("tr", null, head.map((_, column) => h(tag, { class: align[column] && `to-${align[column]}` }, inline(texts[column] ?? ""))));
-    const table = h("table", null, h("thead", null, row("th", head)), h("tbody", null, rows.map((texts) => row("td", texts))));
+    const cell = (tag, texts) => (_, column) =>
+      h(tag, { class: align[column] && `to-${align[column]}` }, inline(texts[column] ?? ""));
+    const row = (tag, texts) => h("tr", null, head.map(cell(tag, texts)));
+    const body = h("tbody", null, rows.map((texts) => row("td", texts)));
+    const table = h("table", null, h("thead", null, row("th", head)), body);
     return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("table") }, table);
   },
 };
@@ -265,20 +261,18 @@ function nested(lines, depth) {
 function listItem(lines, loose, depth) {
   const task = TASK.exec(lines[0]);
   if (task) lines[0] = lines[0].slice(task[0].length);
-  const box = task && h("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": t("task") });
+  const about = { type: "checkbox", disabled: true, "aria-label": t("task") };
+  const box = task && h("input", { ...about, checked: task[1] !== " " });
   const children = nested(lines, depth);
-  const content = loose ? children : children.flatMap((child) => (child.tagName === "P" ? [...child.childNodes] : [child]));
-  return h("li", { class: task && "task" }, box, content);
+  const bare = (child) => (child.tagName === "P" ? [...child.childNodes] : [child]);
+  return h("li", { class: task && "task" }, box, loose ? children : children.flatMap(bare));
 }
 
 function codeBlock({ language, text, closed }) {
   const code = h("code", null, closed ? tint(text, language) : text);
-  const copy = h("button", { type: "button", class: "copy", "aria-label": t("copy-code") }, icon("copy", 15), h("span", null, t("copy")));
-  copy.addEventListener("click", async () => {
-    if (!(await copyText(code.textContent))) return;
-    copy.replaceChildren(icon("check", 15), h("span", null, t("copied")));
-    setTimeout(() => copy.replaceChildren(icon("copy", 15), h("span", null, t("copy"))), 1600);
-  });
+  const copy = h("button", { type: "button", class: "copy", "aria-label": t("copy-code") });
+  const said = (isDone) => [icon(isDone ? "check" : "copy", 15), h("span", null, t(isDone ? "copied" : "copy"))];
+  copyOnClick(copy, () => code.textContent, said);
   const head = h("div", { class: "code-head" }, h("span", null, language || t("code")), copy);
   const block = h("div", { class: "code" }, head, h("pre", { tabindex: 0, "aria-label": t("code") }, code));
   block.isOpenCode = !closed;
@@ -286,8 +280,10 @@ function codeBlock({ language, text, closed }) {
 }
 
 const SPECIAL = /\\[!-/:-@[-`{-~]|`+|\*+|_+|~~|!?\[|<|https?:\/\/|\n/g;
-// The text within brackets may hold one pair of its own; both it and the address are bounded, so nothing is tried twice.
-const LINK = /!?\[((?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\([ \t]*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)>?(?:[ \t]+"[^"\n]*")?[ \t]*\)/y;
+// The text within brackets may hold one pair of its own; it and the address are bounded, so nothing is tried twice.
+const LABEL = /!?\[((?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]/.source;
+const ADDRESS = /[ \t]*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)>?(?:[ \t]+"[^"\n]*")?[ \t]*/.source;
+const LINK = new RegExp(`${LABEL}\\(${ADDRESS}\\)`, "y");
 const ANGLE_LINK = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
 const BARE_LINK = /https?:\/\/[^\s<>"`]*[^\s<>"`.,;:!?)\]}'*_~]/y;
 const OWN_IMAGE = /!\[([^[\]]{0,1000})\]\((\/?api\/files\/[0-9a-f]{64})\)/y;
@@ -300,21 +296,13 @@ function inline(text, links = true) {
   const add = (...nodes) => frames.at(-1).children.push(...nodes);
   const unclosed = new Set();
   let at = 0;
-  SPECIAL.lastIndex = 0;
-  for (let found; (found = nextSpecial(text, at)); ) {
-    const [token] = found;
+  for (let found; (found = matchAt(SPECIAL, text, at)); ) {
     add(text.slice(at, found.index));
-    at = found.index;
-    at = readInline(text, at, token, { frames, add, unclosed, links });
+    at = readInline(text, found.index, found[0], { frames, add, unclosed, links });
   }
   add(text.slice(at));
   while (frames.length > 1) unwind(frames);
   return frames[0].children.filter((child) => child !== "");
-}
-
-function nextSpecial(text, at) {
-  SPECIAL.lastIndex = at;
-  return SPECIAL.exec(text);
 }
 
 function matchAt(pattern, text, at) {
@@ -326,12 +314,8 @@ function matchAt(pattern, text, at) {
 function readInline(text, at, token, context) {
   const { add, frames, links } = context;
   const end = at + token.length;
-  if (token === "\n") {
-    add(h("br"));
-    return end;
-  }
-  if (token[0] === "\\") {
-    add(token[1]);
+  if ("\n\\".includes(token[0])) {
+    add(token === "\n" ? h("br") : token[1]);
     return end;
   }
   if (token[0] === "`") return readCode(text, at, token, context);
@@ -339,10 +323,9 @@ function readInline(text, at, token, context) {
     readEmphasis(frames, token, text[at - 1] ?? " ", text[end] ?? " ");
     return end;
   }
-  const found = links && LINKS.find(([first, pattern]) => token.startsWith(first) && matchAt(pattern, text, at));
-  if (found) {
-    const [, pattern, toNode] = found;
-    const match = matchAt(pattern, text, at);
+  for (const [first, pattern, toNode] of links ? LINKS : []) {
+    const match = token.startsWith(first) && matchAt(pattern, text, at);
+    if (!match) continue;
     add(...[toNode(match)].flat());
     return at + match[0].length;
   }
@@ -365,13 +348,7 @@ function link(url, label, source) {
   return h("a", { href: url, target: "_blank", rel: "noopener noreferrer", title: url }, label);
 }
 
-function isSafe(url) {
-  try {
-    return ["http:", "https:", "mailto:"].includes(new URL(url).protocol);
-  } catch {
-    return false;
-  }
-}
+const isSafe = (url) => URL.canParse(url) && ["http:", "https:", "mailto:"].includes(new URL(url).protocol);
 
 function readCode(text, at, token, { add, unclosed }) {
   const start = at + token.length;

@@ -112,11 +112,13 @@ export class Outbox extends EventTarget {
 }
 
 function keptEntries() {
-  const isEntry = (each) => ["key", "session", "text"].every((name) => typeof each?.[name] === "string") && Array.isArray(each.attachments ?? []);
+  const isText = (each) => ["key", "session", "text"].every((name) => typeof each?.[name] === "string");
+  const isEntry = (each) => isText(each) && Array.isArray(each.attachments ?? []);
   const all = keptJson(STORE);
   return Array.isArray(all) ? all.filter(isEntry) : [];
 }
 
 export function newKey() {
-  return `web-${Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(12)));
+  return `web-${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

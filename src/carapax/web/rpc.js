@@ -18,10 +18,8 @@ export class RpcError extends Error {
 /** There was no connection, or it went away before the answer came: nobody knows whether the call was carried out. */
 export class Offline extends Error {}
 
-/**
- * Fires "state" when `state` changes ("connecting", "open", "unauthorized") and "event" (a CustomEvent with the
- * envelope as `detail`) for each notification.
- */
+/** Fires "state" when `state` changes ("connecting", "open", "unauthorized") and "event" (a CustomEvent with the
+ * envelope as `detail`) for each notification. */
 export class Connection extends EventTarget {
   state = "connecting";
   #socket = null;
@@ -107,10 +105,7 @@ export class Connection extends EventTarget {
       reject(new Offline());
     }
     this.#calls.clear();
-    if (!wasOpen && (await isRefused())) {
-      this.#become("unauthorized");
-      return;
-    }
+    if (!wasOpen && (await isRefused())) return void this.#become("unauthorized");
     this.#become("connecting");
     if (this.#socket) return;
     clearTimeout(this.#timer);

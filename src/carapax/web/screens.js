@@ -1,12 +1,13 @@
-// The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one, `#/NAME/PATH` a place
-// in it; its link says `screen-NAME`, shows `icon` and stands in `group`. Its code is loaded when it is opened first: `load`
-// gives a class like `Page` of kit.js. `shown(app)` may say that there is nothing yet that it could be about.
+// The screens besides the sessions, in the order of their links in the sidebar. `#/NAME` opens one, `#/NAME/PATH` a
+// place in it; its link says `screen-NAME`, shows `icon` and stands in `group`. Its code is loaded when it is opened
+// first: `load` gives a class like `Page` of kit.js. `shown(app)` may say that there is nothing that it could be about.
 
 import { h } from "./dom.js";
 import { Offline } from "./rpc.js";
 
 export const GROUPS = ["work", "agents", "gateway"];
 
+const channels = async () => (await import("./views/channels.js")).Channels;
 export const SCREENS = {
   sessions: { group: "work", icon: "chat", load: async () => (await import("./views/sessions.js")).Sessions },
   approvals: { group: "work", icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
@@ -14,7 +15,7 @@ export const SCREENS = {
   agents: { group: "agents", icon: "person", load: async () => (await import("./views/agents.js")).Agents },
   tools: { group: "agents", icon: "tool", load: async () => (await import("./views/tools.js")).Tools },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
-  channels: { group: "gateway", icon: "globe", shown: (app) => app.hasChannels, load: async () => (await import("./views/channels.js")).Channels },
+  channels: { group: "gateway", icon: "globe", load: channels, shown: (app) => app.hasChannels },
   secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   access: { group: "gateway", icon: "lock", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
@@ -57,17 +58,9 @@ export class Screen {
     this.#view.refresh?.();
   }
 
-  update() {
-    this.#view?.update();
-  }
-
-  focus() {
-    this.#view?.focus();
-  }
-
-  escape() {
-    return this.#view?.escape?.() ?? false;
-  }
+  update() { this.#view?.update(); }
+  focus() { this.#view?.focus(); }
+  escape() { return this.#view?.escape?.() ?? false; }
 
   close() {
     this.#closed = true;

@@ -23,9 +23,7 @@ export class SessionList extends EventTarget {
     setInterval(() => this.refresh(), REFRESH_MS);
   }
 
-  find(id) {
-    return this.items.find((info) => info.id === id);
-  }
+  find(id) { return this.items.find((info) => info.id === id); }
 
   async refresh() {
     if (this.#asking || this.#rpc.state !== "open" || document.visibilityState !== "visible") return;

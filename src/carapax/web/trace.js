@@ -47,7 +47,8 @@ const FOLD = {
 
   run_started(state, { messages }, envelope) {
     if (state.run) finish(state, envelope.at, "interrupted");
-    state.run = { id: envelope.run, from: envelope.at, to: null, reason: "", input: 0, output: 0, spans: [], seq: envelope.seq };
+    const { run: id, at: from, seq } = envelope;
+    state.run = { id, from, to: null, reason: "", input: 0, output: 0, spans: [], seq };
     state.runs.push(state.run);
     state.mark = envelope.at;
     take(state, messages, envelope);

@@ -1,17 +1,14 @@
 // What happens and what happened: events as they come, the audit log, runs as waterfalls, the log of the gateway.
 
-import { h, icon } from "../dom.js";
-import { formatExact } from "../format.js";
-import { button, Page, table, tabs } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, button, formatExact, h, icon, legible, Page, searchBox, select, t, table, tabs } from "../kit.js";
 import { Live } from "./live.js";
-import { Log } from "./log.js";
 import { Traces } from "./traces.js";
 
-const PAGE = 100;
 const SESSIONS = 100;
 const KINDS = ["", "auth", "token", "provider", "config", "session", "agents", "approval", "grant", "tool"];
-const PARTS = { live: Live, audit: null, traces: Traces, log: Log };
+const LEVELS = ["debug", "info", "warning", "error"];
+const TONES = { warning: "warn", error: "bad" };
+const PAGE = 100;
 
 export class Activity extends Page {
   #parts = new Map();
@@ -22,66 +19,110 @@ export class Activity extends Page {
     this.#parts.clear();
     this.drawn = this.path;
     const { sessions } = (await this.call("session.list", { limit: SESSIONS })) ?? { sessions: [] };
-    const all = Object.keys(PARTS).map((name) => ({ name, label: t(`activity-${name}`), content: () => this.#part(name, sessions) }));
-    this.put(tabs(all, this.path || "live"));
+    const tab = (name) => ({ name, label: t(`activity-${name}`), content: () => this.#part(name, sessions) });
+    this.put(tabs(Object.keys(PARTS).map(tab), this.path || "live"));
   }
 
   #part(name, sessions) {
-    const part = new (PARTS[name] ?? Audit)(this.app, sessions);
+    const part = new PARTS[name](this.app, sessions);
     this.#parts.set(name, part);
     return part.element;
   }
 
-  close() {
-    this.#parts.get("live")?.close();
+  close() { this.#parts.get("live")?.close(); }
+}
+
+/** A table that grows page by page, newest first. `ask(last)` gives the page after a row, or the first. */
+class Pages {
+  #rows = [];
+
+  constructor(app, caption, columns) {
+    Object.assign(this, { app, caption, columns, table: h("div") });
+    this.more = button(t("activity-more"), () => this.#load(this.#rows));
+    this.rows = h("div", { class: "stack" }, this.table, this.more);
+  }
+
+  open() { return this.#load([]); }
+
+  async #load(before) {
+    const page = await this.ask(before.at(-1));
+    if (!page) return;
+    const { caption, columns } = this;
+    this.#rows = [...before, ...page];
+    this.table.replaceChildren(table({ caption, columns, rows: this.#rows, empty: t("activity-none") }));
+    this.more.hidden = page.length < PAGE;
   }
 }
 
-/** Who did what to the gateway, newest first. */
-class Audit {
-  #entries = [];
-
+/** Who did what to the gateway. */
+class Audit extends Pages {
   constructor(app) {
-    this.app = app;
-    const options = KINDS.map((kind) => h("option", { value: kind }, t(`activity-of-${kind || "all"}`)));
-    this.choice = h("select", { "aria-label": t("activity-kind"), onchange: () => this.open() }, options);
+    super(app, t("activity-audit"), [
+      { title: t("activity-when"), cell: ({ entry }) => h("time", null, formatExact(entry.at)) },
+      { title: t("activity-what"), cell: ({ entry }) => h("code", null, entry.kind) },
+      { title: t("activity-who"), cell: whoOf },
+      { title: t("activity-detail"), cell: ({ entry }) => h("div", { class: "facts" }, factsOf(entry)) },
+    ]);
+    const options = KINDS.map((value) => ({ value, label: t(`activity-of-${value || "all"}`) }));
+    this.choice = select(options, { "aria-label": t("activity-kind"), onchange: () => this.open() });
     this.chain = h("p", { class: "chain", role: "status" });
-    this.rows = h("div");
-    this.more = button(t("activity-more"), () => this.#load(this.#entries.at(-1).number));
     const choices = h("div", { class: "choices" }, this.choice, button(t("activity-verify"), () => this.#verify()));
-    this.element = h("div", { class: "audit" }, choices, this.chain, this.rows, this.more);
+    this.element = h("div", { class: "audit" }, choices, this.chain, this.rows);
     this.open();
   }
 
-  open() {
-    this.#entries = [];
-    return this.#load(null);
-  }
-
-  async #load(before) {
-    const answer = await this.app.attempt("audit.list", { kind: this.choice.value, limit: PAGE, before });
-    if (!answer) return;
-    this.#entries.push(...answer.entries);
-    const columns = [
-      { title: t("activity-when"), cell: ({ entry }) => h("time", null, formatExact(entry.at)) },
-      { title: t("activity-what"), cell: ({ entry }) => h("code", null, entry.kind) },
-      { title: t("activity-who"), cell: ({ entry }) => [entry.name || entry.who, entry.address].filter(Boolean).join(" · ") },
-      { title: t("activity-detail"), cell: ({ entry }) => h("div", { class: "facts" }, factsOf(entry)) },
-    ];
-    this.rows.replaceChildren(table({ caption: t("activity-audit"), columns, rows: this.#entries, empty: t("activity-none") }));
-    this.more.hidden = answer.entries.length < PAGE;
+  async ask(last) {
+    const wanted = { kind: this.choice.value, limit: PAGE, before: last?.number ?? null };
+    return (await this.app.attempt("audit.list", wanted))?.entries;
   }
 
   async #verify() {
-    const verdict = await this.app.rpc.call("audit.verify");
-    const text = verdict.broken ? t("activity-broken", { why: verdict.problem }) : t("activity-whole", { count: verdict.entries });
-    this.chain.replaceChildren(icon(verdict.broken ? "warn" : "check", 16), " ", text);
-    this.chain.classList.toggle("bad", verdict.broken > 0);
+    const { broken, problem: why, entries: count } = await this.app.rpc.call("audit.verify");
+    const text = broken ? t("activity-broken", { why }) : t("activity-whole", { count });
+    this.chain.replaceChildren(icon(broken ? "warn" : "check", 16), " ", text);
+    this.chain.classList.toggle("bad", broken > 0);
   }
 }
+
+const whoOf = ({ entry: { name, who, address } }) => [name || who, address].filter(Boolean).join(" · ");
 
 function factsOf({ session, detail = {} }) {
   const short = (value) => String(value).replace(/^(\w{12})\w{52}$/, "$1…");
   const facts = Object.entries(detail).map(([key, value]) => h("span", { title: value }, `${key}: ${short(value)}`));
   return session ? [h("a", { href: `#/s/${session}` }, t("activity-session")), ...facts] : facts;
 }
+
+function told({ text, error = "", session = "" }) {
+  const link = session && h("a", { href: `#/s/${session}` }, t("activity-session"));
+  return [legible(text), error && h("pre", null, error), link].filter(Boolean);
+}
+
+/** What the gateway logged. */
+class Log extends Pages {
+  constructor(app) {
+    super(app, t("activity-log"), [
+      { title: t("activity-when"), cell: ({ at }) => h("time", null, formatExact(at)) },
+      { title: t("log-level"), cell: ({ level }) => badge(level, TONES[level]) },
+      { title: t("activity-what"), cell: told },
+      { title: t("log-part"), cell: ({ logger }) => h("code", null, logger) },
+    ]);
+    const onchange = () => this.open();
+    this.level = select(LEVELS, { "aria-label": t("log-level"), onchange });
+    this.text = searchBox(t("log-search"), { onchange });
+    this.trouble = h("p", { class: "problem", hidden: true });
+    const find = h("label", { class: "field find" }, this.text);
+    const choices = h("div", { class: "choices" }, this.level, find, button(t("log-again"), onchange));
+    this.element = h("div", { class: "log" }, choices, this.trouble, this.rows);
+    this.open();
+  }
+
+  async ask(last) {
+    const wanted = { level: this.level.value, text: this.text.value, before: last?.at ?? null, limit: PAGE };
+    const answer = await this.app.attempt("log.list", wanted);
+    const { trouble = "", lines } = answer ?? {};
+    Object.assign(this.trouble, { textContent: trouble, hidden: !trouble });
+    return lines;
+  }
+}
+
+const PARTS = { live: Live, audit: Audit, traces: Traces, log: Log };

@@ -1,8 +1,6 @@
 // The question whether a call may run: a card with buttons, and one line once it is answered.
 
-import { h, icon } from "../dom.js";
-import { formatClock, formatExact, formatLeft, legible } from "../format.js";
-import { t } from "../strings.js";
+import { formatClock, formatExact, formatLeft, h, icon, legible, svg, t } from "../kit.js";
 
 const STILL_MS = 600;
 const SOON_S = 30;
@@ -25,14 +23,14 @@ function originChip(origin, onpick) {
   const isPage = kind === "web" && name.includes("://");
   const label = t(`origin-${kind === "web" && !isPage ? "outside" : kind === "file" && !name ? "files" : kind}`);
   const attributes = { class: "origin", title: legible(`${label} ${name}`.trim()) };
-  const content = [icon(SIGNS[kind] ?? "info", 13), name && h("span", { class: "unseen" }, label), h("bdi", null, legible(name) || label)];
-  return onpick ? h("button", { ...attributes, type: "button", onclick: () => onpick(origin) }, content) : h("span", attributes, content);
+  const what = name && h("span", { class: "unseen" }, label);
+  const content = [icon(SIGNS[kind] ?? "info", 13), what, h("bdi", null, legible(name) || label)];
+  if (!onpick) return h("span", attributes, content);
+  return h("button", { ...attributes, type: "button", onclick: () => onpick(origin) }, content);
 }
 
-/**
- * `approvals` answers, and knows the gateway's time; without it, the question is of the past. `reveal(origin)` shows what
- * brought something; `place` is a node that says where it was asked, where that is not plain.
- */
+/** `approvals` answers, and knows the gateway's time; without it, the question is of the past. `reveal(origin)` shows
+ * what brought something; `place` is a node that says where it was asked, where that is not plain. */
 export class ApprovalCard {
   #still = { place: "", since: 0 };
   #drawn = "";
@@ -51,20 +49,21 @@ export class ApprovalCard {
     const isNew = this.element.dataset.id !== approval.id;
     const hadFocus = this.element.contains(document.activeElement);
     this.#drawn = drawn;
-    this.element.dataset.state = state;
-    this.element.dataset.id = approval.id;
+    Object.assign(this.element.dataset, { state, id: approval.id });
     if (state === "answered") this.#drawAnswer();
     else this.#drawQuestion();
     if (hadFocus) (this.element.querySelector("summary") ?? this.element).focus();
     else if (isNew && state === "open" && document.activeElement === document.body) {
-      requestAnimationFrame(() => document.activeElement === document.body && this.element.focus({ preventScroll: true }));
+      const isIdle = () => document.activeElement === document.body;
+      requestAnimationFrame(() => isIdle() && this.element.focus({ preventScroll: true }));
     }
   }
 
   #drawQuestion() {
     const { tool, origins } = this.approval;
     const level = this.place ? [2, 3] : [4, 5]; // in a list of questions, or within an answer
-    const title = h("h4", { id: `asks-${this.approval.id}`, "aria-level": level[0] }, t("asks", { tool: legible(tool) }));
+    const named = { id: `asks-${this.approval.id}`, "aria-level": level[0] };
+    const title = h("h4", named, t("asks", { tool: legible(tool) }));
     const ring = ringOf();
     this.hand = ring.lastChild;
     this.left = h("span", { class: "left", role: "timer" });
@@ -72,43 +71,45 @@ export class ApprovalCard {
     this.note = h("p", { class: "note", role: "status" });
     this.answers = h("div", { class: "answers" }, this.approvals?.mayAnswer ? this.#answers() : []);
     this.buttons = [...this.answers.querySelectorAll("button")];
-    this.element.setAttribute("role", "group");
-    this.element.setAttribute("aria-labelledby", title.id);
-    this.element.tabIndex = -1;
-    this.element.replaceChildren(
-      h("header", null, icon("hand", 18), title, this.place, time || ""),
-      this.#why(),
-      this.#call(),
-      ...(origins.length ? [h("h5", { "aria-level": level[1] }, t("has-read")), originChips(origins, this.reveal)] : []),
-      this.note,
-      this.answers,
-    );
+    this.#become({ role: "group", "aria-labelledby": title.id, tabindex: "-1" });
+    const head = h("header", null, icon("hand", 18), title, this.place, time || "");
+    const about = h("h5", { "aria-level": level[1] }, t("has-read"));
+    const read = origins.length ? [about, originChips(origins, this.reveal)] : [];
+    this.element.replaceChildren(head, this.#why(), this.#call(), ...read, this.note, this.answers);
     if (!this.approvals) this.note.textContent = t("asked-then");
     else if (!this.approvals.mayAnswer) this.note.textContent = t("may-not-answer");
     this.tick();
   }
 
+  /** What the card is to those who do not see it: a question, or nothing but its line. */
+  #become(attributes) {
+    for (const name of ["role", "aria-labelledby", "tabindex"]) this.element.removeAttribute(name);
+    for (const [name, value] of Object.entries(attributes)) this.element.setAttribute(name, value);
+  }
+
   #why() {
     const { reason, rule } = this.approval;
-    return h("p", { class: "reason" }, t("because", { reason: legible(reason) }), " ", h("span", { class: "rule" }, legible(rule)));
+    const name = h("span", { class: "rule" }, legible(rule));
+    return h("p", { class: "reason" }, t("because", { reason: legible(reason) }), " ", name);
   }
 
   /** All of it: nothing is cut, and nothing in it turns the writing around. */
   #call() {
-    return h("pre", { class: "call", dir: "ltr", tabindex: 0, "aria-label": t("would-run") }, legible(this.approval.shown));
+    const given = { class: "call", dir: "ltr", tabindex: 0, "aria-label": t("would-run") };
+    return h("pre", given, legible(this.approval.shown));
   }
 
   /** The safe one first; then what would be covered besides this call, in the gateway's words. */
   #answers() {
-    const offers = (this.approval.offers ?? []).map((offer) =>
-      h("p", { class: "offer" }, h("span", null, legible(offer.text)), this.#button(offer.scope, { ...ONCE, scope: offer.scope })),
-    );
-    return [this.#button("deny", DENY, "primary"), this.#button("once", ONCE), ...offers];
+    const buttonOf = ({ scope }) => this.#button(scope, { ...ONCE, scope });
+    const draw = (offer) => h("p", { class: "offer" }, h("span", null, legible(offer.text)), buttonOf(offer));
+    const { offers = [] } = this.approval;
+    return [this.#button("deny", DENY, "primary"), this.#button("once", ONCE), ...offers.map(draw)];
   }
 
   #button(name, answer, kind = "") {
-    const onclick = () => this.#answer(answer);
-    return h("button", { type: "button", class: `button ${kind}`, "aria-disabled": "true", dataset: { name }, onclick }, t(`answer-${name}`));
+    const given = { type: "button", class: `button ${kind}`, "aria-disabled": "true", dataset: { name } };
+    return h("button", { ...given, onclick: () => this.#answer(answer) }, t(`answer-${name}`));
   }
 
   #drawAnswer() {
@@ -117,20 +118,14 @@ export class ApprovalCard {
     const said = verdict === "allow" ? scope : verdict === "void" || by ? verdict : "nobody";
     const time = at ? h("time", { title: formatExact(at) }, formatClock(at)) : "";
     const line = t(`answer-was-${said}`, { who: legible(by), tool: legible(tool) });
-    this.element.removeAttribute("role");
-    this.element.removeAttribute("aria-labelledby");
-    this.element.removeAttribute("tabindex");
-    this.element.replaceChildren(
-      h(
-        "details",
-        { class: "answered", dataset: { verdict } },
-        h("summary", null, icon(verdict === "allow" ? "check" : "close", 14), h("span", null, line), time, icon("chevron", 14)),
-        h("div", { class: "was" }, this.#why(), this.#call()),
-      ),
-    );
+    this.#become({});
+    const sign = icon(verdict === "allow" ? "check" : "close", 14);
+    const head = h("summary", null, sign, h("span", null, line), time, icon("chevron", 14));
+    const was = h("div", { class: "was" }, this.#why(), this.#call());
+    this.element.replaceChildren(h("details", { class: "answered", dataset: { verdict } }, head, was));
   }
 
-  /** Once the card has stood still for a while its buttons work: no click that was meant for what stood there before. */
+  /** Once the card has stood still for a while its buttons work: no click was meant for what stood there before. */
   tick() {
     if (this.element.dataset.state !== "open") return;
     const { expiresAt, at = (this.seen ??= this.approvals.now) } = this.approval;
@@ -143,9 +138,7 @@ export class ApprovalCard {
     for (const button of this.buttons) button.setAttribute("aria-disabled", String(!works));
   }
 
-  #works() {
-    return this.#isStill() && !this.waiting && this.approval.expiresAt > this.approvals.now;
-  }
+  #works() { return this.#isStill() && !this.waiting && this.approval.expiresAt > this.approvals.now; }
 
   #isStill() {
     const { top, left } = this.answers.getBoundingClientRect();
@@ -166,17 +159,8 @@ export class ApprovalCard {
   }
 }
 
-const SVG = "http://www.w3.org/2000/svg";
-
 function ringOf() {
-  const svg = document.createElementNS(SVG, "svg");
-  const circle = (name) => {
-    const each = document.createElementNS(SVG, "circle");
-    const attributes = { class: name, cx: 9, cy: 9, r: 7, pathLength: 100, "stroke-dasharray": 100 };
-    for (const [key, value] of Object.entries(attributes)) each.setAttribute(key, value);
-    return each;
-  };
-  for (const [key, value] of Object.entries({ viewBox: "0 0 18 18", width: 18, height: 18, class: "ring", "aria-hidden": "true" })) svg.setAttribute(key, value);
-  svg.append(circle("track"), circle("hand"));
-  return svg;
+  const about = { viewBox: "0 0 18 18", width: 18, height: 18, class: "ring", "aria-hidden": "true" };
+  const shape = { cx: 9, cy: 9, r: 7, pathLength: 100, "stroke-dasharray": 100 };
+  return svg("svg", about, ["track", "hand"].map((name) => svg("circle", { ...shape, class: name })));
 }

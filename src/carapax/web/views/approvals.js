@@ -1,9 +1,6 @@
 // What waits for a person's yes, in all sessions, and what was allowed for good.
 
-import { h } from "../dom.js";
-import { formatMoment, legible } from "../format.js";
-import { button, Page } from "../kit.js";
-import { t } from "../strings.js";
+import { button, formatMoment, h, legible, Page, t } from "../kit.js";
 import { ApprovalCard } from "./approval.js";
 
 const TICK_MS = 200;
@@ -49,7 +46,8 @@ export class ApprovalList extends Page {
   #grant({ id, agent, grant, by, at }) {
     const forget = this.app.approvals.mayAnswer && button(t("grant-forget"), () => this.#forget(id));
     const given = t("grant-given", { agent, by: legible(by), when: formatMoment(at) });
-    return h("li", null, h("div", null, h("pre", { class: "call", dir: "ltr" }, grantText(grant)), h("small", null, given)), forget);
+    const text = h("pre", { class: "call", dir: "ltr" }, grantText(grant));
+    return h("li", null, h("div", null, text, h("small", null, given)), forget);
   }
 
   async #forget(grant) {
@@ -73,13 +71,12 @@ export class ApprovalList extends Page {
     if (hadFocus) this.focus();
   }
 
-  close() {
-    clearInterval(this.timer);
-  }
+  close() { clearInterval(this.timer); }
 }
 
 function grantText({ tool, arguments: given = {}, whole = false, site = "", files = null }) {
-  const lines = Object.entries(given).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const lines = Object.entries(given).map(([name, value]) => `${name}: ${text(value)}`);
   if (site) lines.push(t("grant-site", { site }));
   if (!whole) lines.push(t("grant-else"));
   if (files && Object.keys(files).length) lines.push(t("grant-files", { files: Object.keys(files).join(", ") }));

@@ -1,8 +1,6 @@
 // Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
 
-import { h, icon, iconButton } from "../dom.js";
-import { formatBytes } from "../format.js";
-import { t } from "../strings.js";
+import { formatBytes, h, icon, iconButton, t } from "../kit.js";
 
 const MOST = 10;
 
@@ -13,18 +11,18 @@ export class Attachments {
   constructor(onChange) {
     this.onChange = onChange;
     this.list = h("ul", { class: "attachments", "aria-label": t("attachments"), hidden: true });
-    this.input = h("input", { type: "file", multiple: true, hidden: true, "aria-label": t("attach"), onchange: () => this.#chosen() });
+    const given = { type: "file", multiple: true, hidden: true, "aria-label": t("attach") };
+    this.input = h("input", { ...given, onchange: () => this.#chosen() });
     this.button = iconButton("clip", t("attach"), () => this.input.click(), { class: "attach" });
   }
 
   /** What a message names: `{digest, name, media_type, size}` of each file that has arrived. */
   get ready() {
-    return this.#files.filter(({ digest }) => digest).map(({ digest, name, media_type, size }) => ({ digest, name, media_type, size }));
+    const sent = this.#files.filter(({ digest }) => digest);
+    return sent.map(({ digest, name, media_type, size }) => ({ digest, name, media_type, size }));
   }
 
-  get isBusy() {
-    return this.#files.some(({ digest, error }) => !digest && !error);
-  }
+  get isBusy() { return this.#files.some(({ digest, error }) => !digest && !error); }
 
   add(files) {
     for (const file of [...files].slice(0, MOST - this.#files.length)) this.#upload(file);
@@ -38,11 +36,12 @@ export class Attachments {
 
   /** Take what is pasted into or dropped onto an element. */
   listen(element) {
-    element.addEventListener("paste", (event) => {
-      if (!event.clipboardData?.files.length || this.button.disabled) return;
+    const take = (event, data) => {
+      if (!data?.files.length || this.button.disabled) return;
       event.preventDefault();
-      this.add(event.clipboardData.files);
-    });
+      this.add(data.files);
+    };
+    element.addEventListener("paste", (event) => take(event, event.clipboardData));
     element.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
@@ -51,9 +50,7 @@ export class Attachments {
     element.addEventListener("dragleave", () => element.classList.remove("dropping"));
     element.addEventListener("drop", (event) => {
       element.classList.remove("dropping");
-      if (!event.dataTransfer?.files.length || this.button.disabled) return;
-      event.preventDefault();
-      this.add(event.dataTransfer.files);
+      take(event, event.dataTransfer);
     });
   }
 
@@ -66,8 +63,10 @@ export class Attachments {
     const entry = { name: file.name, size: file.size, digest: "", error: "" };
     this.#files.push(entry);
     try {
-      const headers = { "content-type": file.type && file.type !== "application/json" ? file.type : "application/octet-stream" };
-      const response = await fetch(`api/files?name=${encodeURIComponent(file.name.slice(0, 200))}`, { method: "POST", headers, body: file });
+      const type = file.type === "application/json" ? "" : file.type;
+      const headers = { "content-type": type || "application/octet-stream" };
+      const name = encodeURIComponent(file.name.slice(0, 200));
+      const response = await fetch(`api/files?name=${name}`, { method: "POST", headers, body: file });
       const answer = await response.json();
       if (response.ok) Object.assign(entry, answer);
       else entry.error = answer.hint ? `${answer.detail} (${answer.hint})` : answer.detail;
@@ -89,21 +88,20 @@ export class Attachments {
       this.#changed();
     };
     const state = entry.error || (entry.digest ? formatBytes(entry.size) : t("file-sending"));
-    return h(
-      "li",
-      { class: entry.error ? "failed" : entry.digest ? "" : "busy" },
-      picture(entry) ?? icon("clip", 14),
-      h("span", { class: "name" }, entry.name || t("file-unnamed")),
-      h("small", entry.error ? { role: "alert" } : null, state),
-      iconButton("close", t("file-remove", { name: entry.name }), remove),
-    );
+    const name = h("span", { class: "name" }, entry.name || t("file-unnamed"));
+    const told = h("small", { role: entry.error ? "alert" : null }, state);
+    const close = iconButton("close", t("file-remove", { name: entry.name }), remove);
+    const tone = entry.error ? "failed" : entry.digest ? "" : "busy";
+    return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, close);
   }
 }
 
 /** The files of a message as people see them: pictures, and links for all else. */
 export function drawFiles(files) {
   if (!files?.length) return null;
-  return h("ul", { class: "files" }, files.map((file) => h("li", null, h("a", { href: address(file), download: file.name }, picture(file) ?? [icon("clip", 14), file.name || t("file-unnamed"), h("small", null, formatBytes(file.size))]))));
+  const named = ({ name, size }) => [icon("clip", 14), name || t("file-unnamed"), h("small", null, formatBytes(size))];
+  const link = (file) => h("a", { href: address(file), download: file.name }, picture(file) ?? named(file));
+  return h("ul", { class: "files" }, files.map((file) => h("li", null, link(file))));
 }
 
 function picture({ digest, media_type: type = "", name }) {
@@ -111,6 +109,4 @@ function picture({ digest, media_type: type = "", name }) {
   return h("img", { src: address({ digest }), alt: name || t("file-unnamed"), loading: "lazy" });
 }
 
-function address({ digest }) {
-  return `api/files/${digest}`;
-}
+const address = ({ digest }) => `api/files/${digest}`;

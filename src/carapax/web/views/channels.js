@@ -1,10 +1,7 @@
 // Channels: the chat platforms that messages come from, how each is, and the tables that set them up.
 
-import { setKeys, tableAt, tableForm } from "../configform.js";
-import { h } from "../dom.js";
-import { formatMoment, legible } from "../format.js";
-import { badge, button, card, confirmed, Page, table } from "../kit.js";
-import { t } from "../strings.js";
+import { setConfig, setKeys, tableAt, tableForm } from "../configform.js";
+import { badge, button, card, formatMoment, h, legible, Page, rowButtons, t, table } from "../kit.js";
 
 const TONES = { listening: "ok", broken: "bad", ended: "warn" };
 
@@ -13,20 +10,26 @@ export class Channels extends Page {
   #chosen = "";
 
   async load() {
-    const [listed, schema, configured] = await Promise.all([this.call("channel.list"), this.call("config.schema"), this.call("config.get")]);
-    if (!listed || !schema || !configured) return;
-    Object.assign(this, listed, { tables: schema.tables, sections: configured.config.channels });
+    const told = await this.calls("channel.list", "config.schema", "config.get");
+    if (!told) return;
+    const [listed, { tables }, { config }] = told;
+    Object.assign(this, listed, { tables, sections: config.channels });
     this.#draw();
   }
 
   #draw() {
+    const stateOf = ({ state, detail, since }) =>
+      [badge(t(`channels-${state}`), TONES[state]), ` ${formatMoment(since)} `, legible(detail)];
+    const check = ({ name }) => button(t("models-check"), () => this.#check(name));
+    const known = ({ name }) => h("span", { role: "status" }, legible(this.#known.get(name) ?? ""));
     const columns = [
       { title: t("channels-name"), cell: ({ name }) => legible(name) },
-      { title: t("agents-state"), cell: ({ state, detail, since }) => [badge(t(`channels-${state}`), TONES[state]), ` ${formatMoment(since)} `, legible(detail)] },
-      { title: t("channels-known"), cell: ({ name }) => h("span", { role: "status" }, legible(this.#known.get(name) ?? "")) },
-      { title: t("actions"), cell: ({ name }) => button(t("models-check"), () => this.#check(name)), className: "buttons" },
+      { title: t("agents-state"), cell: stateOf },
+      { title: t("channels-known"), cell: known },
+      { title: t("actions"), cell: check, className: "buttons" },
     ];
-    const states = table({ caption: t("channels-states"), columns, rows: this.channels, empty: t("channels-none"), key: ({ name }) => name });
+    const [caption, empty, key] = [t("channels-states"), t("channels-none"), ({ name }) => name];
+    const states = table({ caption, columns, rows: this.channels, empty, key });
     this.put(states, [...this.configured, ...this.available].map((name) => this.#section(name)));
   }
 
@@ -42,15 +45,16 @@ export class Channels extends Page {
     if (name !== this.#chosen || !about) {
       const open = about && button(t(isThere ? "tools-settings" : "channels-set-up"), () => this.#open(name));
       const remove = isThere && button(t("secrets-remove"), () => this.#remove(name), { tone: "danger" });
-      return card(name, h("p", { class: "remedy" }, about?.meaning ?? ""), h("div", { class: "actions" }, open, remove));
+      return card(name, h("p", { class: "remedy" }, about?.meaning ?? ""), rowButtons(open, remove));
     }
     const onsubmit = async (changes) => {
       if (isThere) await setKeys(this.app, ["channels", name], changes);
-      else await this.app.rpc.call("config.set", { changes: [{ path: ["channels", name], value: changes }] });
+      else await setConfig(this.app, [["channels", name], changes]);
       this.#chosen = "";
       await this.refresh();
     };
-    return card(name, tableForm({ table: about, values: this.sections[name], onsubmit, cancel: () => this.#open(""), label: name }));
+    const cancel = () => this.#open("");
+    return card(name, tableForm({ table: about, values: this.sections[name], onsubmit, cancel, label: name }));
   }
 
   #open(name) {
@@ -59,9 +63,10 @@ export class Channels extends Page {
     this.content.querySelector(".form input, .form select")?.focus();
   }
 
-  async #remove(name) {
-    if (!(await confirmed(this.app, t("agents-remove-of", { name }), t("channels-remove-sure"), t("secrets-remove")))) return;
-    await this.app.rpc.call("config.set", { changes: [{ path: ["channels", name], value: null }] });
-    await this.refresh();
+  #remove(name) {
+    return this.sure(t("agents-remove-of", { name }), t("channels-remove-sure"), t("secrets-remove"), async () => {
+      await setConfig(this.app, [["channels", name], null]);
+      await this.refresh();
+    });
   }
 }

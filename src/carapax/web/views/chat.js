@@ -1,8 +1,6 @@
 // The conversation as it happens, and the composer below it.
 
-import { h, iconButton, onFrame } from "../dom.js";
-import { oneLine } from "../format.js";
-import { t } from "../strings.js";
+import { h, iconButton, oneLine, onFrame, t } from "../kit.js";
 import { originChips } from "./approval.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
@@ -39,7 +37,8 @@ export class Chat {
     this.loading = h("p", { class: "loading" }, t("loading"));
     const onscroll = () => this.#scrolled();
     this.scroller = h("div", { class: "scroller", tabindex: -1, onscroll }, this.loading, this.conversation.element);
-    this.element = h("div", { class: "chat" }, this.scroller, h("div", { class: "dock" }, this.toEnd, this.composer.element));
+    const dock = h("div", { class: "dock" }, this.toEnd, this.composer.element);
+    this.element = h("div", { class: "chat" }, this.scroller, dock);
     this.resize = new ResizeObserver(() => this.#stick());
     this.resize.observe(this.conversation.element);
     this.resize.observe(this.scroller);
@@ -48,9 +47,7 @@ export class Chat {
     this.composer.open(feed.session);
   }
 
-  update() {
-    this.draw();
-  }
+  update() { this.draw(); }
 
   #draw() {
     const { view, loaded } = this.feed;
@@ -85,7 +82,8 @@ export class Chat {
     this.counted = finished;
     const { session } = this.feed;
     const ask = (method, params) => this.app.rpc.call(method, params).catch(() => null);
-    const [costs, listed] = await Promise.all([ask("costs.runs", { session }), ask("session.list", { forked_from: session })]);
+    const asked = [ask("costs.runs", { session }), ask("session.list", { forked_from: session })];
+    const [costs, listed] = await Promise.all(asked);
     this.#forks = listed?.sessions ?? this.#forks;
     Object.assign(this.conversation.actions.costs, costs?.runs);
     this.conversation.redraw();
@@ -127,7 +125,8 @@ export class Chat {
 
   async #choose() {
     const { session, view } = this.feed;
-    await askModel(this.app, t("choose-model"), t("save"), view, (choice) => this.app.rpc.call("session.configure", { session, ...choice }));
+    const act = (choice) => this.app.rpc.call("session.configure", { session, ...choice });
+    await askModel(this.app, t("choose-model"), t("save"), view, act);
   }
 
   #send(text, attachments = []) {
@@ -177,9 +176,7 @@ export class Chat {
   }
 
   /** Leave what is being edited, or stop the run, if there is one. */
-  escape() {
-    return this.#leave() || this.#stop();
-  }
+  escape() { return this.#leave() || this.#stop(); }
 
   #stop() {
     if (!this.feed.view.run) return false;
@@ -187,9 +184,7 @@ export class Chat {
     return true;
   }
 
-  focus() {
-    this.composer.focus();
-  }
+  focus() { this.composer.focus(); }
 
   close() {
     this.resize.disconnect();

@@ -1,8 +1,7 @@
 // Where a message is written. What is not sent yet survives a reload.
 
-import { h, icon, iconButton } from "../dom.js";
 import { keep, kept } from "../kept.js";
-import { t } from "../strings.js";
+import { h, icon, iconButton, t } from "../kit.js";
 import { Attachments } from "./attachments.js";
 
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
@@ -17,32 +16,18 @@ export class Composer {
     this.onSend = onSend;
     const hint = `composer-hint-${++made}`;
     this.attachments = new Attachments(() => this.#changed());
-    this.text = h("textarea", {
-      rows: 1,
-      "aria-label": t("message"),
-      "aria-describedby": hint,
-      enterkeyhint: "send",
-      onkeydown: (event) => this.#key(event),
-      oninput: () => this.#changed(),
-    });
+    const named = { rows: 1, "aria-label": t("message"), "aria-describedby": hint, enterkeyhint: "send" };
+    this.text = h("textarea", { ...named, onkeydown: (event) => this.#key(event), oninput: () => this.#changed() });
     this.send = h("button", { type: "submit", class: "send", "aria-label": t("send"), title: t("send") }, icon("send"));
     this.stop = iconButton("stop", t("stop"), onStop, { class: "stop", hidden: true });
     this.note = h("p", { class: "editing", hidden: true });
-    this.choice = h("button", { type: "button", class: "choice", title: t("choose-model"), onclick: onChoose, hidden: true });
-    this.element = h(
-      "form",
-      {
-        class: "composer",
-        onsubmit: (event) => {
-          event.preventDefault();
-          this.#submit();
-        },
-      },
-      this.note,
-      this.attachments.list,
-      h("div", { class: "box" }, this.attachments.button, this.attachments.input, this.text, this.stop, this.send),
-      h("div", { class: "below" }, this.choice, h("p", { id: hint, class: "hint" }, t("composer-hint"))),
-    );
+    const choose = { type: "button", class: "choice", title: t("choose-model"), onclick: onChoose };
+    this.choice = h("button", { ...choose, hidden: true });
+    const { list, button, input } = this.attachments;
+    const box = h("div", { class: "box" }, button, input, this.text, this.stop, this.send);
+    const below = h("div", { class: "below" }, this.choice, h("p", { id: hint, class: "hint" }, t("composer-hint")));
+    const onsubmit = (event) => this.#submit(event);
+    this.element = h("form", { class: "composer", onsubmit }, this.note, list, box, below);
   }
 
   /** Write for a session (or "new"), going on with what was begun there. */
@@ -72,14 +57,10 @@ export class Composer {
     this.send.disabled = ended || !this.#isReady();
   }
 
-  focus() {
-    this.text.focus({ preventScroll: true });
-  }
+  focus() { this.text.focus({ preventScroll: true }); }
 
   #key(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.#submit();
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.#submit(event);
   }
 
   #changed() {
@@ -90,11 +71,10 @@ export class Composer {
     this.text.style.height = `${Math.max(36, this.text.scrollHeight)}px`;
   }
 
-  #isReady() {
-    return Boolean(this.text.value.trim()) && !this.attachments.isBusy;
-  }
+  #isReady() { return Boolean(this.text.value.trim()) && !this.attachments.isBusy; }
 
-  #submit() {
+  #submit(event) {
+    event.preventDefault();
     const text = this.text.value.replace(CONTROL, "").trim();
     if (!text || this.text.disabled || this.attachments.isBusy) return;
     this.onSend(text, this.attachments.ready);

@@ -1,15 +1,14 @@
 // A conversation on screen: each item drawn once and touched again only when its `rev` grows.
 
-import { copyText, h, icon, iconButton } from "../dom.js";
-import { callSummary, formatClock, formatElapsed, formatExact, formatNumber, formatUsd, prettyJson } from "../format.js";
+import { callSummary, copyOnClick, formatClock, formatElapsed, formatExact, formatNumber, formatUsd } from "../kit.js";
+import { h, icon, iconButton, prettyJson, t } from "../kit.js";
 import { MarkdownStream } from "../markdown.js";
-import { t } from "../strings.js";
 import { ApprovalCard, originChips } from "./approval.js";
 import { drawFiles } from "./attachments.js";
 
 const WINDOW = 120;
 const TICK_MS = 200;
-const TOOL_ICONS = { writing: "pen", waiting: "clock", asking: "hand", running: "tool", done: "check", error: "warn", refused: "close", stopped: "stop" };
+const SIGNS = { writing: "pen", waiting: "clock", asking: "hand", done: "check", error: "warn", refused: "close" };
 
 export class Conversation {
   #views = new Map();
@@ -17,18 +16,16 @@ export class Conversation {
   #last = [];
   #timer = 0;
 
-  /**
-   * `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, `vouch()`, `edit(item)`,
-   * `replay(item)`, and `approvals` to answer with; `costs` are what runs cost, and `forks(item)` the sessions that were
-   * copied before a message. Without any, it is the past.
-   */
+  /** `actions` are what a person can do here: `again()`, `retry(key)`, `discard(key)`, `vouch()`, `edit(item)`,
+   * `replay(item)`, and `approvals` to answer with; `costs` are what runs cost, and `forks(item)` the sessions that
+   * were copied before a message. Without any, it is the past. */
   constructor(actions = null, window = WINDOW) {
     this.#window = window;
     this.actions = { ...actions, reveal: (origin) => this.#reveal(origin) };
     this.isPast = actions === null;
     this.element = h("div", { class: this.isPast ? "conversation past" : "conversation" });
     this.earlier = h("button", { type: "button", class: "quiet earlier", onclick: () => this.#showEarlier() });
-    this.working = h("div", { class: "working" }, h("span", { class: "pulse" }), h("span", { class: "what" }));
+    this.working = h("div", { class: "working" }, span("pulse"), span("what"));
   }
 
   /** Show the items of a view, then what waits, then `pending`: entries of the outbox. */
@@ -45,7 +42,8 @@ export class Conversation {
     }
     if (view.run) wanted.push(this.#workingOn(view));
     wanted.push(...view.waiting.map((item) => this.#viewOf(item, item).element));
-    wanted.push(...sending.map((entry) => this.#viewOf(entry.key, { type: "user", pending: entry, text: entry.text, attachments: entry.attachments }).element));
+    const asItem = (entry) => ({ type: "user", pending: entry, text: entry.text, attachments: entry.attachments });
+    wanted.push(...sending.map((entry) => this.#viewOf(entry.key, asItem(entry)).element));
     this.#place(wanted);
     this.#tick(view.run !== null && !this.isPast);
   }
@@ -71,8 +69,9 @@ export class Conversation {
   #workingOn(view) {
     const tool = [...view.calls.values()].find((call) => call.tool.state === "running")?.tool;
     const part = view.live?.parts.at(-1);
-    const what = view.approvals.size ? t("working-asking") : tool ? t("working-tool", { tool: tool.name }) : t(part?.type === "thinking" ? "working-thinking" : "working");
-    this.working.lastChild.textContent = what;
+    const otherwise = part?.type === "thinking" ? "working-thinking" : "working";
+    const what = view.approvals.size ? "working-asking" : tool ? "working-tool" : otherwise;
+    this.working.lastChild.textContent = t(what, { tool: tool?.name });
     this.working.classList.toggle("writing", part?.type === "text");
     return this.working;
   }
@@ -84,9 +83,7 @@ export class Conversation {
   }
 
   /** The first question that is open here, as it stands on screen. */
-  get asking() {
-    return this.element.querySelector(".approval[data-state=open]");
-  }
+  get asking() { return this.element.querySelector(".approval[data-state=open]"); }
 
   /** Show the call or the message that brought something in. */
   #reveal({ kind, name = "" }) {
@@ -114,14 +111,15 @@ export class Conversation {
     if (running) this.#timer = setInterval(() => this.#views.forEach((view) => view.tick?.()), TICK_MS);
   }
 
-  close() {
-    clearInterval(this.#timer);
-  }
+  close() { clearInterval(this.#timer); }
 }
 
-function stamp(at) {
-  return h("time", { title: formatExact(at) }, formatClock(at));
-}
+const stamp = (at) => h("time", { title: formatExact(at) }, formatClock(at));
+const span = (name, ...content) => h("span", { class: name }, content);
+const linkButton = (label, onclick) => h("button", { type: "button", class: "link", onclick }, label);
+const clocked = (key) => [icon("clock", 13), t(key)];
+const warned = (tag, text) => h(tag, { class: "warning" }, icon("warn", 13), text);
+const block = (name) => h("pre", { tabindex: 0, "aria-label": t(name) });
 
 class UserItem {
   constructor(actions) {
@@ -133,12 +131,14 @@ class UserItem {
     const { id, text, at, name, waiting, pending, attachments, marks } = item;
     if (id) this.element.dataset.source = id;
     const label = h("h2", { class: "unseen" }, name ? t("said", { name }) : t("you"));
-    const state = pending ? this.#sending(pending) : waiting ? [icon("clock", 13), t("queued")] : [this.#again(item), stamp(at)];
+    const isKept = !pending && !waiting;
+    const state = isKept ? [this.#again(item), stamp(at)] : pending ? this.#sending(pending) : clocked("queued");
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
     this.element.classList.toggle("failed", Boolean(pending?.error));
     const files = drawFiles(attachments);
-    const warning = marks?.length && h("p", { class: "warning" }, icon("warn", 13), t("marked", { marks: marks.join(", ") }));
-    const shown = [label, files, h("div", { class: "bubble" }, text), warning, h("footer", null, this.#forks(item), state)];
+    const warning = marks?.length && warned("p", t("marked", { marks: marks.join(", ") }));
+    const foot = h("footer", null, this.#forks(item), state);
+    const shown = [label, files, h("div", { class: "bubble" }, text), warning, foot];
     this.element.replaceChildren(...shown.filter(Boolean));
   }
 
@@ -150,18 +150,16 @@ class UserItem {
   }
 
   #forks(item) {
-    const link = ({ id, title }) => h("a", { class: "link", href: `#/s/${id}` }, icon("fork", 13), t("asked-otherwise", { title: title || t("untitled") }));
+    const said = (title) => [icon("fork", 13), t("asked-otherwise", { title: title || t("untitled") })];
+    const link = ({ id, title }) => h("a", { class: "link", href: `#/s/${id}` }, said(title));
     return (this.actions.forks?.(item) ?? []).map(link);
   }
 
   #sending({ key, error, offline }) {
-    if (!error) return offline ? [icon("clock", 13), t("offline-queued")] : t("sending");
-    const { retry, discard } = this.actions;
-    return [
-      h("span", { class: "why", role: "alert" }, t("send-failed", { why: error })),
-      h("button", { type: "button", class: "link", onclick: () => retry(key) }, t("retry")),
-      h("button", { type: "button", class: "link", onclick: () => discard(key) }, t("discard")),
-    ];
+    if (!error) return offline ? clocked("offline-queued") : t("sending");
+    const act = (name) => linkButton(t(name), () => this.actions[name](key));
+    const why = h("span", { class: "why", role: "alert" }, t("send-failed", { why: error }));
+    return [why, act("retry"), act("discard")];
   }
 }
 
@@ -203,8 +201,8 @@ class AnswerItem {
     if (this.rests.hidden || this.origins === origins) return;
     this.origins = origins;
     const { approvals, reveal, vouch } = this.actions;
-    const button = approvals?.mayAnswer && h("button", { type: "button", class: "link", onclick: vouch }, t("vouch"));
-    this.rests.replaceChildren(h("span", null, t("rests-on")), originChips(origins, reveal), button || "");
+    const act = approvals?.mayAnswer && linkButton(t("vouch"), vouch);
+    this.rests.replaceChildren(h("span", null, t("rests-on")), originChips(origins, reveal), act || "");
   }
 
   tick() {
@@ -212,17 +210,13 @@ class AnswerItem {
   }
 
   #drawFoot({ live, cut, at, parts, model, usage, stop, run, ends }) {
-    const text = parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
+    const text = parts.filter(({ type }) => type === "text").map((part) => part.text).join("\n\n");
     const warning = cut ? t("cut") : stop === "length" || stop === "filtered" ? t(stop) : "";
     this.foot.replaceChildren();
-    if (warning) this.foot.append(h("span", { class: "warning" }, icon("warn", 13), warning));
+    if (warning) this.foot.append(warned("span", warning));
     if (live || !text.trim() || parts.some((part) => part.type === "tool")) return;
-    const copy = iconButton("copy", t("copy-answer"), async () => {
-      if (!(await copyText(text))) return;
-      copy.replaceChildren(icon("check", 15));
-      setTimeout(() => copy.replaceChildren(icon("copy", 15)), 1600);
-    });
-    copy.replaceChildren(icon("copy", 15));
+    const copy = iconButton("copy", t("copy-answer"));
+    copyOnClick(copy, () => text, (isDone) => icon(isDone ? "check" : "copy", 15));
     const tokens = (usage?.output ?? 0) > 0 ? t("tokens", { count: formatNumber(usage.output) }) : "";
     const cost = ends && costOf(this.actions.costs?.[run]);
     this.foot.append(copy, stamp(at), h("span", null, model), h("span", null, tokens), cost || "");
@@ -243,9 +237,7 @@ class TextPart {
     this.stream = new MarkdownStream(this.element);
   }
 
-  draw({ text }) {
-    this.stream.set(text);
-  }
+  draw({ text }) { this.stream.set(text); }
 }
 
 class ThinkingPart {
@@ -265,18 +257,12 @@ class ThinkingPart {
 class ToolPart {
   constructor({ approvals = null, reveal }) {
     Object.assign(this, { approvals, reveal });
-    this.sign = h("span", { class: "sign" });
-    this.name = h("span", { class: "name" });
-    this.about = h("span", { class: "about" });
-    this.time = h("span", { class: "elapsed" });
-    this.asked = h("pre", { tabindex: 0, "aria-label": t("arguments") });
-    this.output = h("pre", { tabindex: 0, "aria-label": t("output") });
-    this.row = h(
-      "details",
-      { class: "tool" },
-      h("summary", null, this.sign, this.name, this.about, this.time, icon("chevron", 15)),
-      h("div", { class: "inside" }, h("h4", null, t("arguments")), this.asked, h("h4", null, t("output")), this.output),
-    );
+    [this.sign, this.name, this.about, this.time] = ["sign", "name", "about", "elapsed"].map((name) => span(name));
+    [this.asked, this.output] = [block("arguments"), block("output")];
+    const head = h("summary", null, this.sign, this.name, this.about, this.time, icon("chevron", 15));
+    const asked = [h("h4", null, t("arguments")), this.asked];
+    const inside = h("div", { class: "inside" }, asked, h("h4", null, t("output")), this.output);
+    this.row = h("details", { class: "tool" }, head, inside);
     this.element = h("div", { class: "step" }, this.row);
   }
 
@@ -285,7 +271,7 @@ class ToolPart {
     if (state === "running") this.since ??= performance.now();
     this.part = part;
     Object.assign(this.row.dataset, { state, source: id });
-    this.sign.replaceChildren(state === "running" ? h("span", { class: "spinner" }) : icon(TOOL_ICONS[state], 15));
+    this.sign.replaceChildren(state === "running" ? h("span", { class: "spinner" }) : icon(SIGNS[state] ?? "stop", 15));
     this.name.textContent = name;
     this.about.textContent = callSummary(part.arguments);
     this.asked.textContent = prettyJson(part.arguments);
@@ -300,14 +286,16 @@ class ToolPart {
   #drawApproval({ approval, state }) {
     this.row.hidden = state === "asking";
     if (!approval) return;
-    if (!this.card) this.element.append((this.card = new ApprovalCard(this.approvals, { reveal: this.reveal })).element);
+    this.card ??= new ApprovalCard(this.approvals, { reveal: this.reveal });
+    if (!this.card.element.isConnected) this.element.append(this.card.element);
     this.card.draw(approval);
   }
 
   tick() {
     const { state, elapsed } = this.part;
     const running = state === "running";
-    const time = running ? formatElapsed((performance.now() - this.since) / 1000) : elapsed ? formatElapsed(elapsed) : "";
+    const seconds = running ? (performance.now() - this.since) / 1000 : elapsed;
+    const time = running || elapsed ? formatElapsed(seconds) : "";
     this.time.textContent = [state === "done" || running ? "" : t(`tool-${state}`), time].filter(Boolean).join(" · ");
     this.card?.tick();
   }
@@ -331,23 +319,16 @@ class NoticeItem {
     const canRepeat = this.again && code === "failed";
     this.element.className = `notice ${tone}`;
     if (tone === "error") this.element.setAttribute("role", "alert");
-    this.element.replaceChildren(
-      icon(tone === "info" ? "info" : "warn", 16),
-      h(
-        "div",
-        null,
-        h("strong", null, t(`notice-${code === "cancelled" && !byPerson ? "stopped" : code}`, { detail })),
-        detail && !byPerson && !isChoice ? h("p", null, detail) : null,
-        todo !== `todo-${code}` && h("p", { class: "todo" }, todo),
-        more,
-      ),
-      canRepeat ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "",
-    );
+    const title = h("strong", null, t(`notice-${code === "cancelled" && !byPerson ? "stopped" : code}`, { detail }));
+    const why = detail && !byPerson && !isChoice && h("p", null, detail);
+    const remedy = todo !== `todo-${code}` && h("p", { class: "todo" }, todo);
+    const repeat = canRepeat ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "";
+    const told = h("div", null, title, why || null, remedy, more);
+    this.element.replaceChildren(icon(tone === "info" ? "info" : "warn", 16), told, repeat);
   }
 }
 
-function budgetText({ percent, budget, spent, limit }) {
-  return t("budget-reached", { percent, budget, spent: formatUsd(spent), limit: formatUsd(limit) });
-}
+const budgetText = ({ spent, limit, ...rest }) =>
+  t("budget-reached", { ...rest, spent: formatUsd(spent), limit: formatUsd(limit) });
 
 const DRAWN = { user: UserItem, answer: AnswerItem, notice: NoticeItem };

@@ -1,12 +1,10 @@
 // Costs: what models cost by day, of which agent, model, session or provider, and how the budgets stand.
 
 import { BarChart, gauge } from "../chart.js";
-import { h } from "../dom.js";
-import { formatDay, formatMoment, formatNumber, formatUsd } from "../format.js";
-import { Page, table } from "../kit.js";
-import { t } from "../strings.js";
+import { formatDay, formatMoment, formatNumber, formatUsd, h, Page, t, table } from "../kit.js";
 
 const COLUMNS = ["calls", "input", "cache_read", "output", "reasoning"];
+const FIGURES = ["calls", "input", "cache_read", "cache_write", "output", "reasoning", "tool"];
 const RARE = new Set(["cache_read", "reasoning"]);
 const BY = ["model", "agent", "session", "provider", "day"];
 const DAYS = [7, 30, 90];
@@ -17,23 +15,8 @@ const DAY_MS = 86_400_000;
 export class Costs extends Page {
   by = "model";
   days = 30;
+  chart = new BarChart(formatUsd);
   #asked = 0;
-
-  constructor(app, name) {
-    super(app, name);
-    this.period = h("div", { class: "tabs", role: "group", "aria-label": t("costs-period") });
-    this.groups = h("div", { class: "tabs", role: "group", "aria-label": t("costs-by") });
-    this.chart = new BarChart(formatUsd);
-    this.summary = h("dl", { class: "figures" });
-    this.budgets = h("ul", { class: "budgets", "aria-label": t("costs-budgets") });
-    this.legend = h("ul", { class: "legend" });
-    this.table = h("div");
-    this.remarks = h("p", { class: "remarks" });
-    this.empty = h("p", { class: "none" });
-    this.shown = h("div", { class: "spent" }, this.chart.element, this.legend, this.table, this.remarks);
-    this.choices = h("div", { class: "choices" }, this.groups, this.period);
-    this.#drawChoices();
-  }
 
   /** Something happened: ask again, unless that was done just now. */
   update() {
@@ -48,79 +31,75 @@ export class Costs extends Page {
 
   #choose(name, value) {
     this[name] = value;
-    this.#drawChoices();
+    this.#draw(this.costs);
     this.refresh();
   }
 
-  #drawChoices() {
+  #choices() {
     const choice = (name, value, text) => {
       const pressed = String(this[name] === value);
       return h("button", { type: "button", "aria-pressed": pressed, onclick: () => this.#choose(name, value) }, text);
     };
-    const focused = document.activeElement?.textContent;
-    this.groups.replaceChildren(...BY.map((by) => choice("by", by, t(`costs-by-${by}`))));
-    this.period.replaceChildren(...DAYS.map((days) => choice("days", days, t("costs-days", { count: days }))));
-    [...this.groups.children, ...this.period.children].find((button) => button.textContent === focused)?.focus();
+    const group = (label, all) => h("div", { class: "tabs", role: "group", "aria-label": t(label) }, all);
+    const groups = BY.map((by) => choice("by", by, t(`costs-by-${by}`)));
+    const periods = DAYS.map((days) => choice("days", days, t("costs-days", { count: days })));
+    return h("div", { class: "choices" }, group("costs-by", groups), group("costs-period", periods));
   }
 
   #draw(costs) {
-    if (!this.choices.isConnected) this.put(this.summary, this.budgets, this.choices, this.empty, this.shown);
-    const { total, groups } = costs;
-    this.empty.hidden = total.calls > 0;
-    this.shown.hidden = total.calls === 0;
-    this.empty.textContent = t("costs-none", { since: formatDay(costs.since), until: formatDay(costs.until) });
-    this.#drawFigures(total);
-    this.budgets.replaceChildren(...costs.budgets.map(budgetItem));
-    this.#drawChart(costs);
-    this.table.replaceChildren(groupTable(costs, groups));
-    const told = [];
-    if (total.estimated) told.push(t("costs-estimated", { count: formatNumber(total.estimated) }));
-    if (total.unpriced) told.push(t("costs-unpriced", { count: formatNumber(total.unpriced) }));
-    this.remarks.textContent = told.join(" ");
-    this.remarks.hidden = !told.length;
+    this.costs = costs;
+    const { total, groups, since, until } = costs;
+    const remark = (name) => total[name] && t(`costs-${name}`, { count: formatNumber(total[name]) });
+    const remarks = ["estimated", "unpriced"].map(remark).filter(Boolean).join(" ");
+    const about = remarks && h("p", { class: "remarks" }, remarks);
+    const none = h("p", { class: "none" }, t("costs-none", { since: formatDay(since), until: formatDay(until) }));
+    const legend = this.#drawChart(costs);
+    const spent = h("div", { class: "spent" }, this.chart.element, legend, groupTable(costs, groups), about);
+    const budgets = h("ul", { class: "budgets", "aria-label": t("costs-budgets") }, costs.budgets.map(budgetItem));
+    this.put(figures(total), budgets, this.#choices(), total.calls ? spent : none);
   }
 
-  #drawFigures(total) {
-    const figures = { cost: formatUsd(total.cost_usd) };
-    for (const name of ["calls", "input", "cache_read", "cache_write", "output", "reasoning", "tool"]) {
-      if (total[name] || ["calls", "input", "output"].includes(name)) figures[name] = formatNumber(total[name]);
-    }
-    const figure = ([name, value]) => h("div", null, h("dt", null, t(`costs-${name}`)), h("dd", null, value));
-    this.summary.replaceChildren(...Object.entries(figures).map(figure));
-  }
-
+  /** Draw the bars; what their colours mean is returned. */
   #drawChart({ since, until, by, groups, parts, total }) {
     const names = by === "day" ? [""] : groups.slice(0, OTHERS).map(({ name }) => name);
     const titles = new Map(groups.map((group) => [group.name, nameOf(group)]));
-    const perDay = Object.groupBy(by === "day" ? groups.map(({ name, tally }) => ({ day: name, name: "", cost_usd: tally.cost_usd })) : parts, ({ day }) => day);
+    const whole = ({ name: day, tally }) => ({ day, name: "", cost_usd: tally.cost_usd });
+    const perDay = Object.groupBy(by === "day" ? groups.map(whole) : parts, ({ day }) => day);
     const bars = daysBetween(since, until).map((day) => {
-      const found = (perDay[day] ?? []).map(({ name, cost_usd: value }) => ({ name, value, tone: toneOf(names, name, by) }));
+      const part = ({ name, cost_usd: value }) => ({ name, value, tone: toneOf(names, name, by) });
+      const found = (perDay[day] ?? []).map(part);
       found.sort((one, other) => one.tone - other.tone);
-      const lines = by === "day" ? [] : found.map(({ name, value }) => `${titles.get(name) ?? t("costs-others")}: ${formatUsd(value)}`);
+      const line = ({ name, value }) => `${titles.get(name) ?? t("costs-others")}: ${formatUsd(value)}`;
       const sum = found.reduce((all, { value }) => all + value, 0);
-      return { label: formatDay(day), tip: [`${formatDay(day)}: ${formatUsd(sum)}`, ...lines].join("\n"), parts: found };
+      const lines = [`${formatDay(day)}: ${formatUsd(sum)}`, ...(by === "day" ? [] : found.map(line))];
+      return { label: formatDay(day), tip: lines.join("\n"), parts: found };
     });
     const period = { since: formatDay(since), until: formatDay(until), cost: formatUsd(total.cost_usd) };
     this.chart.show(bars, t("costs-chart", period));
     const entries = by === "day" ? [] : names.map((name, tone) => [titles.get(name), tone]);
     if (parts.some(({ name }) => !name)) entries.push([t("costs-others"), OTHERS]);
-    const entry = ([name, tone]) => h("li", null, h("span", { class: `swatch tone-${tone}`, "aria-hidden": "true" }), name);
-    this.legend.replaceChildren(...entries.map(entry));
-    this.legend.hidden = !entries.length;
+    const swatch = (tone) => h("span", { class: `swatch tone-${tone}`, "aria-hidden": "true" });
+    const entry = ([name, tone]) => h("li", null, swatch(tone), name);
+    return entries.length > 0 && h("ul", { class: "legend" }, entries.map(entry));
   }
 
-  close() {
-    this.chart.close();
-  }
+  close() { this.chart.close(); }
+}
+
+function figures(total) {
+  const isShown = (name) => total[name] || ["calls", "input", "output"].includes(name);
+  const counts = FIGURES.filter(isShown).map((name) => [name, formatNumber(total[name])]);
+  const figure = ([name, value]) => h("div", null, h("dt", null, t(`costs-${name}`)), h("dd", null, value));
+  return h("dl", { class: "figures" }, [["cost", formatUsd(total.cost_usd)], ...counts].map(figure));
 }
 
 const toneOf = (names, name, by) => (by === "day" ? 0 : name ? names.indexOf(name) : OTHERS);
 const nameOf = ({ name, title }) => title || name || t("costs-nobody");
 
 function daysBetween(since, until) {
-  const days = [];
-  for (let at = Date.parse(since); at <= Date.parse(until); at += DAY_MS) days.push(new Date(at).toISOString().slice(0, 10));
-  return days;
+  const first = Date.parse(since);
+  const length = (Date.parse(until) - first) / DAY_MS + 1;
+  return Array.from({ length }, (_, index) => new Date(first + index * DAY_MS).toISOString().slice(0, 10));
 }
 
 function budgetItem({ agent, period, spent_usd: spent, reserved_usd: reserved, limit_usd: limit, resets_at: at }) {
@@ -130,19 +109,16 @@ function budgetItem({ agent, period, spent_usd: spent, reserved_usd: reserved, l
   const tone = share >= 1 ? "full" : share >= 0.8 ? "high" : "";
   const aside = reserved > 0 ? t("costs-aside", { reserved: formatUsd(reserved) }) : "";
   const until = t("costs-anew", { when: formatMoment(at) });
-  return h(
-    "li",
-    { dataset: { tone } },
-    h("div", { class: "what" }, h("span", null, name), h("span", { class: "amount" }, label)),
-    gauge(Math.min(1, share), `${name}: ${label}`),
-    h("small", null, [limit ? `${Math.round(share * 100)} %` : "", aside, until].filter(Boolean).join(" · ")),
-  );
+  const what = h("div", { class: "what" }, h("span", null, name), h("span", { class: "amount" }, label));
+  const more = [limit ? `${Math.round(share * 100)} %` : "", aside, until].filter(Boolean).join(" · ");
+  return h("li", { dataset: { tone } }, what, gauge(Math.min(1, share), `${name}: ${label}`), h("small", null, more));
 }
 
 function groupTable({ by }, groups) {
   const counted = COLUMNS.filter((name) => !RARE.has(name) || groups.some(({ tally }) => tally[name]));
   const name = (group) => (by === "day" ? formatDay(group.name) : nameOf(group));
-  const link = (group) => (by === "session" && group.name ? h("a", { href: `#/s/${group.name}` }, name(group)) : name(group));
+  const isLink = (group) => by === "session" && group.name;
+  const link = (group) => (isLink(group) ? h("a", { href: `#/s/${group.name}` }, name(group)) : name(group));
   const number = (key, cell) => ({ title: t(`costs-${key}`), cell, className: "to-right" });
   const columns = [
     { title: t(`costs-by-${by}`), cell: link },

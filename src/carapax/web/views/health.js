@@ -1,9 +1,6 @@
 // Health: what the doctor finds, check by check, with a button for each repair.
 
-import { h } from "../dom.js";
-import { formatMoment, legible } from "../format.js";
-import { badge, button, card, Page } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, button, card, formatMoment, h, legible, Page, t } from "../kit.js";
 
 const FIRST = "configuration";
 const TONES = { ok: "ok", warn: "warn", fail: "bad" };
@@ -56,15 +53,15 @@ export class Health extends Page {
     const label = t("health-progress", { done: this.#found.size, count: this.#checks.length });
     const progress = h("progress", { max: this.#checks.length, value: this.#found.size, "aria-label": label });
     const shown = this.#checks.filter((check) => this.#found.get(check)?.length);
-    this.put(
-      h("p", { class: "summary" }, waiting ? [progress, label] : this.#summary()),
-      h("div", { class: "findings" }, shown.map((check) => this.#card(check)), this.#bans.length > 0 && this.#banned()),
-    );
+    const cards = [shown.map((check) => this.#card(check)), this.#bans.length > 0 && this.#banned()];
+    const summary = h("p", { class: "summary" }, waiting ? [progress, label] : this.#summary());
+    this.put(summary, h("div", { class: "findings" }, cards));
   }
 
   #card(check) {
-    const repaired = (this.#repaired.get(check) ?? []).map((fixed) => h("p", { class: "repaired" }, t("health-repaired", { fixed: legible(fixed) })));
-    return card(check === "tls" ? "TLS" : check, h("ul", null, this.#found.get(check).map((finding) => this.#finding(finding))), repaired);
+    const done = (fixed) => h("p", { class: "repaired" }, t("health-repaired", { fixed: legible(fixed) }));
+    const findings = this.#found.get(check).map((finding) => this.#finding(finding));
+    return card(check === "tls" ? "TLS" : check, h("ul", null, findings), (this.#repaired.get(check) ?? []).map(done));
   }
 
   /** Who showed too many wrong tokens or passwords. */
@@ -74,14 +71,17 @@ export class Health extends Page {
       this.#bans = this.#bans.filter((ban) => ban.key !== key);
       this.#draw();
     };
-    const item = ({ key, until }) =>
-      h("li", { dataset: { key } }, badge(t("health-banned"), "warn"), t("health-until", { key: legible(key), when: formatMoment(until) }), button(t("health-lift"), () => lift(key)));
+    const until = ({ key, until: at }) => t("health-until", { key: legible(key), when: formatMoment(at) });
+    const release = ({ key }) => button(t("health-lift"), () => lift(key));
+    const parts = (ban) => [badge(t("health-banned"), "warn"), until(ban), release(ban)];
+    const item = (ban) => h("li", { dataset: { key: ban.key } }, parts(ban));
     return card(t("health-bans"), h("ul", null, this.#bans.map(item)));
   }
 
   #finding(finding) {
     const { state, message, remedy = "", fix = "" } = finding;
-    const about = h("div", null, h("p", null, legible(message)), remedy && h("p", { class: "remedy" }, legible(remedy)));
+    const todo = remedy && h("p", { class: "remedy" }, legible(remedy));
+    const about = h("div", null, h("p", null, legible(message)), todo);
     const repair = fix && button(t("health-fix"), () => this.#repair(finding));
     return h("li", { dataset: { key: fix || message } }, badge(t(`health-${state}`), TONES[state]), about, repair);
   }

@@ -1,10 +1,7 @@
 // What happens now, in all sessions. A bounded list, drawn once a frame however much happens.
 
-import { h, onFrame } from "../dom.js";
-import { formatClock, oneLine } from "../format.js";
 import { isStreamed } from "../fold.js";
-import { button } from "../kit.js";
-import { t } from "../strings.js";
+import { button, formatClock, h, oneLine, onFrame, select, t } from "../kit.js";
 import { summaryOf, toneOf } from "./timeline.js";
 
 const KEPT = 300;
@@ -23,21 +20,22 @@ export class Live {
     this.list = h("ol", { class: "live-list", "aria-label": t("activity-live") });
     this.pause = button(t("activity-pause"), () => this.#toggle());
     this.count = h("span", { class: "count", role: "status" });
-    const what = ["", "kept", "streamed"].map((name) => ({ value: name, label: t(`activity-what-${name || "all"}`) }));
-    const agents = ["", ...app.agents.map(({ name }) => name)].map((value) => ({ value, label: value || t("activity-all-agents") }));
+    const all = (label) => ({ value: "", label: t(label) });
+    const what = ["", "kept", "streamed"].map((value) => ({ value, label: t(`activity-what-${value || "all"}`) }));
+    const agents = [all("activity-all-agents"), ...app.agents.map(({ name }) => name)];
     const known = sessions.map(({ id, title }) => ({ value: id, label: oneLine(title || id, 40) }));
-    const choices = [this.#choice("what", what), this.#choice("agent", agents), this.#choice("session", [{ value: "", label: t("activity-all-sessions") }, ...known])];
+    const options = { what, agent: agents, session: [all("activity-all-sessions"), ...known] };
+    const choices = Object.entries(options).map(([name, offered]) => this.#choice(name, offered));
     this.none = h("p", { class: "none" }, t("activity-quiet"));
-    this.element = h("div", { class: "live" }, h("div", { class: "choices" }, choices, this.pause, this.count), this.none, this.list);
+    const bar = h("div", { class: "choices" }, choices, this.pause, this.count);
+    this.element = h("div", { class: "live" }, bar, this.none, this.list);
     this.draw = onFrame(() => this.#draw());
     app.rpc.addEventListener("event", this.#receive);
     this.open();
   }
 
   /** Follow all sessions, from now on; again after a lost connection. */
-  open() {
-    this.app.attempt("session.subscribe", { session: "" });
-  }
+  open() { this.app.attempt("session.subscribe", { session: "" }); }
 
   close() {
     this.app.rpc.removeEventListener("event", this.#receive);
@@ -49,7 +47,7 @@ export class Live {
       this.#filter[name] = target.value;
       this.#rows.forEach(({ element, envelope }) => (element.hidden = !this.#wants(envelope)));
     };
-    return h("select", { "aria-label": t(`activity-by-${name}`), onchange }, options.map(({ value, label }) => h("option", { value }, label)));
+    return select(options, { "aria-label": t(`activity-by-${name}`), onchange });
   }
 
   #wants({ session, event }) {

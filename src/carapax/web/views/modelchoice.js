@@ -1,7 +1,6 @@
 // Which model answers in a session, and how much it thinks: said in a line, asked in a dialog, and tried in a copy.
 
-import { formDialog } from "../kit.js";
-import { t } from "../strings.js";
+import { formDialog, t } from "../kit.js";
 
 const EFFORTS = ["off", "low", "medium", "high"];
 let offered = null;
@@ -9,7 +8,8 @@ let offered = null;
 /** The model and the effort of a session, in a few words. */
 export function choiceOf(app, { agent, chosen, effort }) {
   const usual = app.agents.find(({ name }) => name === agent)?.model ?? "";
-  return [[chosen, usual].find((name) => name && name !== "auto"), effort && t(`effort-${effort}`)].filter(Boolean).join(" · ");
+  const model = [chosen, usual].find((name) => name && name !== "auto");
+  return [model, effort && t(`effort-${effort}`)].filter(Boolean).join(" · ");
 }
 
 async function modelNames(rpc) {

@@ -1,18 +1,14 @@
 // Models: which vendors can be asked, with what key, and what they offer.
 
-import { h, iconButton } from "../dom.js";
-import { formatMoment, formatNumber, formatUsd } from "../format.js";
-import { button, confirmed, Page, table } from "../kit.js";
+import { button, confirmed, form, formatMoment, formatNumber, formatUsd, h, iconButton, Page } from "../kit.js";
+import { rowButtons, searchBox, t, table } from "../kit.js";
 import { Offline } from "../rpc.js";
-import { t } from "../strings.js";
-import { ProviderForm } from "./providerform.js";
 
 const SHOWN = 200;
 
 export class Models extends Page {
   #vendors = [];
   #offers = null;
-  #silent = [];
   #checks = new Map();
 
   constructor(app, name) {
@@ -22,8 +18,7 @@ export class Models extends Page {
     this.providers = h("ul", { class: "providers", "aria-label": t("models-providers") });
     this.form = h("div", { class: "adding", hidden: true });
     this.silent = h("ul", { class: "silent" });
-    const label = t("models-search");
-    this.search = h("input", { type: "search", placeholder: label, "aria-label": label, oninput: () => this.#drawOffers() });
+    this.search = searchBox(t("models-search"), { oninput: () => this.#drawOffers() });
     this.count = h("span", { class: "count", role: "status" });
     this.offers = h("div");
     this.filters = h("div", { class: "filters" }, this.search, this.count);
@@ -33,13 +28,14 @@ export class Models extends Page {
     const listed = await this.call("provider.list");
     if (!listed) return;
     this.#vendors = listed.vendors;
+    this.#offers = null;
+    this.silent.replaceChildren();
     if (!this.offers.isConnected) this.put(this.form, this.providers, this.silent, this.filters, this.offers);
     this.#drawProviders(listed.providers);
-    this.#offers = null;
     this.#drawOffers();
     const { models, silent } = (await this.call("model.list")) ?? { models: [], silent: [] };
     this.#offers = models;
-    this.#silent = silent;
+    this.silent.replaceChildren(...silent.map(({ error }) => h("li", null, error)));
     this.#drawOffers();
   }
 
@@ -55,25 +51,22 @@ export class Models extends Page {
     const isWell = !health.length && checked?.ok !== false && Boolean(provider.key || !provider.needs_key);
     const check = button(t("models-check"), () => this.#check(name));
     check.dataset.key = `check ${name}`;
-    const act = (sign, label, what, action) => iconButton(sign, t(label, { name }), action, { dataset: { key: `${what} ${name}` } });
+    const act = (sign, label, what, action) =>
+      iconButton(sign, t(label, { name }), action, { dataset: { key: `${what} ${name}` } });
     const hasKey = provider.key || provider.needs_key;
     const isOurs = provider.standing === "configured" || provider.key === "vault";
-    return h(
-      "li",
-      { dataset: { tone: isWell ? "good" : "bad" } },
-      h("div", { class: "who-is" }, h("h2", null, name), h("span", { class: "standing" }, t(`standing-${provider.standing}`))),
+    const standing = h("span", { class: "standing" }, t(`standing-${provider.standing}`));
+    const ill = ({ kind, model, until }) => t(`health-${kind}`, { model, when: formatMoment(until) });
+    const parts = [
+      h("div", { class: "who-is" }, h("h2", null, name), standing),
       h("p", { class: "key" }, keyText(provider)),
       h("p", { class: "at", title: url }, url || t("models-here")),
-      health.map((state) => h("p", { class: "problem" }, t(`health-${state.kind}`, { model: state.model, when: formatMoment(state.until) }))),
+      health.map((state) => h("p", { class: "problem" }, ill(state))),
       h("p", { role: "status", class: checked?.ok === false ? "problem" : "checked" }, checkText(checked)),
-      h(
-        "div",
-        { class: "actions" },
-        hasKey && act("pen", "models-new-key", "key", () => this.#open(provider)),
-        check,
-        isOurs && act("trash", "models-remove", "remove", () => this.#remove(name)),
-      ),
-    );
+    ];
+    const again = hasKey && act("pen", "models-new-key", "key", () => this.#open(provider));
+    const remove = isOurs && act("trash", "models-remove", "remove", () => this.#remove(name));
+    return h("li", { dataset: { tone: isWell ? "good" : "bad" } }, ...parts, rowButtons(again, check, remove));
   }
 
   async #check(name) {
@@ -90,7 +83,8 @@ export class Models extends Page {
       await this.app.rpc.call("provider.remove", { provider: name });
     } catch (error) {
       if (error instanceof Offline || error.data?.kind !== "conflict") return this.app.tell(error);
-      if (!(await confirmed(this.app, title, t("models-used", { why: error.message }), t("models-remove-anyway")))) return;
+      const why = t("models-used", { why: error.message });
+      if (!(await confirmed(this.app, title, why, t("models-remove-anyway")))) return;
       await this.call("provider.remove", { provider: name, force: true });
     }
     this.#changed(name);
@@ -118,11 +112,12 @@ export class Models extends Page {
 
   #drawOffers() {
     const wanted = this.search.value.trim().toLowerCase();
-    const found = (this.#offers ?? []).filter(({ provider, model }) => `${provider}/${model}`.toLowerCase().includes(wanted));
+    const isFound = ({ provider, model }) => `${provider}/${model}`.toLowerCase().includes(wanted);
+    const found = (this.#offers ?? []).filter(isFound);
     const empty = t(this.#offers === null ? "loading" : wanted ? "no-matches" : "models-none", { text: wanted });
-    this.offers.replaceChildren(table({ caption: t("screen-models"), columns: COLUMNS, rows: found.slice(0, SHOWN), empty }));
-    this.count.textContent = found.length > SHOWN ? t("models-some", { shown: SHOWN, count: formatNumber(found.length) }) : "";
-    this.silent.replaceChildren(...(this.#offers ? this.#silent : []).map(({ error }) => h("li", null, error)));
+    const [caption, rows, count] = [t("screen-models"), found.slice(0, SHOWN), formatNumber(found.length)];
+    this.offers.replaceChildren(table({ caption, columns: COLUMNS, rows, empty }));
+    this.count.textContent = found.length > SHOWN ? t("models-some", { shown: SHOWN, count }) : "";
   }
 
   /** Close the form, if it is open. */
@@ -162,4 +157,60 @@ function checkText(checked) {
   if (!checked) return "";
   if (!checked.ok) return checked.hint ? `${checked.error} (${checked.hint})` : checked.error;
   return t("models-answers", { time: Math.round(checked.latency_s * 1000), count: formatNumber(checked.models) });
+}
+
+const SECRET = { spellcheck: "false", maxlength: 500 };
+
+class ProviderForm {
+  /** `provider` is one that is there and only gets another key. `onAdded(provider)` and `onCancel()`. */
+  constructor(rpc, vendors, provider, { onAdded, onCancel }) {
+    this.vendors = vendors;
+    const label = provider ? t("models-new-key", { name: provider.name }) : t("models-add");
+    const choices = [...vendors.map(({ name }) => name), { value: "", label: t("models-own") }];
+    const key = { name: "key", label: t("models-key"), hint: t("models-key-note"), type: "password", ...SECRET };
+    const fields = [
+      { name: "vendor", label: t("models-vendor"), type: "select", options: choices },
+      { name: "name", label: t("models-name"), required: true, maxlength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*" },
+      { name: "base_url", label: t("models-url"), type: "url", placeholder: "http://127.0.0.1:8000", maxlength: 500 },
+      key,
+      { name: "default_model", label: t("models-default"), ...SECRET },
+    ];
+    const onsubmit = async (given) => {
+      const added = await rpc.call("provider.add", provider ? { name: provider.name, ...given } : this.#asked(given));
+      this.of("key").value = "";
+      onAdded(added);
+    };
+    this.note = h("p", { class: "note" });
+    const values = { vendor: vendors[0]?.name ?? "" };
+    const about = { submit: t("models-save"), label, cancel: onCancel, onsubmit };
+    this.element = form({ fields: provider ? [key] : fields, values, ...about });
+    this.element.classList.add("provider-form");
+    this.element.prepend(h("h2", null, label), this.note);
+    if (provider) return;
+    this.of("vendor").addEventListener("change", () => this.#chosen());
+    this.#chosen();
+  }
+
+  of(name) { return this.element.elements.namedItem(name); }
+  focus() { this.element.elements[0].focus(); }
+  #show(name, isShown) { this.of(name).closest(".field").hidden = !isShown; }
+
+  #chosen() {
+    const vendor = this.vendors.find(({ name }) => name === this.of("vendor").value);
+    const name = this.of("name");
+    if (!name.value || this.vendors.some((each) => each.name === name.value)) name.value = vendor?.name ?? "";
+    this.of("base_url").required = !vendor;
+    this.#show("base_url", !vendor || vendor.local);
+    this.#show("default_model", !vendor);
+    this.#show("key", !vendor?.login || vendor.key_env);
+    this.note.textContent = vendor?.note ?? "";
+  }
+
+  /** What is not shown does not count; a vendor is named where the provider has another name. */
+  #asked({ vendor, ...given }) {
+    const isShown = (name) => !this.of(name).closest(".field").hidden;
+    const shown = ([name, value]) => [name, isShown(name) ? value.trim() : ""];
+    const asked = Object.fromEntries(Object.entries(given).map(shown));
+    return vendor && vendor !== asked.name ? { ...asked, vendor } : asked;
+  }
 }

@@ -1,8 +1,7 @@
 // The command palette: whatever there is, found by a few of its letters.
 
-import { h, icon } from "../dom.js";
+import { h, icon, t } from "../kit.js";
 import { SCREENS, shownScreens } from "../screens.js";
-import { t } from "../strings.js";
 
 const SHOWN = 12;
 const SHORTEST = 3;
@@ -13,36 +12,24 @@ export class Palette {
   #found = [];
   #timer = 0;
 
-  constructor(app) {
-    this.app = app;
-  }
+  constructor(app) { this.app = app; }
 
-  /** A command {id, label, run, icon, keys, shown}; one with the same id takes its place. `shown()` may leave it out. */
-  add(command) {
-    this.#commands = [...this.#commands.filter(({ id }) => id !== command.id), command];
-  }
+  /** A command {id, label, run, icon, keys, shown}; one with the same id replaces it; `shown()` may leave it out. */
+  add(command) { this.#commands = [...this.#commands.filter(({ id }) => id !== command.id), command]; }
 
   open() {
     if (this.dialog) return;
-    this.input = h("input", {
-      type: "text",
-      role: "combobox",
-      placeholder: t("palette-hint"),
-      "aria-label": t("palette"),
-      "aria-expanded": "true",
-      "aria-controls": "palette-list",
-      "aria-autocomplete": "list",
-      autocomplete: "off",
-      spellcheck: "false",
-      enterkeyhint: "go",
-      oninput: () => this.#typed(),
-      onkeydown: (event) => this.#key(event),
-    });
-    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": t("palette") });
+    const label = t("palette");
+    const [oninput, onkeydown] = [() => this.#typed(), (event) => this.#key(event)];
+    const text = { type: "text", autocomplete: "off", spellcheck: "false", enterkeyhint: "go" };
+    const list = { "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list" };
+    const about = { role: "combobox", placeholder: t("palette-hint"), "aria-label": label };
+    this.input = h("input", { ...text, ...list, ...about, oninput, onkeydown });
+    this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": label });
     this.none = h("p", { class: "none", role: "status" });
     const onclick = (event) => event.target === this.dialog && this.dialog.close();
     const box = h("div", null, h("label", { class: "search" }, icon("search", 16), this.input), this.list, this.none);
-    this.dialog = h("dialog", { class: "palette", "aria-label": t("palette"), onclick, onclose: () => this.#closed() }, box);
+    this.dialog = h("dialog", { class: "palette", "aria-label": label, onclick, onclose: () => this.#closed() }, box);
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.input.focus();
@@ -60,7 +47,8 @@ export class Palette {
     if (query.length < SHORTEST) return;
     const answer = await this.app.rpc.call("session.list", { query, limit: SHOWN }).catch(() => null);
     if (!answer || !this.dialog || this.input.value.trim() !== query) return;
-    this.#found = answer.sessions.map((info) => ({ ...info, said: answer.found?.[info.id] ?? info.title, query: query.toLowerCase() }));
+    const said = ({ id, title }) => answer.found?.[id] ?? title;
+    this.#found = answer.sessions.map((info) => ({ ...info, said: said(info), query: query.toLowerCase() }));
     this.#draw();
   }
 
@@ -73,26 +61,29 @@ export class Palette {
   /** Everything there is: {kind, label, detail, icon, run}. */
   #all() {
     const { app } = this;
-    const entry = (kind, label, sign, hash, detail = "") => ({ kind, label, icon: sign, detail, run: () => (location.hash = hash) });
-    const commands = this.#commands.filter(({ shown }) => !shown || shown()).map((command) => ({ kind: "command", ...command }));
-    const screens = shownScreens(app).map((name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`));
+    const entry = (kind, label, sign, hash, detail = "") =>
+      ({ kind, label, icon: sign, detail, run: () => (location.hash = hash) });
+    const known = this.#commands.filter(({ shown }) => !shown || shown());
+    const commands = known.map((command) => ({ kind: "command", ...command }));
+    const screen = (name) => entry("screen", t(`screen-${name}`), SCREENS[name].icon, `#/${name}`);
     const anew = (name) => `#/new/agent/${encodeURIComponent(name)}`;
-    const agents = app.agents.map(({ name }) => entry("agent", t("new-session-with", { agent: app.called(name) }), "person", anew(name)));
+    const begin = (name) => t("new-session-with", { agent: app.called(name) });
+    const agent = ({ name }) => entry("agent", begin(name), "person", anew(name));
     const listed = app.sessions.items.filter(({ id }) => !this.#found.some((found) => found.id === id));
     const sessions = [...listed, ...this.#found].map((info) => ({
       ...entry("session", info.title || t("untitled"), "chat", `#/s/${info.id}`),
       query: info.query,
       detail: info.said && info.said !== info.title ? `… ${info.said} …` : app.called(info.agent),
     }));
-    return [...commands, ...screens, ...agents, ...sessions];
+    return [...commands, ...shownScreens(app).map(screen), ...app.agents.map(agent), ...sessions];
   }
 
   #draw() {
     const wanted = this.input.value.trim().toLowerCase();
     const score = ({ label, query }) => match(wanted, label.toLowerCase()) || (wanted && query === wanted ? 1 : 0);
     const scored = this.#all().map((entry) => ({ entry, score: score(entry) }));
-    const best = scored.filter(({ score }) => score > 0).sort((one, other) => other.score - one.score).slice(0, SHOWN);
-    this.entries = best.map(({ entry }) => entry);
+    const found = scored.filter((each) => each.score > 0).sort((one, other) => other.score - one.score);
+    this.entries = found.slice(0, SHOWN).map(({ entry }) => entry);
     this.list.replaceChildren(...this.entries.map((entry, index) => this.#option(entry, index)));
     this.list.hidden = !this.entries.length;
     this.none.textContent = this.entries.length ? "" : t("no-matches", { text: this.input.value });
@@ -101,7 +92,8 @@ export class Palette {
 
   #option({ kind, label, detail, icon: sign = "tool", keys }, index) {
     const said = [t(`palette-of-${kind}`), detail].filter(Boolean).join(" · ");
-    const attributes = { role: "option", id: `palette-${index}`, onclick: () => this.#run(index), onpointermove: () => this.#choose(index) };
+    const [onclick, onpointermove] = [() => this.#run(index), () => this.#choose(index)];
+    const attributes = { role: "option", id: `palette-${index}`, onclick, onpointermove };
     const shortcut = keys && h("kbd", { "aria-hidden": "true" }, keys);
     return h("li", attributes, icon(sign, 16), h("span", { class: "label" }, label), h("small", null, said), shortcut);
   }
@@ -130,7 +122,7 @@ export class Palette {
   }
 }
 
-/** How well letters match a label: as a whole word's beginning best, then within it, then scattered; 0 for not at all. */
+/** How well letters match a label: as a word's beginning best, then within it, then scattered; 0 for not at all. */
 export function match(wanted, label) {
   if (!wanted) return 1;
   const at = label.indexOf(wanted);

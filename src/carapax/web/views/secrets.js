@@ -1,9 +1,6 @@
 // Secrets: which there are, who may use each, and new ones. A value leaves the page once, and never comes back.
 
-import { h } from "../dom.js";
-import { formatMoment, legible } from "../format.js";
-import { badge, button, card, confirmed, form, Page, table } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, button, card, form, formatMoment, h, legible, Page, rowButtons, t, table } from "../kit.js";
 
 const PROVIDER = "provider:";
 
@@ -28,11 +25,10 @@ export class Secrets extends Page {
     ];
     const key = ({ name }) => name;
     const missing = this.uses.filter(({ secret }) => !this.secrets.some(({ name }) => name === secret));
-    this.put(
-      this.#chosen !== null && this.#form(),
-      missing.map(({ secret }) => h("p", { class: "note" }, badge(t("secrets-missing"), "warn"), h("code", null, secret), this.#users(secret))),
-      table({ caption: t("screen-secrets"), columns, rows: this.secrets, empty: t("secrets-none"), key }),
-    );
+    const lack = (name) => [badge(t("secrets-missing"), "warn"), h("code", null, name), this.#users(name)];
+    const notes = missing.map(({ secret }) => h("p", { class: "note" }, lack(secret)));
+    const list = table({ caption: t("screen-secrets"), columns, rows: this.secrets, empty: t("secrets-none"), key });
+    this.put(this.#chosen !== null && this.#form(), notes, list);
   }
 
   /** Who gets it: a provider of models, or agents by a credential. */
@@ -47,7 +43,7 @@ export class Secrets extends Page {
 
   #buttons(name) {
     const change = button(t("secrets-change"), () => this.#choose(name));
-    return h("div", { class: "actions" }, change, button(t("secrets-remove"), () => this.#remove(name), { tone: "danger" }));
+    return rowButtons(change, button(t("secrets-remove"), () => this.#remove(name), { tone: "danger" }));
   }
 
   #choose(name) {
@@ -58,14 +54,17 @@ export class Secrets extends Page {
 
   #form() {
     const isNew = !this.#chosen;
-    const name = { name: "name", label: t("secrets-name"), hint: t("secrets-name-hint"), required: true, maxlength: 200, spellcheck: "false" };
-    const value = { name: "value", label: t("secrets-value"), hint: t("models-key-note"), type: "password", required: true, autocomplete: "new-password" };
-    const onsubmit = async (given) => {
-      await this.app.rpc.call("secret.set", { name: this.#chosen, ...given });
+    const named = { name: "name", label: t("secrets-name"), hint: t("secrets-name-hint"), maxlength: 200 };
+    const name = { ...named, required: true, spellcheck: "false" };
+    const given = { name: "value", label: t("secrets-value"), hint: t("models-key-note"), type: "password" };
+    const value = { ...given, required: true, autocomplete: "new-password" };
+    const onsubmit = async (typed) => {
+      await this.app.rpc.call("secret.set", { name: this.#chosen, ...typed });
       this.#close();
     };
-    const title = isNew ? t("secrets-add") : t("secrets-change-of", { name: this.#chosen });
-    return card(title, form({ fields: isNew ? [name, value] : [value], onsubmit, cancel: () => this.#close(), label: title }));
+    const label = isNew ? t("secrets-add") : t("secrets-change-of", { name: this.#chosen });
+    const fields = isNew ? [name, value] : [value];
+    return card(label, form({ fields, onsubmit, cancel: () => this.#close(), label }));
   }
 
   #close() {
@@ -77,9 +76,10 @@ export class Secrets extends Page {
   async #remove(name) {
     const users = this.#users(name);
     const text = users === "—" ? t("secrets-remove-sure", { name }) : t("secrets-remove-used", { name, users });
-    if (!(await confirmed(this.app, t("secrets-remove-of", { name }), text, t("secrets-remove")))) return;
-    await this.app.rpc.call("secret.remove", { name });
-    await this.refresh();
+    await this.sure(t("secrets-remove-of", { name }), text, t("secrets-remove"), async () => {
+      await this.app.rpc.call("secret.remove", { name });
+      await this.refresh();
+    });
   }
 
   escape() {

@@ -1,8 +1,6 @@
-// One session: its name, and either its conversation or its timeline.
+// One session: its name, and either its conversation or its timeline; or two side by side.
 
-import { h, icon, iconButton, onFrame } from "../dom.js";
-import { formatNumber, formatUsd } from "../format.js";
-import { t } from "../strings.js";
+import { confirmed, formatNumber, formatUsd, h, icon, iconButton, onFrame, t, topBar } from "../kit.js";
 import { Chat } from "./chat.js";
 import { exportSession, renameSession } from "./sessions.js";
 import { Timeline } from "./timeline.js";
@@ -20,21 +18,15 @@ export class Session {
     this.meta = h("span", { class: "meta" });
     this.cost = h("a", { class: "cost", href: "#/costs", hidden: true });
     this.tabs = h("nav", { class: "tabs", "aria-label": t("view-chat") });
-    this.bar = h(
-      "header",
-      { class: "bar" },
-      app.menuButton(),
-      h("div", { class: "heading" }, this.title, this.meta),
-      iconButton("pen", t("rename"), () => renameSession(app, id, this.title.textContent), { class: "not-phone" }),
-      iconButton("end", t("end-session"), () => this.#end(), { class: "not-phone" }),
-      this.tabs,
-    );
+    const act = (sign, label, action) => iconButton(sign, t(label), action, { class: "not-phone" });
+    const rename = act("pen", "rename", () => this.#rename());
+    const end = act("end", "end-session", () => this.#end());
+    this.bar = topBar(app, [this.title, this.meta], rename, end, this.tabs);
     this.element = h("div", { class: "session" }, this.bar);
     this.#addCommands();
     this.onChange = () => this.#changed();
     this.update = onFrame(() => this.#update());
-    this.feed.addEventListener("change", this.onChange);
-    this.feed.open();
+    this.feed.open(this.onChange);
   }
 
   /** Show a tab; `seq` is the place in the timeline. */
@@ -53,19 +45,14 @@ export class Session {
   }
 
   #tab(name, sign, path) {
-    return h(
-      "a",
-      { href: `#/s/${this.id}${path}`, "aria-current": this.name === name ? "page" : null, title: t(`view-${name}`) },
-      icon(sign, 16),
-      h("span", null, t(`view-${name}`)),
-    );
+    const label = t(`view-${name}`);
+    const current = this.name === name ? "page" : null;
+    const given = { href: `#/s/${this.id}${path}`, "aria-current": current, title: label };
+    return h("a", given, icon(sign, 16), h("span", null, label));
   }
 
   #changed() {
-    if (this.feed.problem) {
-      this.element.replaceChildren(this.bar, missing(this.feed.problem));
-      return;
-    }
+    if (this.feed.problem) return void this.element.replaceChildren(this.bar, missing(this.feed.problem));
     if (this.tab && !this.tab.element.isConnected) this.element.replaceChildren(this.bar, this.tab.element);
     const { run, title, ended } = this.feed.view;
     const listed = `${run?.id} ${title} ${ended}`;
@@ -81,12 +68,12 @@ export class Session {
     const { view } = this.feed;
     const info = this.app.sessions.find(this.id);
     const title = info?.title || view.title || t("untitled");
-    this.title.textContent = title;
-    this.title.title = title;
+    Object.assign(this.title, { textContent: title, title });
     this.app.entitle(title);
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
-    this.meta.replaceChildren(this.app.called(view.agent), ...this.app.modelBadge(model, agent), this.cost, view.forkedFrom ? origin(view) : "");
+    const badge = this.app.modelBadge(model, agent);
+    this.meta.replaceChildren(this.app.called(view.agent), ...badge, this.cost, view.forkedFrom ? origin(view) : "");
     this.tab?.update();
   }
 
@@ -104,11 +91,13 @@ export class Session {
     const { app, id } = this;
     const shown = () => app.view === this;
     const add = (name, sign, run) => app.commands.add({ id: name, icon: sign, label: t(name), shown, run });
-    add("rename-session", "pen", () => renameSession(app, id, this.title.textContent));
+    add("rename-session", "pen", () => this.#rename());
     add("export-session", "down", () => exportSession(app, id, this.title.textContent));
     add("compact-session", "model", () => this.#compact());
     add("end-session", "end", () => this.#end());
   }
+
+  #rename() { return renameSession(this.app, this.id, this.title.textContent); }
 
   async #compact() {
     const done = await this.app.attempt("session.compact", { session: this.id }, MODEL_MS);
@@ -118,32 +107,78 @@ export class Session {
   }
 
   async #end() {
-    if (await this.app.ask(t("end-session"), h("p", null, t("end-sure")), t("end-session"))) {
-      await this.app.attempt("session.end", { session: this.id });
-    }
+    if (!(await confirmed(this.app, t("end-session"), t("end-sure"), t("end-session")))) return;
+    await this.app.attempt("session.end", { session: this.id });
   }
 
-  escape() {
-    return this.tab?.escape?.() ?? false;
-  }
-
-  focus() {
-    this.tab?.focus?.();
-  }
+  escape() { return this.tab?.escape?.() ?? false; }
+  focus() { this.tab?.focus?.(); }
 
   close() {
-    this.feed.removeEventListener("change", this.onChange);
-    this.feed.close();
+    this.feed.close(this.onChange);
     this.tab?.close();
   }
 }
 
-export function missing({ code, message }) {
+function missing({ code, message }) {
   const title = h("h2", null, t(code === NOT_FOUND ? "not-found" : "not-shown"));
-  return h("div", { class: "missing" }, title, h("p", null, message), h("a", { class: "button", href: "#/" }, t("new-session")));
+  const link = h("a", { class: "button", href: "#/" }, t("new-session"));
+  return h("div", { class: "missing" }, title, h("p", null, message), link);
 }
 
 function origin({ forkedFrom, forkedAt: seq }) {
   const href = `#/s/${forkedFrom}/timeline/${seq}`;
   return h("a", { href, title: t("forked-from", { seq }) }, icon("fork", 13), t("forked", { seq }));
+}
+
+export class Pair {
+  constructor(app, sessions) {
+    this.panes = sessions.map((session) => new Pane(app, session));
+    const bar = topBar(app, h("h1", null, t("pair")));
+    const panes = h("div", { class: "pair" }, this.panes.map(({ element }) => element));
+    this.element = h("div", { class: "session" }, bar, panes);
+    app.entitle(t("pair"));
+  }
+
+  update() {
+    for (const pane of this.panes) pane.update();
+  }
+
+  escape() {
+    return this.panes.some(({ chat }) => chat.element.contains(document.activeElement) && chat.escape());
+  }
+
+  focus() { this.panes[0].chat.focus(); }
+
+  close() {
+    for (const pane of this.panes) pane.close();
+  }
+}
+
+class Pane {
+  constructor(app, session) {
+    this.app = app;
+    this.feed = app.feed(session);
+    this.chat = new Chat(app, this.feed);
+    this.title = h("a", { href: `#/s/${session}` });
+    this.model = h("span", { class: "meta" });
+    this.element = h("section", null, h("h2", { class: "caption" }, this.title, this.model), this.chat.element);
+    this.onChange = () => this.update();
+    this.feed.open(this.onChange);
+  }
+
+  update() {
+    const { view, session, problem } = this.feed;
+    const title = this.app.sessions.find(session)?.title || view.title || t("untitled");
+    const agent = this.app.agents.find(({ name }) => name === view.agent);
+    if (problem) this.chat.element.replaceWith(missing(problem));
+    this.title.textContent = title;
+    this.model.replaceChildren(...this.app.modelBadge(view.model, agent));
+    this.chat.update();
+  }
+
+  close() {
+    this.feed.close(this.onChange);
+    this.chat.close();
+  }
 }

@@ -1,9 +1,6 @@
 // Sessions: found by words, agent, channel and state; renamed, copied, taken away, brought back, ended.
 
-import { h, icon, iconButton } from "../dom.js";
-import { formatAgo, formatExact } from "../format.js";
-import { badge, button, confirmed, Page, table } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, button, formatAgo, formatExact, h, iconButton, Page, searchBox, select, t, table } from "../kit.js";
 
 const PAGE = 50;
 const MOST = 1000;
@@ -19,20 +16,19 @@ export class Sessions extends Page {
   constructor(app, name) {
     super(app, name);
     const changed = () => this.#changed();
-    const label = t("sessions-query");
-    this.query = h("input", { type: "search", "aria-label": label, placeholder: label, oninput: () => this.#typed() });
-    const select = (label) => h("select", { "aria-label": t(label), onchange: changed });
-    this.agent = select("agent");
-    this.channel = select("sessions-channel");
-    this.state = select("sessions-state");
-    this.order = select("sessions-order");
-    this.state.append(...["", ...STATES].map((state) => option(state, t(`state-${state || "all"}`))));
-    this.order.append(...ORDERS.map((order) => option(order, t(`order-${order}`))));
+    this.query = searchBox(t("sessions-query"), { oninput: () => this.#typed() });
+    const choice = (label, options) => select(options, { "aria-label": t(label), onchange: changed });
+    const states = ["", ...STATES].map((value) => ({ value, label: t(`state-${value || "all"}`) }));
+    this.agent = choice("agent", []);
+    this.channel = choice("sessions-channel", []);
+    this.state = choice("sessions-state", states);
+    this.order = choice("sessions-order", ORDERS.map((value) => ({ value, label: t(`order-${value}`) })));
     this.found = h("div", { class: "spent" });
-    this.file = h("input", { type: "file", accept: ".jsonl,application/x-ndjson", hidden: true, onchange: () => this.#import() });
+    const kept = { type: "file", accept: ".jsonl,application/x-ndjson", hidden: true };
+    this.file = h("input", { ...kept, onchange: () => this.#import() });
     this.actions(this.file, button(t("sessions-import"), async () => this.file.click()));
-    const filters = h("div", { class: "filters", role: "search" }, this.query, this.agent, this.channel, this.state, this.order);
-    this.put(filters, this.found);
+    const filters = [this.query, this.agent, this.channel, this.state, this.order];
+    this.put(h("div", { class: "filters", role: "search" }, filters), this.found);
   }
 
   #typed() {
@@ -47,17 +43,21 @@ export class Sessions extends Page {
 
   async load() {
     const { query, agent, channel, state, order } = this;
-    const wanted = { query: query.value.trim(), agent: agent.value, channel: channel.value, state: state.value, order: order.value };
+    const chosen = { agent: agent.value, channel: channel.value, state: state.value, order: order.value };
+    const wanted = { query: query.value.trim(), ...chosen };
     const answer = await this.call("session.list", { ...wanted, limit: this.#limit });
     if (!answer) return;
     if (!this.app.agents.length) await this.app.loadAgents();
     const { sessions, found = {} } = answer;
-    choices(agent, "sessions-agents", this.app.agents.map(({ name }) => name), sessions.map((session) => session.agent));
+    const known = this.app.agents.map(({ name }) => name);
+    choices(agent, "sessions-agents", [...known, ...sessions.map((session) => session.agent)]);
     choices(channel, "sessions-channels", sessions.map((session) => session.channel));
     const isFull = sessions.length === this.#limit && this.#limit < MOST;
     const more = button(t("more-sessions"), () => this.#more());
-    const empty = t(Object.values(wanted).some((value) => value && value !== "updated") ? "sessions-none" : "no-sessions");
-    const rows = table({ caption: t("screen-sessions"), columns: this.#columns(found), rows: sessions, empty, key: ({ id }) => id });
+    const isAll = Object.values(wanted).every((value) => !value || value === "updated");
+    const [caption, empty] = [t("screen-sessions"), t(isAll ? "no-sessions" : "sessions-none")];
+    const columns = this.#columns(found);
+    const rows = table({ caption, columns, rows: sessions, empty, key: ({ id }) => id });
     this.found.replaceChildren(rows, isFull ? more : "");
   }
 
@@ -67,9 +67,10 @@ export class Sessions extends Page {
   }
 
   #columns(found) {
-    const title = ({ id, title: name }) => [h("a", { href: `#/s/${id}` }, name || t("untitled")), found[id] && h("small", null, `… ${found[id]} …`)];
+    const link = ({ id, title }) => h("a", { href: `#/s/${id}` }, title || t("untitled"));
+    const said = ({ id }) => found[id] && h("small", null, `… ${found[id]} …`);
     return [
-      { title: t("sessions-title"), cell: (row) => h("div", { class: "entry" }, title(row)) },
+      { title: t("sessions-title"), cell: (row) => h("div", { class: "entry" }, link(row), said(row)) },
       { title: t("agent"), cell: ({ agent }) => this.app.called(agent) },
       { title: t("sessions-channel"), cell: ({ channel }) => channel },
       { title: t("sessions-state"), cell: ({ state = "idle" }) => badge(t(`state-${state}`), TONES[state]) },
@@ -79,7 +80,8 @@ export class Sessions extends Page {
   }
 
   #actions({ id, title = "", state }) {
-    const act = (sign, label, action) => iconButton(sign, t(label, { title: title || t("untitled") }), () => action(id, title));
+    const named = { title: title || t("untitled") };
+    const act = (sign, label, action) => iconButton(sign, t(label, named), action);
     return h("span", null, [
       act("pen", "sessions-rename", () => this.#rename(id, title)),
       act("fork", "sessions-fork", () => this.#fork(id)),
@@ -97,10 +99,11 @@ export class Sessions extends Page {
     if (made) location.hash = `#/s/${made.id}`;
   }
 
-  async #end(session, title) {
-    if (!(await confirmed(this.app, title || t("untitled"), t("end-sure"), t("end-session")))) return;
-    await this.call("session.end", { session });
-    this.refresh();
+  #end(session, title) {
+    return this.sure(title || t("untitled"), t("end-sure"), t("end-session"), async () => {
+      await this.call("session.end", { session });
+      this.refresh();
+    });
   }
 
   async #import() {
@@ -110,19 +113,20 @@ export class Sessions extends Page {
     const headers = { "content-type": "application/x-ndjson" };
     const response = await fetch("api/imports", { method: "POST", headers, body: file }).catch(() => null);
     const answer = await response?.json().catch(() => null);
+    const why = [answer?.detail, answer?.hint].filter(Boolean).join(" ");
     if (response?.ok) location.hash = `#/s/${answer.id}`;
-    else this.app.toast(answer ? t("went-wrong", { why: [answer.detail, answer.hint].filter(Boolean).join(" ") }) : t("offline"));
+    else this.app.toast(answer ? t("went-wrong", { why }) : t("offline"));
   }
 }
 
-const option = (value, label) => h("option", { value }, label);
-
 /** Offer what there is, keeping what is chosen. */
-function choices(select, all, ...names) {
-  const known = [...new Set([...[...select.options].map(({ value }) => value), ...names.flat()])].filter(Boolean).sort();
-  const { value } = select;
-  if (select.options.length !== known.length + 1) select.replaceChildren(option("", t(all)), ...known.map((name) => option(name, name)));
-  select.value = value;
+function choices(element, all, names) {
+  const { value, options } = element;
+  const known = [...new Set([...options].map((option) => option.value).concat(names))].filter(Boolean).sort();
+  const option = (name, label) => h("option", { value: name }, label);
+  if (options.length === known.length + 1) return;
+  element.replaceChildren(option("", t(all)), ...known.map((name) => option(name, name)));
+  element.value = value;
 }
 
 /** Ask for another title; whether there is one now. */
@@ -136,7 +140,8 @@ export async function renameSession(app, session, title) {
 
 /** Save a session as JSON lines. */
 export async function exportSession(app, session, title) {
-  const response = await fetch(`api/sessions/${session}/export`, { headers: { accept: "application/x-ndjson" } }).catch(() => null);
+  const headers = { accept: "application/x-ndjson" };
+  const response = await fetch(`api/sessions/${session}/export`, { headers }).catch(() => null);
   if (!response?.ok) return app.toast(t("went-wrong", { why: t("offline") }));
   const link = h("a", { href: URL.createObjectURL(await response.blob()), download: `${title || session}.jsonl` });
   link.click();

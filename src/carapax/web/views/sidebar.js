@@ -1,10 +1,8 @@
 // The ways to everything: a new session, the palette, sessions, screens, theme, signing out. A drawer on a phone.
 
-import { h, icon, iconButton } from "../dom.js";
-import { dayGroup, formatAgo, formatExact } from "../format.js";
 import { keep, keptJson } from "../kept.js";
+import { dayGroup, formatAgo, formatExact, h, icon, iconButton, t } from "../kit.js";
 import { GROUPS, SCREENS, shownScreens } from "../screens.js";
-import { t } from "../strings.js";
 
 const SEARCH_KEYS = navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K";
 const CLOSED = "carapax.closed-groups";
@@ -24,29 +22,20 @@ export class Sidebar {
     this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
     app.killSwitch.addEventListener("change", () => (this.stop.hidden = app.killSwitch.stop !== null));
     this.signOut = iconButton("out", t("sign-out"), () => app.signOut(), { hidden: true });
-    this.element = h(
-      "aside",
-      { class: "sidebar", id: "sidebar", "aria-label": t("sessions") },
-      h(
-        "div",
-        { class: "brand" },
-        h("img", { src: "icon.svg", alt: "", width: 22, height: 22 }),
-        h("span", null, t("product")),
-        iconButton("close", t("close"), () => app.toggleDrawer(false), { class: "only-phone" }),
-      ),
-      h("a", { class: "new", href: "#/", "aria-keyshortcuts": "n" }, icon("plus"), t("new-session"), hint("N")),
-      this.search,
-      this.list,
-      this.screens,
-      h("div", { class: "foot" }, this.theme, iconButton("help", t("shortcuts"), () => app.showShortcuts()), this.stop, this.signOut),
-    );
+    const sign = h("img", { src: "icon.svg", alt: "", width: 22, height: 22 });
+    const close = iconButton("close", t("close"), () => app.toggleDrawer(false), { class: "only-phone" });
+    const brand = h("div", { class: "brand" }, sign, h("span", null, t("product")), close);
+    const anew = { class: "new", href: "#/", "aria-keyshortcuts": "n" };
+    const begin = h("a", anew, icon("plus"), t("new-session"), hint("N"));
+    const help = iconButton("help", t("shortcuts"), () => app.showShortcuts());
+    const foot = h("div", { class: "foot" }, this.theme, help, this.stop, this.signOut);
+    const about = { class: "sidebar", id: "sidebar", "aria-label": t("sessions") };
+    this.element = h("aside", about, brand, begin, this.search, this.list, this.screens, foot);
     this.#drawTheme();
     setInterval(() => this.draw(), 60_000);
   }
 
-  focus() {
-    this.search.focus();
-  }
+  focus() { this.search.focus(); }
 
   draw() {
     const { sessions, route } = this.app;
@@ -55,12 +44,12 @@ export class Sidebar {
     const groups = {};
     for (const info of sessions.items) (groups[dayGroup(info.updated_at)] ??= []).push(info);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    const section = ([name, infos]) => h("section", null, h("h2", null, name), h("ul", null, infos.map((info) => this.#row(info))));
+    const rows = (infos) => h("ul", null, infos.map((info) => this.#row(info)));
+    const section = ([name, infos]) => h("section", null, h("h2", null, name), rows(infos));
     this.list.replaceChildren(...Object.entries(groups).map(section));
     if (sessions.loaded && !sessions.items.length) this.list.append(h("p", { class: "none" }, t("no-sessions")));
-    if (sessions.more) {
-      this.list.append(h("button", { type: "button", class: "quiet", onclick: () => sessions.loadMore() }, t("more-sessions")));
-    }
+    const more = { type: "button", class: "quiet", onclick: () => sessions.loadMore() };
+    if (sessions.more) this.list.append(h("button", more, t("more-sessions")));
     if (focused) this.list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -71,7 +60,10 @@ export class Sidebar {
       const groups = GROUPS.map((group) => [group, names.filter((name) => SCREENS[name].group === group)]);
       this.screens.replaceChildren(...groups.filter(([, within]) => within.length).map(screenGroup));
     }
-    for (const link of this.screens.querySelectorAll("a")) link.ariaCurrent = link.dataset.name === this.app.route.screen ? "page" : null;
+    const { screen } = this.app.route;
+    for (const link of this.screens.querySelectorAll("a")) {
+      link.ariaCurrent = link.dataset.name === screen ? "page" : null;
+    }
   }
 
   #row(info) {
@@ -80,16 +72,11 @@ export class Sidebar {
     const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("running") : "";
     const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
     const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
-    return h(
-      "li",
-      null,
-      h(
-        "a",
-        { href: `#/s/${info.id}`, "aria-current": current && "page", class: info.state === "ended" && "ended" },
-        h("span", { class: "title" }, info.title || t("untitled")),
-        h("span", { class: "sub" }, state && h("span", dot), h("span", asks && { class: "asks" }, asks ? state : this.app.called(info.agent)), age),
-      ),
-    );
+    const who = h("span", asks && { class: "asks" }, asks ? state : this.app.called(info.agent));
+    const isEnded = info.state === "ended";
+    const about = { href: `#/s/${info.id}`, "aria-current": current && "page", class: isEnded && "ended" };
+    const title = h("span", { class: "title" }, info.title || t("untitled"));
+    return h("li", null, h("a", about, title, h("span", { class: "sub" }, state && h("span", dot), who, age)));
   }
 
   /** How many questions wait, at the link that leads to them. */
@@ -100,7 +87,8 @@ export class Sidebar {
     link.querySelector(".count")?.remove();
     if (!count) return;
     const label = t("approvals-pending", { count });
-    link.append(h("span", { class: "count", title: label }, h("span", { "aria-hidden": "true" }, String(count)), h("span", { class: "unseen" }, label)));
+    const shown = h("span", { "aria-hidden": "true" }, String(count));
+    link.append(h("span", { class: "count", title: label }, shown, h("span", { class: "unseen" }, label)));
   }
 
   #arrows(event) {
@@ -125,18 +113,18 @@ export class Sidebar {
     const { theme } = document.documentElement.dataset;
     const label = t("theme", { theme: t(`theme-${theme}`) });
     this.theme.replaceChildren(icon(THEMES[theme]));
-    this.theme.setAttribute("aria-label", label);
-    this.theme.title = label;
+    Object.assign(this.theme, { ariaLabel: label, title: label });
   }
 }
 
 /** Links under a heading that folds them: as it was left, and folded first where there is little height. */
 function screenGroup([group, names]) {
-  const closed = { ...keptJson(CLOSED) };
-  const ontoggle = () => keep(CLOSED, JSON.stringify({ ...keptJson(CLOSED), [group]: !element.open }));
-  const link = (name) => h("a", { href: `#/${name}`, dataset: { name } }, icon(SCREENS[name].icon, 16), t(`screen-${name}`));
+  const closed = () => ({ ...keptJson(CLOSED) });
+  const ontoggle = () => keep(CLOSED, JSON.stringify({ ...closed(), [group]: !element.open }));
+  const sign = (name) => icon(SCREENS[name].icon, 16);
+  const link = (name) => h("a", { href: `#/${name}`, dataset: { name } }, sign(name), t(`screen-${name}`));
   const title = h("summary", null, t(`group-${group}`), icon("chevron", 13));
-  const element = h("details", { open: !(closed[group] ?? innerHeight < LOW) }, title, h("div", null, names.map(link)));
-  element.addEventListener("toggle", ontoggle);
+  const isOpen = !(closed()[group] ?? innerHeight < LOW);
+  const element = h("details", { open: isOpen, ontoggle }, title, h("div", null, names.map(link)));
   return element;
 }

@@ -1,10 +1,8 @@
 // The way in, and all that a stranger sees: a passkey, the password, a token; or the setup code, and what comes of it.
 
 import { ask, hasPasskeys, makePasskey, showPasskey, standing, told } from "../auth.js";
-import { h } from "../dom.js";
-import { form } from "../kit.js";
+import { form, h, t } from "../kit.js";
 import { Offline, RpcError } from "../rpc.js";
-import { t } from "../strings.js";
 
 const WORD = { name: "password", type: "password", autocomplete: "current-password webauthn" };
 export const NEW_WORD = { name: "new", type: "password", autocomplete: "new-password", minlength: 12 };
@@ -33,9 +31,7 @@ export class SignIn {
     this.focus();
   }
 
-  focus() {
-    (this.content.querySelector("input, button") ?? this.content.querySelector("h1")).focus();
-  }
+  focus() { (this.content.querySelector("input, button") ?? this.content.querySelector("h1")).focus(); }
 
   close() {
     this.#waiting?.abort();
@@ -104,9 +100,7 @@ export class SignIn {
     return h("button", { type: "button", class: "button primary", onclick }, label);
   }
 
-  #tell(error) {
-    this.problem.textContent = error instanceof Offline ? t("offline") : told(error);
-  }
+  #tell(error) { this.problem.textContent = error instanceof Offline ? t("offline") : told(error); }
 
   /** The browser asks for one passkey at a time: a new question ends the one before. */
   #wait() {

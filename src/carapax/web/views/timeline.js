@@ -1,9 +1,7 @@
 // Every event of a session, and the conversation as it was at any of them.
 
-import { h, icon, iconButton, onFrame } from "../dom.js";
 import { fold } from "../fold.js";
-import { callSummary, formatElapsed, formatExact, oneLine } from "../format.js";
-import { t } from "../strings.js";
+import { button, callSummary, formatElapsed, formatExact, h, iconButton, oneLine, onFrame, t } from "../kit.js";
 import { Conversation } from "./conversation.js";
 import { replay } from "./modelchoice.js";
 
@@ -12,21 +10,17 @@ const PAST_ITEMS = 30;
 
 export class Timeline {
   #rows = new Map();
-  #shown = "";
+  #shown = 0;
 
   constructor(app, feed) {
     this.app = app;
     this.feed = feed;
     this.seq = 0;
-    this.slider = h("input", {
-      type: "range",
-      min: 1,
-      "aria-label": t("events"),
-      oninput: () => this.#select(Number(this.slider.value)),
-      onchange: () => this.#remember(),
-    });
+    const oninput = () => this.#select(Number(this.slider.value));
+    const onchange = () => this.#remember();
+    this.slider = h("input", { type: "range", min: 1, "aria-label": t("events"), oninput, onchange });
     this.place = h("output", { class: "place" });
-    this.fork = h("button", { type: "button", class: "button primary", onclick: () => this.#fork() }, icon("fork", 15), t("fork-here"));
+    this.fork = button(t("fork-here"), () => this.#fork(), { tone: "primary", icon: "fork" });
     this.replay = iconButton("model", t("replay"), () => replay(app, feed.session, this.#message), { hidden: true });
     const quiet = (label, onclick) => h("button", { type: "button", class: "quiet", onclick }, t(label));
     this.earlier = quiet("earlier-events", () => this.#select(this.first));
@@ -35,19 +29,11 @@ export class Timeline {
     this.caption = h("p", { class: "caption" });
     this.before = h("div", { class: "before", tabindex: 0, role: "region", "aria-label": t("view-chat") });
     const step = (label, by) => iconButton("chevron", t(label), () => this.#step(by), { class: by < 0 ? "back" : "" });
-    const back = step("previous-event", -1);
-    const on = step("next-event", 1);
-    this.element = h(
-      "div",
-      { class: "timeline" },
-      h("div", { class: "travel" }, back, this.slider, on, this.place, this.replay, this.fork),
-      h(
-        "div",
-        { class: "panes" },
-        h("div", { class: "pane list" }, this.earlier, this.list, this.later),
-        h("div", { class: "pane" }, this.caption, this.before),
-      ),
-    );
+    const [back, on] = [step("previous-event", -1), step("next-event", 1)];
+    const travel = h("div", { class: "travel" }, back, this.slider, on, this.place, this.replay, this.fork);
+    const list = h("div", { class: "pane list" }, this.earlier, this.list, this.later);
+    const past = h("div", { class: "pane" }, this.caption, this.before);
+    this.element = h("div", { class: "timeline" }, travel, h("div", { class: "panes" }, list, past));
     this.draw = onFrame(() => this.#draw());
   }
 
@@ -58,9 +44,7 @@ export class Timeline {
     this.draw();
   }
 
-  update() {
-    this.draw();
-  }
+  update() { this.draw(); }
 
   #draw() {
     const { events } = this.feed;
@@ -69,9 +53,7 @@ export class Timeline {
     if (!this.pinned) this.seq = last;
     this.seq = Math.min(Math.max(1, this.seq), last);
     this.#drawRows(events);
-    this.slider.max = last;
-    this.slider.value = this.seq;
-    this.slider.disabled = last < 2;
+    Object.assign(this.slider, { max: last, value: this.seq, disabled: last < 2 });
     const place = t("at-event", { seq: this.seq, last });
     this.place.textContent = place;
     this.replay.hidden = this.#message === null;
@@ -90,51 +72,45 @@ export class Timeline {
     const start = Math.max(0, Math.min(events.length - WINDOW, this.seq - WINDOW / 2));
     const shown = events.slice(start, start + WINDOW);
     this.first = start + 1;
-    const stale = new Set(this.#rows.keys());
-    for (const envelope of shown) {
-      stale.delete(envelope.seq);
-      if (!this.#rows.has(envelope.seq)) this.#rows.set(envelope.seq, this.#row(envelope, events[0].at));
-    }
-    for (const seq of stale) this.#rows.delete(seq);
-    const wanted = shown.map(({ seq }) => this.#rows.get(seq));
+    const rowOf = (envelope) => this.#rows.get(envelope.seq) ?? this.#row(envelope, events[0].at);
+    this.#rows = new Map(shown.map((envelope) => [envelope.seq, rowOf(envelope)]));
+    const wanted = [...this.#rows.values()];
     const { firstChild, lastChild } = this.list;
     if (firstChild !== wanted[0] || lastChild !== wanted.at(-1)) this.list.replaceChildren(...wanted);
     this.earlier.hidden = start === 0;
     this.later.hidden = start + WINDOW >= events.length;
-    this.selected?.removeAttribute("aria-current");
-    this.selected?.classList.remove("selected");
-    this.selected = this.#rows.get(this.seq);
-    this.selected.classList.add("selected");
-    this.selected.querySelector("button").setAttribute("aria-current", "true");
-    for (const row of wanted) row.classList.toggle("after", Number(row.dataset.seq) > this.seq);
-    scrollWithin(this.list.parentElement, this.selected);
-    if (this.moved) this.selected.querySelector("button").focus({ preventScroll: true });
+    for (const [seq, row] of this.#rows) {
+      row.classList.toggle("after", seq > this.seq);
+      row.classList.toggle("selected", seq === this.seq);
+      row.querySelector("button").ariaCurrent = seq === this.seq ? "true" : null;
+    }
+    const selected = this.#rows.get(this.seq);
+    scrollWithin(this.list.parentElement, selected);
+    if (this.moved) selected.querySelector("button").focus({ preventScroll: true });
     this.moved = false;
   }
 
   #row({ seq, at, run, event }, start) {
     const json = h("pre", { tabindex: 0, hidden: true });
-    const unfold = iconButton("chevron", t("unfold"), () => {
+    const toggle = () => {
       json.hidden = !json.hidden;
       json.textContent ||= JSON.stringify({ seq, at, run, event }, null, 2);
-      unfold.setAttribute("aria-expanded", String(!json.hidden));
-    }, { "aria-expanded": "false", class: "unfold" });
-    const pick = h(
-      "button",
-      { type: "button", class: "event", onclick: () => this.#step(seq - this.seq) },
-      h("span", { class: "seq" }, String(seq)),
-      h("span", { class: "kind", dataset: { tone: toneOf(event) } }, t(`kind-${event.kind}`)),
-      h("span", { class: "about" }, summaryOf(event)),
-      h("time", { title: formatExact(at) }, `+${formatElapsed(at - start)}`),
-    );
+      unfold.ariaExpanded = String(!json.hidden);
+    };
+    const unfold = iconButton("chevron", t("unfold"), toggle, { "aria-expanded": "false", class: "unfold" });
+    const span = (name, text, more) => h("span", { class: name, ...more }, text);
+    const kind = span("kind", t(`kind-${event.kind}`), { dataset: { tone: toneOf(event) } });
+    const time = h("time", { title: formatExact(at) }, `+${formatElapsed(at - start)}`);
+    const parts = [span("seq", String(seq)), kind, span("about", summaryOf(event)), time];
+    const onclick = () => this.#step(seq - this.seq);
+    const pick = h("button", { type: "button", class: "event", onclick }, parts);
     return h("li", { dataset: { seq } }, h("div", { class: "line" }, pick, unfold), json);
   }
 
   /** The fold of the events up to here: the same code that shows the present shows the past. */
   #drawBefore(events) {
-    const shown = `${this.seq}`;
-    if (this.#shown === shown) return;
-    this.#shown = shown;
+    if (this.#shown === this.seq) return;
+    this.#shown = this.seq;
     const view = fold(events.slice(0, this.seq));
     this.conversation?.close();
     this.conversation = new Conversation(null, PAST_ITEMS);
@@ -164,9 +140,7 @@ export class Timeline {
   }
 
   /** The address keeps the place, without an entry of the browser's history for each. */
-  #remember() {
-    history.replaceState(null, "", `#/s/${this.feed.session}/timeline/${this.seq}`);
-  }
+  #remember() { history.replaceState(null, "", `#/s/${this.feed.session}/timeline/${this.seq}`); }
 
   async #fork() {
     const made = await this.app.attempt("session.fork", { session: this.feed.session, at: this.seq });
@@ -175,26 +149,26 @@ export class Timeline {
     location.hash = `#/s/${made.id}`;
   }
 
-  focus() {
-    this.slider.focus();
-  }
-
-  close() {
-    this.conversation?.close();
-  }
+  focus() { this.slider.focus(); }
+  close() { this.conversation?.close(); }
 }
 
 function scrollWithin(pane, row) {
   const top = row.offsetTop - pane.offsetTop;
+  const below = top + row.offsetHeight - pane.clientHeight;
   if (top < pane.scrollTop + 40) pane.scrollTop = top - 40;
-  else if (top + row.offsetHeight > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + row.offsetHeight - pane.clientHeight + 16;
+  else if (below > pane.scrollTop) pane.scrollTop = below + 16;
 }
+
+const TONES = {
+  tool_called: "tool", approval_asked: "asks", message_received: "person", model_responded: "model", run_started: "run",
+};
 
 export function toneOf({ kind, reason = "done", result, verdict }) {
   if (kind === "run_finished") return reason === "done" ? "done" : "bad";
   if (kind === "tool_returned") return result.is_error ? "bad" : "tool";
   if (kind === "approval_given") return verdict === "allow" ? "person" : "bad";
-  return { tool_called: "tool", approval_asked: "asks", message_received: "person", model_responded: "model", run_started: "run" }[kind] ?? "";
+  return TONES[kind] ?? "";
 }
 
 const SUMMARIES = {

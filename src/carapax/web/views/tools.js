@@ -1,71 +1,79 @@
 // Tools: what agents can do, the rules about that, and what would be decided about a call.
 
-import { setKeys, tableAt, tableForm } from "../configform.js";
-import { h, iconButton } from "../dom.js";
-import { legible } from "../format.js";
-import { badge, button, card, confirmed, form, Page, table, tabs } from "../kit.js";
-import { t } from "../strings.js";
+import { setConfig, setKeys, sparse, tableAt, tableForm } from "../configform.js";
+import { badge, button, card, form, h, iconButton, legible, Page, rowButtons, t, table, tabs } from "../kit.js";
 
 const TONES = { allow: "ok", ask: "warn", deny: "bad" };
 const RULES = ["policy", "rules"];
+const stack = (...parts) => h("div", { class: "stack" }, parts);
+const badges = (tag, effects) => h(tag, { class: "badges" }, effects.map((effect) => badge(effect)));
+const remedy = (text) => h("p", { class: "remedy" }, text);
 
 export class Tools extends Page {
   #editing = null;
   #edited = h("div");
 
   async load() {
-    const [catalogue, schema, configured] = await Promise.all([this.call("tools.catalogue"), this.call("config.schema"), this.call("config.get")]);
-    if (!catalogue || !schema || !configured) return;
-    Object.assign(this, { tools: catalogue.tools, tables: schema.tables, config: configured.config });
-    this.defaults = Object.fromEntries(tableAt(this.tables, [...RULES, "*"]).keys.map((key) => [key.name, key.default ?? null]));
-    this.rules = configured.config.policy.rules;
+    const told = await this.calls("tools.catalogue", "config.schema", "config.get");
+    if (!told) return;
+    const [{ tools }, { tables }, { config }] = told;
+    Object.assign(this, { tools, tables, config, rules: config.policy.rules });
     this.#draw();
   }
 
   #draw() {
     const parts = { tools: () => this.#tools(), rules: () => this.#rules(), trial: () => this.#trial() };
-    this.put(tabs(Object.entries(parts).map(([name, content]) => ({ name, label: t(`tools-${name}`), content })), this.shown ?? this.path));
+    const all = Object.entries(parts).map(([name, content]) => ({ name, label: t(`tools-${name}`), content }));
+    this.put(tabs(all, this.shown ?? this.path));
   }
 
   #tools() {
+    const about = (text) => h("p", { class: "remedy clamp" }, legible(text));
     const columns = [
-      { title: t("tools-tool"), cell: ({ name, description }) => [h("code", null, name), h("p", { class: "remedy clamp" }, legible(description))] },
-      { title: t("tools-effects"), cell: ({ effects }) => h("span", { class: "badges" }, effects.map((effect) => badge(effect))) },
+      { title: t("tools-tool"), cell: ({ name, description }) => [h("code", null, name), about(description)] },
+      { title: t("tools-effects"), cell: ({ effects }) => badges("span", effects) },
       { title: t("tools-source"), cell: ({ source }) => t(`source-${source ?? "none"}`) },
       { title: t("tools-agents"), cell: ({ agents }) => agents.join(", ") },
-      { title: t("tools-module"), cell: ({ module }) => (module.startsWith("carapax.") ? t("tools-ours") : h("code", null, module)) },
+      { title: t("tools-module"), cell: moduleName },
       { title: t("actions"), cell: (tool) => this.#settings(tool), className: "buttons" },
     ];
-    return h("div", { class: "stack" }, this.#edited, table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name }));
+    const list = table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name });
+    return stack(this.#edited, list);
   }
 
-  #settings({ name, settings }) {
+  #settings({ name, settings: values }) {
     const about = tableAt(this.tables, ["tools", name]);
     if (!about?.keys.length) return "";
+    const cancel = () => this.#edited.replaceChildren();
     const onsubmit = async (changes) => {
       await setKeys(this.app, ["tools", name], changes);
-      this.#edited.replaceChildren();
+      cancel();
       await this.refresh();
     };
-    const cancel = () => this.#edited.replaceChildren();
-    const open = () => this.#edited.replaceChildren(card(name, tableForm({ table: about, values: settings, onsubmit, cancel, label: name })));
-    return button(t("tools-settings"), open);
+    const made = () => card(name, tableForm({ table: about, values, onsubmit, cancel, label: name }));
+    return button(t("tools-settings"), () => this.#edited.replaceChildren(made()));
   }
 
   #rules() {
+    const index = (rule) => this.rules.indexOf(rule);
     const columns = [
-      { title: t("tools-rule"), cell: (rule) => String(this.rules.indexOf(rule) + 1) },
+      { title: t("tools-rule"), cell: (rule) => String(index(rule) + 1) },
       { title: t("tools-verdict"), cell: ({ verdict }) => badge(t(`verdict-${verdict}`), TONES[verdict]) },
       { title: t("tools-about"), cell: ruleText },
       { title: t("tools-reason"), cell: ({ reason }) => legible(reason) },
-      { title: t("actions"), cell: (rule) => this.#ruleButtons(this.rules.indexOf(rule)), className: "buttons" },
+      { title: t("actions"), cell: (rule) => this.#ruleButtons(index(rule)), className: "buttons" },
     ];
-    const shown = table({ caption: t("tools-rules"), columns, rows: this.rules, empty: t("tools-no-rules"), key: (rule) => String(this.rules.indexOf(rule)) });
+    const [empty, key] = [t("tools-no-rules"), (rule) => String(index(rule))];
     const onsubmit = (changes) => this.#change(() => setKeys(this.app, ["policy"], changes));
-    const policy = tableForm({ table: tableAt(this.tables, ["policy"]), values: this.config.policy, onsubmit, label: t("tools-policy") });
-    const add = button(t("tools-rule-add"), () => this.#edit(this.rules.length), { tone: "primary", icon: "plus" });
-    const edited = this.#editing !== null && this.#ruleForm(this.#editing);
-    return h("div", { class: "stack" }, h("p", { class: "remedy" }, t("tools-order")), edited, shown, h("div", null, add), card(t("tools-policy"), policy));
+    const given = { table: tableAt(this.tables, ["policy"]), values: this.config.policy, label: t("tools-policy") };
+    const add = () => this.#edit(this.rules.length);
+    return stack(
+      remedy(t("tools-order")),
+      this.#editing !== null && this.#ruleForm(this.#editing),
+      table({ caption: t("tools-rules"), columns, rows: this.rules, empty, key }),
+      h("div", null, button(t("tools-rule-add"), add, { tone: "primary", icon: "plus" })),
+      card(t("tools-policy"), tableForm({ ...given, onsubmit })),
+    );
   }
 
   #ruleButtons(index) {
@@ -73,14 +81,19 @@ export class Tools extends Page {
     const up = index > 0 && iconButton("down", t("tools-up"), () => move(index - 1), { class: "up" });
     const down = index < this.rules.length - 1 && iconButton("down", t("tools-down"), () => move(index + 1));
     const edit = iconButton("pen", t("tools-rule-edit"), () => this.#edit(index));
-    return h("div", { class: "actions" }, up, down, edit, iconButton("trash", t("tools-rule-remove"), () => this.#removeRule(index)));
+    return rowButtons(up, down, edit, iconButton("trash", t("tools-rule-remove"), () => this.#removeRule(index)));
   }
 
   #ruleForm(index) {
-    const title = t(index < this.rules.length ? "tools-rule-edit" : "tools-rule-add");
-    const onsubmit = (changes) => this.#setRules(this.rules.toSpliced(index, 1, { verdict: "ask", ...this.rules[index], ...changes }));
+    const label = t(index < this.rules.length ? "tools-rule-edit" : "tools-rule-add");
     const values = this.rules[index] ?? { verdict: "ask" };
-    return card(title, tableForm({ table: tableAt(this.tables, [...RULES, "*"]), values, onsubmit, cancel: () => this.#edit(null), label: title }));
+    const onsubmit = (changes) => {
+      const patterns = Object.entries(changes.arguments ?? values.arguments ?? {});
+      const texts = Object.fromEntries(patterns.map(([name, each]) => [name, String(each)]));
+      return this.#setRules(this.rules.toSpliced(index, 1, { ...values, ...changes, arguments: texts }));
+    };
+    const about = tableAt(this.tables, [...RULES, "*"]);
+    return card(label, tableForm({ table: about, values, onsubmit, cancel: () => this.#edit(null), label }));
   }
 
   #edit(index) {
@@ -90,15 +103,14 @@ export class Tools extends Page {
     this.content.querySelector(index === null ? ".actions button" : ".form select")?.focus();
   }
 
-  async #removeRule(index) {
-    if (!(await confirmed(this.app, t("tools-rule-remove"), ruleText(this.rules[index]), t("tools-rule-remove")))) return;
-    await this.#setRules(this.rules.toSpliced(index, 1));
+  #removeRule(index) {
+    const remove = () => this.#setRules(this.rules.toSpliced(index, 1));
+    return this.sure(t("tools-rule-remove"), ruleText(this.rules[index]), t("tools-rule-remove"), remove);
   }
 
   #setRules(rules) {
-    const isSaid = ([name, value]) => JSON.stringify(value) !== JSON.stringify(this.defaults[name]);
-    const given = rules.map((rule) => Object.fromEntries(Object.entries(rule).filter(isSaid)));
-    return this.#change(() => this.app.rpc.call("config.set", { changes: [{ path: RULES, value: given }] }));
+    const { keys } = tableAt(this.tables, [...RULES, "*"]);
+    return this.#change(() => setConfig(this.app, [RULES, rules.map((rule) => sparse(keys, rule))]));
   }
 
   async #change(work) {
@@ -111,20 +123,25 @@ export class Tools extends Page {
 
   #trial() {
     const told = h("div", { role: "status" });
+    const given = { name: "given", label: t("tools-given"), hint: t("tools-given-hint"), type: "textarea" };
     const fields = [
       { name: "tool", label: t("tools-tool"), type: "select", options: this.tools.map(({ name }) => name) },
-      { name: "given", label: t("tools-given"), hint: t("tools-given-hint"), type: "textarea", required: true, spellcheck: "false" },
+      { ...given, required: true, spellcheck: "false" },
       { name: "agent", label: t("agent"), type: "select", options: this.app.agents.map(({ name }) => name) },
       { name: "tainted", label: t("tools-tainted"), type: "checkbox" },
     ];
-    const onsubmit = async ({ given, ...rest }) => {
+    const onsubmit = async ({ given: text, ...rest }) => {
       told.replaceChildren();
-      told.replaceChildren(verdictCard(await this.app.rpc.call("policy.test", { ...rest, arguments: argumentsOf(rest.tool, given) })));
+      const call = { ...rest, arguments: argumentsOf(rest.tool, text) };
+      told.replaceChildren(verdictCard(await this.app.rpc.call("policy.test", call)));
     };
     const values = { tool: "shell", given: "git push origin main", agent: this.app.agents[0]?.name };
-    return h("div", { class: "stack" }, h("p", { class: "remedy" }, t("tools-trial-text")), form({ fields, values, onsubmit, submit: t("tools-try"), label: t("tools-trial") }), told);
+    const trial = form({ fields, values, onsubmit, submit: t("tools-try"), label: t("tools-trial") });
+    return stack(remedy(t("tools-trial-text")), trial, told);
   }
 }
+
+const moduleName = ({ module }) => (module.startsWith("carapax.") ? t("tools-ours") : h("code", null, module));
 
 /** Arguments are JSON; for the shell a command line will do. */
 function argumentsOf(tool, given) {
@@ -138,12 +155,15 @@ function argumentsOf(tool, given) {
 }
 
 function verdictCard({ verdict, rule, reason, effects, runs, unclear }) {
-  const lines = [...runs.map(({ text, why }) => t("tools-runs", { text: legible(text), why: why && `(${why})` })), ...unclear.map((why) => t("tools-unclear", { why }))];
-  return card(t(`verdict-${verdict}`), h("p", null, badge(rule, TONES[verdict]), " ", legible(reason)), h("p", { class: "badges" }, effects.map((effect) => badge(effect))), lines.map((line) => h("p", { class: "remedy" }, line)));
+  const known = runs.map(({ text, why }) => t("tools-runs", { text: legible(text), why: why && `(${why})` }));
+  const lines = [...known, ...unclear.map((why) => t("tools-unclear", { why }))];
+  const why = h("p", null, badge(rule, TONES[verdict]), " ", legible(reason));
+  return card(t(`verdict-${verdict}`), why, badges("p", effects), lines.map(remedy));
 }
 
 function ruleText({ tool, commands, arguments: given, agents, tainted }) {
-  const parts = [tool, ...commands.map((command) => `“${command}”`), ...Object.entries(given).map(([name, pattern]) => `${name}: ${pattern}`)];
+  const patterns = Object.entries(given).map(([name, pattern]) => `${name}: ${pattern}`);
+  const parts = [tool, ...commands.map((command) => `“${command}”`), ...patterns];
   if (agents.join() !== "*") parts.push(t("tools-of-agents", { agents: agents.join(", ") }));
   if (tainted !== null) parts.push(t(tainted ? "tools-when-tainted" : "tools-when-clean"));
   return legible(parts.join(" · "));

@@ -1,9 +1,7 @@
 // The runs of a session as waterfalls: what each waited for, and how long.
 
-import { h } from "../dom.js";
-import { formatElapsed, formatMoment, formatNumber, formatUsd, legible, oneLine } from "../format.js";
-import { badge, card } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, card, formatElapsed, formatMoment, formatNumber, formatUsd, h, legible, oneLine } from "../kit.js";
+import { select, t } from "../kit.js";
 import { traces } from "../trace.js";
 
 const PAGE = 500;
@@ -13,8 +11,8 @@ const SPANS = 400;
 export class Traces {
   constructor(app, sessions) {
     this.app = app;
-    const options = sessions.map(({ id, title }) => h("option", { value: id }, oneLine(title || id, 60)));
-    this.choice = h("select", { "aria-label": t("activity-by-session"), onchange: () => this.open() }, options);
+    const options = sessions.map(({ id, title }) => ({ value: id, label: oneLine(title || id, 60) }));
+    this.choice = select(options, { "aria-label": t("activity-by-session"), onchange: () => this.open() });
     this.about = h("p", { class: "remarks", role: "status" });
     this.runs = h("div", { class: "runs" });
     this.element = h("div", { class: "traces" }, h("div", { class: "choices" }, this.choice), this.about, this.runs);
@@ -42,7 +40,8 @@ function runCard(session, run) {
   const now = Date.now() / 1000;
   const to = run.to ?? now;
   const start = Math.min(run.from, ...run.spans.map(({ from }) => from));
-  const figures = t("trace-run", { time: formatElapsed(to - run.from), input: formatNumber(run.input), output: formatNumber(run.output) });
+  const [input, output] = [run.input, run.output].map(formatNumber);
+  const figures = t("trace-run", { time: formatElapsed(to - run.from), input, output });
   const state = run.to ? badge(run.reason, run.reason === "done" ? "ok" : "warn") : badge(t("running"), "ok");
   const rows = run.spans.slice(0, SPANS).map((span) => spanRow(session, span, start, Math.max(to - start, 1e-6), now));
   const list = h("ol", { class: "waterfall", "aria-label": figures }, rows);
@@ -54,13 +53,11 @@ function spanRow(session, { kind, name, from, to, seq, bad, tokens }, start, who
   const bar = h("i", { class: "bar-of", dataset: { kind, bad } });
   bar.style.left = `${(100 * (from - start)) / whole}%`;
   bar.style.width = `${Math.max(0.4, (100 * length) / whole)}%`;
-  const said = tokens ? t("trace-tokens", { input: formatNumber(tokens.input), output: formatNumber(tokens.output) }) : "";
+  const [input, output] = [tokens?.input ?? 0, tokens?.output ?? 0].map(formatNumber);
+  const said = tokens ? t("trace-tokens", { input, output }) : "";
   const label = [t(`trace-${kind}`), legible(oneLine(name, 60))].filter(Boolean).join(" · ");
-  return h(
-    "li",
-    null,
-    h("a", { href: `#/s/${session}/timeline/${seq}` }, label, bad && h("span", { class: "unseen" }, t("tool-error"))),
-    h("span", { class: "track", "aria-hidden": "true" }, bar),
-    h("span", { class: "figure" }, [formatElapsed(length), said].filter(Boolean).join(" · ")),
-  );
+  const failed = bad && h("span", { class: "unseen" }, t("tool-error"));
+  const link = h("a", { href: `#/s/${session}/timeline/${seq}` }, label, failed);
+  const figure = h("span", { class: "figure" }, [formatElapsed(length), said].filter(Boolean).join(" · "));
+  return h("li", null, link, h("span", { class: "track", "aria-hidden": "true" }, bar), figure);
 }

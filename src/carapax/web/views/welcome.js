@@ -1,8 +1,7 @@
 // A new session: what to do here, and where to type it.
 
-import { h } from "../dom.js";
+import { h, t } from "../kit.js";
 import { newKey } from "../outbox.js";
-import { t } from "../strings.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 
@@ -12,10 +11,8 @@ export class Welcome {
   /** `chosen` is the model to begin with, where that is not the agent's own, or "agent/NAME". */
   constructor(app, chosen) {
     this.app = app;
-    const [, agent = ""] = /^agent\/(.+)$/.exec(chosen) ?? [];
-    this.wanted = agent;
-    this.chosen = agent ? "" : chosen;
-    this.key = newKey();
+    const [, wanted = ""] = /^agent\/(.+)$/.exec(chosen) ?? [];
+    Object.assign(this, { wanted, chosen: wanted ? "" : chosen, key: newKey() });
     this.agent = h("select", { "aria-label": t("agent"), onchange: () => this.#drawAgent() });
     this.model = h("span", { class: "model" });
     this.text = h("p", { class: "lead" });
@@ -24,21 +21,11 @@ export class Welcome {
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => {} });
     const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
     this.chips = h("ul", { class: "chips" }, CHIPS.map((key) => h("li", null, chip(t(key)))));
-    this.element = h(
-      "div",
-      { class: "welcome" },
-      h("header", { class: "bar" }, app.menuButton(), h("span", { class: "grow" })),
-      h(
-        "div",
-        { class: "middle" },
-        h("h1", null, t("welcome")),
-        this.text,
-        this.conversation.element,
-        this.composer.element,
-        this.chips,
-        h("p", { class: "who" }, this.agent, this.model),
-      ),
-    );
+    const who = h("p", { class: "who" }, this.agent, this.model);
+    const writing = [this.conversation.element, this.composer.element, this.chips, who];
+    const bar = h("header", { class: "bar" }, app.menuButton(), h("span", { class: "grow" }));
+    const middle = h("div", { class: "middle" }, h("h1", null, t("welcome")), this.text, writing);
+    this.element = h("div", { class: "welcome" }, bar, middle);
     this.composer.attachments.listen(this.element);
     this.composer.open("new");
     this.update();
@@ -51,7 +38,8 @@ export class Welcome {
     if (agents.some(({ name }) => name === chosen)) this.agent.value = chosen;
     this.agent.hidden = agents.length < 2;
     this.#drawAgent();
-    const pending = outbox.entries.filter(({ session }) => !session).map((entry) => ({ ...entry, offline: rpc.state !== "open" }));
+    const offline = rpc.state !== "open";
+    const pending = outbox.entries.filter(({ session }) => !session).map((entry) => ({ ...entry, offline }));
     this.conversation.draw({ items: [], waiting: [], run: null, calls: new Map() }, pending);
     this.composer.update({ running: false, ended: false });
   }
@@ -74,11 +62,6 @@ export class Welcome {
     this.app.outbox.add({ conversation: this.key, agent: this.agent.value, model: this.chosen, text, attachments });
   }
 
-  focus() {
-    this.composer.focus();
-  }
-
-  close() {
-    this.conversation.close();
-  }
+  focus() { this.composer.focus(); }
+  close() { this.conversation.close(); }
 }

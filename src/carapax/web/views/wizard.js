@@ -1,14 +1,14 @@
-// Setting up, one question at a time: a model, the agent, its owner, the sandbox. Each can be left out, and come back to.
+// Setting up, one question at a time: a model, the agent, its owner, the sandbox. Each can be skipped and come back to.
 
-import { h } from "../dom.js";
+import { setConfig } from "../configform.js";
 import { keep } from "../kept.js";
-import { badge, button, form, Page } from "../kit.js";
-import { t } from "../strings.js";
+import { badge, button, form, h, Page, searchBox, t } from "../kit.js";
 
 const STEPS = ["model", "agent", "you", "channels", "sandbox", "done"];
 const EMOJI = ["🦀", "🐙", "🦉", "🦊", "🐢", "🤖", "🌱", "✨"];
 const MANNERS = ["wizard-manner-brief", "wizard-manner-warm", "wizard-manner-teacher"];
 const SHOWN = 8;
+const LOCAL = "http://127.0.0.1:8000";
 
 export class Wizard extends Page {
   #vendor = null;
@@ -29,8 +29,8 @@ export class Wizard extends Page {
   #draw() {
     const place = Math.max(0, this.steps.indexOf(this.path));
     const step = this.steps[place];
-    const later = step !== "done" && !this.state.finished && button(t("wizard-later"), () => this.#finish(), { tone: "quiet" });
-    this.actions(later);
+    const isOpen = step !== "done" && !this.state.finished;
+    this.actions(isOpen && button(t("wizard-later"), () => this.#finish(), { tone: "quiet" }));
     const count = this.steps.length - 1;
     const progress = place < count && t("wizard-progress", { place: place + 1, count });
     const bar = h("progress", { max: count, value: place, "aria-label": progress || t("wizard-done") });
@@ -38,8 +38,10 @@ export class Wizard extends Page {
     const link = (to, label) => to && h("a", { class: "button quiet", href: `#/wizard/${to}` }, label);
     this.heading = h("h2", { tabindex: -1 }, t(`wizard-${step}`));
     const parts = [this.heading, h("p", { class: "lead" }, t(`wizard-${step}-text`)), this[`_${step}`]()];
-    const ways = h("nav", { class: "actions", "aria-label": t("steps") }, link(back, t("back")), link(next, t("wizard-skip")));
-    this.put(h("p", { class: "summary" }, bar, progress), h("section", { class: "step", dataset: { step } }, parts), ways);
+    const links = [link(back, t("back")), link(next, t("wizard-skip"))];
+    const ways = h("nav", { class: "actions", "aria-label": t("steps") }, links);
+    const shown = h("section", { class: "step", dataset: { step } }, parts);
+    this.put(h("p", { class: "summary" }, bar, progress), shown, ways);
     if (this.drawn && this.drawn !== step) this.heading.focus();
     this.drawn = step;
   }
@@ -47,16 +49,16 @@ export class Wizard extends Page {
   _model() {
     if (this.#vendor !== null) return this.#add(this.#vendor);
     const found = this.providers.providers.filter(({ dialect }) => dialect && dialect !== "demo");
-    const row = (each) => {
-      const why = each.key ? t("wizard-key-at", { place: each.key }) : each.base_url;
-      return h("li", null, h("span", null, h("strong", null, each.name), " ", h("small", null, why)), button(t("wizard-use", { name: each.name }), () => this.#use(each)));
-    };
+    const why = ({ key, base_url: url }) => h("small", null, key ? t("wizard-key-at", { place: key }) : url);
+    const about = (each) => h("span", null, h("strong", null, each.name), " ", why(each));
+    const use = (each) => button(t("wizard-use", { name: each.name }), () => this.#use(each));
+    const row = (each) => h("li", null, about(each), use(each));
     const list = h("ul", { class: "choices" });
-    const search = h("input", { type: "search", autocomplete: "off", "aria-label": t("wizard-search"), placeholder: t("wizard-search") });
+    const search = searchBox(t("wizard-search"), { autocomplete: "off" });
     const draw = () => {
       const named = this.providers.vendors.filter(({ name }) => name.includes(search.value.trim().toLowerCase()));
-      const pick = ({ name }) => h("li", null, button(name, () => this.#choose(name)));
-      list.replaceChildren(...named.slice(0, SHOWN).map(pick), h("li", null, button(t("models-own"), () => this.#choose(""))));
+      const pick = (name, said) => h("li", null, button(said, () => this.#choose(name)));
+      list.replaceChildren(...named.slice(0, SHOWN).map(({ name }) => pick(name, name)), pick("", t("models-own")));
     };
     search.addEventListener("input", draw);
     draw();
@@ -72,7 +74,7 @@ export class Wizard extends Page {
     const text = (field, label, more) => ({ name: field, label: t(label), ...more });
     const fields = [
       !vendor && text("name", "models-name", { required: true, maxlength: 64 }),
-      (!vendor || vendor.local) && text("base_url", "models-url", { required: !vendor, placeholder: "http://127.0.0.1:8000" }),
+      (!vendor || vendor.local) && text("base_url", "models-url", { required: !vendor, placeholder: LOCAL }),
       !vendor?.login && text("key", "models-key", { type: "password", hint: t("models-key-note") }),
       !vendor && text("default_model", "models-default"),
     ].filter(Boolean);
@@ -81,11 +83,9 @@ export class Wizard extends Page {
       this.#vendor = null;
       await this.#answers(added.name);
     };
-    return [
-      h("h3", null, name || t("models-own")),
-      vendor?.note && h("p", null, vendor.note),
-      form({ fields, onsubmit, submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") }),
-    ];
+    const about = { submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") };
+    const note = vendor?.note && h("p", null, vendor.note);
+    return [h("h3", null, name || t("models-own")), note, form({ fields, onsubmit, ...about })];
   }
 
   #choose(vendor) {
@@ -117,11 +117,7 @@ export class Wizard extends Page {
       { name: "emoji", label: t("wizard-emoji"), maxlength: 16 },
       { name: "manner", label: t("wizard-manner"), type: "textarea", rows: 2, maxlength: 2000 },
     ];
-    const onsubmit = async (given) => {
-      await this.#set(...Object.entries(given).map(([key, value]) => [["agents", agent, key], value.trim() || null]));
-      this.#next();
-    };
-    const made = form({ fields, values: { title, emoji, manner }, submit: t("wizard-next"), onsubmit, label: t("wizard-agent") });
+    const made = this.#form(fields, { title, emoji, manner }, ["agents", agent], t("wizard-agent"));
     const chips = (name, texts) => {
       const input = made.elements[name];
       const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => (input.value = text) }, text);
@@ -138,36 +134,36 @@ export class Wizard extends Page {
       { name: "name", label: t("wizard-name"), maxlength: 80, autocomplete: "given-name" },
       { name: "timezone", label: t("wizard-timezone"), type: "time zone" },
     ];
-    const onsubmit = async (given) => {
-      await this.#set(...Object.entries(given).map(([key, value]) => [["user", key], value.trim() || null]));
-      this.#next();
-    };
     const values = { name: user, timezone: timezone || Intl.DateTimeFormat().resolvedOptions().timeZone };
-    return form({ fields, values, submit: t("wizard-next"), onsubmit, label: t("wizard-you") });
+    return this.#form(fields, values, ["user"], t("wizard-you"));
   }
 
-  _channels() {
-    return h("ul", { class: "found" }, this.state.channels.map((name) => h("li", null, name)));
+  /** A form whose fields are keys of the table at `path`. */
+  #form(fields, values, path, label) {
+    const onsubmit = async (given) => {
+      await this.#set(...Object.entries(given).map(([key, value]) => [[...path, key], value.trim() || null]));
+      this.#next();
+    };
+    return form({ fields, values, submit: t("wizard-next"), onsubmit, label });
   }
+
+  _channels() { return h("ul", { class: "found" }, this.state.channels.map((name) => h("li", null, name))); }
 
   _sandbox() {
     const { kind, ok, level, told } = this.state.sandbox;
     const tone = ok ? (level === "none" ? "warn" : "ok") : "bad";
-    return [h("p", null, badge(ok ? `${kind} · ${level}` : kind, tone)), h("p", null, told), button(t("wizard-next"), () => this.#next(), { tone: "primary" })];
+    const state = h("p", null, badge(ok ? `${kind} · ${level}` : kind, tone));
+    return [state, h("p", null, told), button(t("wizard-next"), () => this.#next(), { tone: "primary" })];
   }
 
-  _done() {
-    return button(t("wizard-start"), () => this.#finish(t("wizard-hello")), { tone: "primary" });
-  }
+  _done() { return button(t("wizard-start"), () => this.#finish(t("wizard-hello")), { tone: "primary" }); }
 
   async #set(...changes) {
-    await this.app.rpc.call("config.set", { changes: changes.map(([path, value]) => ({ path, value })) });
+    await setConfig(this.app, ...changes);
     await this.app.loadAgents();
   }
 
-  #next() {
-    location.hash = `#/wizard/${this.steps[Math.max(0, this.steps.indexOf(this.path)) + 1]}`;
-  }
+  #next() { location.hash = `#/wizard/${this.steps[Math.max(0, this.steps.indexOf(this.path)) + 1]}`; }
 
   /** Do not offer it any more, and begin a session in which something may stand already. */
   async #finish(text = "") {
