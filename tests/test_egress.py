@@ -346,7 +346,9 @@ def test_a_body_that_unpacks_to_nothing_for_ever_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(b"no gzip", "gzip"), (b"x", "br"), (gzip.compress(gzip.compress(b"x")), "gzip, gzip")]
+    ("body", "encoding"),
+    [(b"no gzip", "gzip"), (b"x", "br"), (gzip.compress(gzip.compress(b"x")), "gzip, gzip")],
+    ids=["none", "another", "twice"],
 )
 def test_a_body_in_another_packing_is_refused(body: bytes, encoding: str) -> None:
     with pytest.raises(Unavailable):
