@@ -11,21 +11,27 @@ from tests.web.browser import MISSING, Browser
 from tests.web.served import Served, served
 
 WEB = Path(carapax.__file__).parent / "web"
-SCRIPTS = [path for path in sorted(WEB.rglob("*.js")) if "vendor" not in path.parts and path.name != "strings.js"]
-MOST_LINES = 6_350
+SCRIPTS = [path for path in sorted(WEB.rglob("*.js")) if "vendor" not in path.parts]
+MOST_LINES = 6_000
 WIDEST_LINE = 120
 MOST_WIRE_BYTES = 250_000
 
 
-def test_the_scripts_stay_within_their_lines_besides_what_they_say() -> None:
-    lines = {path.name: len(path.read_text().splitlines()) for path in SCRIPTS}
+def test_the_scripts_have_less_than_6000_lines_of_code() -> None:
+    """With the catalogue of what the page says; lines that are empty or hold only a comment are not code."""
+    lines = {path.name: sum(map(_is_code, path.read_text().splitlines())) for path in SCRIPTS}
     assert sum(lines.values()) < MOST_LINES, sorted(lines.items(), key=lambda each: -each[1])[:8]
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith(("//", "/*", "* ", "*/"))
 
 
 def test_no_line_of_a_script_is_too_wide() -> None:
     wide = [
         f"{path.name}:{number}"
         for path in SCRIPTS
+        if path.name != "strings.js"
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if len(line) > WIDEST_LINE
     ]
