@@ -185,6 +185,8 @@ class Field {
     Object.assign(this, { name, type });
     const given = { id, name, required, "aria-describedby": `${id}-hint ${id}-problem`, ...rest };
     this.input = (MAKERS[type] ?? MAKERS.text)(given, value ?? "", options, type);
+    this.input.addEventListener("invalid", () => this.refuse(this.input.validationMessage));
+    this.input.addEventListener("input", () => this.refuse(""));
     this.problem = h("small", { class: "problem", id: `${id}-problem` });
     const about = h("small", { id: `${id}-hint` }, hint);
     const isListed = this.input.hasAttribute("list");

@@ -37,7 +37,8 @@ export class Agents extends Page {
 
   #add(isAdding) {
     this.#isAdding = isAdding;
-    return this.refresh();
+    this.#all();
+    (this.content.querySelector("form input") ?? this.actionBar.querySelector("button"))?.focus();
   }
 
   #newForm() {
