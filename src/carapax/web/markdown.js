@@ -249,7 +249,7 @@ const RENDERERS = {
     const row = (tag, texts) => h("tr", null, head.map(cell(tag, texts)));
     const body = h("tbody", null, rows.map((texts) => row("td", texts)));
     const table = h("table", null, h("thead", null, row("th", head)), body);
-    return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("table") }, table);
+    return h("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("table") }, table);
   },
 };
 
