@@ -43,8 +43,8 @@ def gateway_of(home: Home) -> GatewayOf:
 
 
 @pytest.fixture
-def gateway(gateway_of: GatewayOf) -> Iterator[Serving]:
-    with gateway_of(CONFIG) as serving:
+def gateway(home: Home, gateway_of: GatewayOf) -> Iterator[Serving]:
+    with gateway_of(home.config_file.read_text()) as serving:
         yield serving
 
 
