@@ -6,12 +6,13 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from carapax.agent.wrapper import Wrapper
 from carapax.contracts import Provider
 from carapax.errors import ContextOverflow, ModelRejected, NotFound
 from carapax.events import Delta, StreamReset
 from carapax.invisible import named, visible
 from carapax.mediatype import IMAGES, PDF, is_text
-from carapax.messages import AssistantMessage, Attachment, Message, ModelInfo, ModelRequest, UserMessage
+from carapax.messages import AssistantMessage, Attachment, Message, ModelRequest, UserMessage
 
 MOST_BYTES = 20_000_000
 LONGEST_TEXT = 100_000
@@ -19,7 +20,7 @@ Read = Callable[[str], Awaitable[bytes]]
 Takes = Callable[[str, Literal["images", "documents"]], bool | None]
 
 
-class Attached:
+class Attached(Wrapper):
     """A provider that is given the files of a conversation with it.
 
     Text goes into the message; images and PDFs go along with it, the newest first up to 20 MB in all, unless `takes`
@@ -29,16 +30,9 @@ class Attached:
     """
 
     def __init__(self, provider: Provider, read: Read, takes: Takes) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._read = read
         self._takes = takes
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         if not any(isinstance(message, UserMessage) and message.attachments for message in request.messages):

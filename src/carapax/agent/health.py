@@ -4,11 +4,12 @@ import logging
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
+from carapax.agent.wrapper import Wrapper
 from carapax.clock import Clock
 from carapax.contracts import Provider
 from carapax.errors import ModelBusy, ModelError, ModelUnauthorized, ModelUnavailable, StoreError
 from carapax.events import Delta, StreamReset
-from carapax.messages import AssistantMessage, ModelInfo, ModelRequest
+from carapax.messages import AssistantMessage, ModelRequest
 from carapax.store import health as table
 from carapax.store.database import Database, Statement
 from carapax.store.health import Fault, State
@@ -93,20 +94,13 @@ def _cool_down_s(kind: Fault, failures: int, retry_after_s: float | None) -> flo
     return min(_BUSY_S * 2.0 ** min(failures - 1, 8), _LONGEST_BUSY_S)
 
 
-class Watched:
+class Watched(Wrapper):
     """A provider whose failures and answers are noted."""
 
     def __init__(self, provider: Provider, health: Health, clock: Clock) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._health = health
         self._clock = clock
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         began_at = self._clock.now()

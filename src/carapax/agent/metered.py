@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from carapax.agent.wrapper import Wrapper
 from carapax.contracts import Embedder, Embeddings, Ledger, Provider, Spend, Spender
 from carapax.errors import ModelError, ModelUnavailable, OverBudget
 from carapax.events import Delta, StreamReset
-from carapax.messages import AssistantMessage, Effort, Message, ModelInfo, ModelRequest, Text, Thinking, Usage
+from carapax.messages import AssistantMessage, Effort, Message, ModelRequest, Text, Thinking, Usage
 from carapax.models.facts import FactBook, Facts
 from carapax.models.price import NOTHING
 
@@ -24,7 +25,7 @@ _MOST_TOKENS = 100_000_000
 """More than any call can take: a vendor that says so has not counted."""
 
 
-class Metered:
+class Metered(Wrapper):
     """A provider that sets aside what a call may cost before it asks, and counts what it took afterwards.
 
     A call that fails or is left in the middle counts as an estimate: all of the prompt, and what was heard. One that
@@ -33,17 +34,10 @@ class Metered:
     """
 
     def __init__(self, provider: Provider, spender: Spender, ledger: Ledger, facts: FactBook) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._spender = spender
         self._ledger = ledger
         self._facts = facts
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         meter = _Meter(self.name, request.model, self._spender, self._ledger, self._facts)

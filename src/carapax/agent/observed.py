@@ -4,30 +4,24 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from carapax.agent.wrapper import Wrapper
 from carapax.clock import Clock
 from carapax.contracts import Provider, Spender
 from carapax.errors import ModelError
 from carapax.events import Delta, StreamReset
-from carapax.messages import AssistantMessage, ModelInfo, ModelRequest
+from carapax.messages import AssistantMessage, ModelRequest
 from carapax.telemetry.calls import Called, Calls
 
 
-class Observed:
+class Observed(Wrapper):
     """A provider of which `told` hears, once for each call, when it is over. A call that was never asked, as a budget
     does not cover it, counts too."""
 
     def __init__(self, provider: Provider, spender: Spender, clock: Clock, told: Calls) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._spender = spender
         self._clock = clock
         self._told = told
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         time = asyncio.get_running_loop().time

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from carapax.agent.wrapper import Wrapper
 from carapax.clock import Clock
 from carapax.contracts import Provider
 from carapax.errors import ModelBusy, ModelUnavailable
 from carapax.events import Delta, StreamReset
-from carapax.messages import AssistantMessage, ModelInfo, ModelRequest
+from carapax.messages import AssistantMessage, ModelRequest
 
 
-class Retrying:
+class Retrying(Wrapper):
     """A provider that asks again after ModelBusy and ModelUnavailable, at most `tries` times in all. An answer without
     any content is a ModelUnavailable too.
 
@@ -31,19 +32,12 @@ class Retrying:
         first_wait_s: float = 0.5,
         patience_s: float = 300.0,
     ) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._clock = clock
         self._tries = tries
         self._budget_s = budget_s
         self._first_wait_s = first_wait_s
         self._patience_s = patience_s
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         give_up_at: float | None = None

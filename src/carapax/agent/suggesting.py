@@ -5,10 +5,10 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from carapax.contracts import Provider
+from carapax.agent.wrapper import Wrapper
 from carapax.errors import CarapaxError, ModelRejected
 from carapax.events import Delta, StreamReset
-from carapax.messages import AssistantMessage, ModelInfo, ModelRequest
+from carapax.messages import AssistantMessage, ModelRequest
 from carapax.models.closest import did_you_mean
 
 _LIST_S = 3.0
@@ -19,18 +19,8 @@ _UNKNOWN_MODEL = re.compile(
 )
 
 
-class Suggesting:
+class Suggesting(Wrapper):
     """A provider whose "no such model" comes with the names it lists that are most like it."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         try:

@@ -8,13 +8,13 @@ from contextlib import aclosing
 import msgspec
 
 from carapax.agent.callblocks import OPENING, BlockReader, Found
+from carapax.agent.wrapper import Wrapper
 from carapax.clock import Clock
 from carapax.contracts import Provider
 from carapax.events import Delta, StreamReset, TextDelta, ToolArgumentsDelta
 from carapax.messages import (
     AssistantMessage,
     Message,
-    ModelInfo,
     ModelRequest,
     Part,
     Text,
@@ -40,19 +40,12 @@ such a block yourself. These are the tools, each with the JSON Schema of its arg
 """
 
 
-class TextTools:
+class TextTools(Wrapper):
     """A provider whose models are told of tools in the instructions, and call them in their text."""
 
     def __init__(self, provider: Provider, clock: Clock) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._clock = clock
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         answer_id = self._clock.new_id()
@@ -73,18 +66,8 @@ class TextTools:
                         yield delta
 
 
-class NoTools:
+class NoTools(Wrapper):
     """A provider whose models are sent no tools. Calls that were made before are told as text."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._provider.models()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | StreamReset | AssistantMessage, None]:
         return self._provider.stream(_told(msgspec.structs.replace(request, tools=())))
