@@ -1,6 +1,5 @@
 """`carapax config`: check, show, get, set, unset, edit, path."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +121,8 @@ def _change(path: tuple[str, ...], value: object) -> None:
     if gateway := find_gateway(place):
         _tell(gateway.call("config.set", {"changes": [{"path": path, "value": value}]}, _Standing))
         return
+    import asyncio
+
     from carapax.configcheck import check as check_all
     from carapax.configfile import first_start
     from carapax.settings import Settings

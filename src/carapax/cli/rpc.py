@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from carapax.config import Home
 from carapax.errors import CarapaxError, Unavailable
-from carapax.store.records import SessionInfo
 
 if TYPE_CHECKING:
     import ssl
+
+    from carapax.store.records import SessionInfo
 
 T = TypeVar("T")
 _TIMEOUT_S = 60.0
@@ -97,8 +98,10 @@ class Gateway:
         """A session as JSON lines, however long. Raises as `call` does."""
         return self._exchange("GET", f"/api/sessions/{quote(session, safe='')}/export", b"", {"Accept": _LINES})
 
-    def import_(self, lines: bytes) -> SessionInfo:
+    def import_(self, lines: bytes) -> "SessionInfo":
         """Make a session of JSON lines, up to 64 MB. Raises as `call` does."""
+        from carapax.store.records import SessionInfo
+
         answer = self._exchange("POST", "/api/imports", lines, {"Content-Type": _LINES})
         return msgspec.json.decode(answer, type=SessionInfo)
 
