@@ -60,6 +60,9 @@ _OWN_SETTINGS = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _ENVIRONMENT = {"PATH": _PATH, "HOME": _HOME, "LANG": "C.UTF-8", "TERM": "dumb", "USER": "agent"}
+# Before LIVING: that the first process of the namespace has bound its life to bwrap's, and so to the gateway's. It has
+# when it does nothing more than sleep until others end. A command can be quicker than that, and would outlive it.
+_BOUND = 'while read -r _ _ state _ </proc/1/stat || exit; [ "$state" != S ]; do :; done'
 # Inside, before the command: a socket of the sandbox's own network, on which the gateway answers as a proxy.
 _LISTENING = f"""{handing_over("gateway = _socket.socket(fileno=int(sys.argv[1]))")}
 import posix
@@ -209,7 +212,7 @@ class Bubblewrap(Workspace):
         first changes to an ordinary user.
         """
         outside = self._group.joining() if self._group else []
-        inside = stepped([LIVING, *limiting(limits, own_processes=True)], command)
+        inside = stepped([_BOUND, LIVING, *limiting(limits, own_processes=True)], command)
         whole = [self._bwrap, "--args", str(arguments), "--", *inside]
         if self._mounts is not None:
             mounts, uid = f"--mount=/proc/{os.getpid()}/fd/{self._mounts}", self._config.uid
