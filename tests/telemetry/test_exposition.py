@@ -49,6 +49,28 @@ def test_all_series_are_read_back_and_secrets_are_not(as_open: bool) -> None:
 
 
 @pytest.mark.parametrize("as_open", [False, True])
+def test_labels_that_are_the_same_without_their_secrets_are_one_series(as_open: bool) -> None:
+    other = "value-of-a-secret-2"
+    counter = Counter("calls", "Calls", ["model"])
+    histogram = Histogram("took", "Took", ["model"], bounds=(1, 2))
+    for model, amount in ((VALUE, 0.5), (other, 1.5), ("\ud800", 1.0), ("?", 1.0)):
+        counter.add((model,), amount)
+        histogram.observe((model,), amount)
+    redactor = Redactor([Secret(VALUE), Secret(other)])
+    text = written([counter, histogram], redactor, as_open=as_open)
+    told = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    assert [(name, value) for name, _, value in told if MASK in name] == [
+        (f'calls_total{{model="{MASK}"}}', "2.0"),
+        (f'took_seconds_bucket{{model="{MASK}",le="1.0"}}', "1"),
+        (f'took_seconds_bucket{{model="{MASK}",le="2.0"}}', "2"),
+        (f'took_seconds_bucket{{model="{MASK}",le="+Inf"}}', "2"),
+        (f'took_seconds_sum{{model="{MASK}"}}', "2.0"),
+        (f'took_seconds_count{{model="{MASK}"}}', "2"),
+    ]
+    assert len({name for name, _, _ in told}) == len(told)
+
+
+@pytest.mark.parametrize("as_open", [False, True])
 @given(value=st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable() or "\n" in text))
 def test_whatever_stands_in_a_label_is_read_back(value: str, as_open: bool) -> None:
     counter = Counter("a", "A", ["name"])

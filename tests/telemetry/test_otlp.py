@@ -66,6 +66,19 @@ def test_metrics_are_read_back_as_they_were() -> None:
     assert (list(spread.explicit_bounds), plain(spread.attributes), calls.unit) == ([0.1, 1], {}, "s")
 
 
+def test_labels_that_are_the_same_without_their_secrets_are_one_point() -> None:
+    counter = Counter("carapax.tokens", "Tokens", ["model"])
+    histogram = Histogram("took", "Took", ["model"], bounds=(1,))
+    for model in (VALUE, "value-of-a-secret-2"):
+        counter.add((model,), 2)
+        histogram.observe((model,), 0.5)
+    writer = Writer({}, Redactor([Secret(VALUE), Secret("value-of-a-secret-2")]))
+    (measured,) = ExportMetricsServiceRequest.FromString(writer.metrics([counter, histogram], 1, 2)).resource_metrics
+    tokens, took = measured.scope_metrics[0].metrics
+    assert [(plain(each.attributes), each.as_double) for each in tokens.sum.data_points] == [({"model": MASK}, 4)]
+    assert [(each.count, list(each.bucket_counts)) for each in took.histogram.data_points] == [(2, [2, 0])]
+
+
 def test_no_text_goes_out_with_a_secret_in_it() -> None:
     span = Span(SPAN.trace, SPAN.id, "", VALUE, "client", 1, 2, {"a": VALUE, "b": (VALUE,), "c": "x" * 50_000})
     counter = Counter("a", "A", ["name"])

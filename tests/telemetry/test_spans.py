@@ -11,7 +11,7 @@ from carapax.events import (
     ToolCalled,
     ToolReturned,
 )
-from carapax.messages import ToolCall, ToolResult
+from carapax.messages import AssistantMessage, Text, ToolCall, ToolResult, Usage
 from carapax.telemetry.calls import Called
 from carapax.telemetry.runs import Run, folded
 from carapax.telemetry.spans import Span, Value, spans
@@ -176,3 +176,26 @@ def test_what_was_said_is_told_only_where_it_is_wanted() -> None:
     assert "a thought" in str(asked.attributes["gen_ai.output.messages"])
     assert called.attributes["gen_ai.tool.call.arguments"] == '{"command": "ls"}'
     assert called.attributes["gen_ai.tool.call.result"] == "a result"
+
+
+def test_what_a_server_of_models_writes_where_words_belong_is_content_too() -> None:
+    call = ToolCall("she lives in Elm Street", "shell", "{}")
+    reply = AssistantMessage((Text("x"), call), "tool_calls", Usage(), "openai", "it is her model", "she said stop")
+    asked = ApprovalAsked("a1", call.id, "shell", "ls", "d", "n", "rule", "why", 9.0)
+    events = told(
+        (1, said(), ""),
+        (2, START, "r1"),
+        (3, ModelResponded(reply), "r1"),
+        (3, asked, "r1"),
+        (3, ToolCalled(call), "r1"),
+        (4, ToolReturned(ToolResult(call.id, "shell", ""), 1.0), "r1"),
+        (5, RunFinished("done"), "r1"),
+    )
+    _, chatted, ran, waited = spans(whole(*events))
+    told_ = chatted.attributes["gen_ai.response.model"], chatted.attributes["gen_ai.response.finish_reasons"]
+    assert told_ == ("gpt-9", ("tool_calls",))
+    ids = {ran.attributes["gen_ai.tool.call.id"], waited.attributes["gen_ai.tool.call.id"]}
+    assert [len(str(id_)) for id_ in ids] == [16]
+    words = ("Elm", "her model", "she said")
+    assert [word for word in words if word in repr(spans(whole(*events)))] == []
+    assert [word for word in words if word in repr(spans(whole(*events), content=True))] == [*words]

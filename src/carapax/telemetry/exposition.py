@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from carapax.telemetry.registry import Counter, Family, Gauge, Histogram, Labels, Unit
+from carapax.telemetry.registry import Counter, Family, Gauge, Histogram, Labels, Unit, merged
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -34,13 +34,16 @@ def _family(family: Family, redact: Callable[[str], str], as_open: bool) -> Iter
     yield f"# TYPE {head} {family.kind}"
     names = [_plain(label) for label in family.labels]
 
+    def shown(value: str) -> str:
+        return redact(value).encode("utf-8", "replace").decode()
+
     def labelled(values: Labels, more: str = "") -> str:
-        pairs = [f'{label}="{_escaped(redact(value))}"' for label, value in zip(names, values, strict=True) if value]
+        pairs = [f'{label}="{_escaped(value)}"' for label, value in zip(names, values, strict=True) if value]
         pairs += [more] if more else []
         return "{" + ",".join(pairs) + "}" if pairs else ""
 
     if isinstance(family, Histogram):
-        for values, spread in list(family.series.items()):
+        for values, spread in merged(family.series, shown).items():
             bounds = [*map(_number, family.bounds), "+Inf"]
             for bound, count in zip(bounds, spread.cumulative(), strict=True):
                 le = f'le="{bound}"'
@@ -49,7 +52,7 @@ def _family(family: Family, redact: Callable[[str], str], as_open: bool) -> Iter
             yield f"{name}_count{labelled(values)} {spread.count}"
     elif isinstance(family, Counter | Gauge):
         suffix = "_total" if isinstance(family, Counter) else ""
-        for values, amount in list(family.series.items()):
+        for values, amount in merged(family.series, shown).items():
             yield f"{name}{suffix}{labelled(values)} {_number(amount)}"
 
 
@@ -58,8 +61,7 @@ def _plain(name: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    clean = value.encode("utf-8", "replace").decode()
-    return clean.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def _number(amount: float) -> str:

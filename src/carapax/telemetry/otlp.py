@@ -30,7 +30,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
-from carapax.telemetry.registry import Counter, Family, Gauge, Histogram
+from carapax.telemetry.registry import Counter, Family, Gauge, Histogram, Labels, merged
 from carapax.telemetry.spans import Span, Value
 from carapax.version import __version__
 
@@ -80,9 +80,9 @@ class Writer:
         made = Metric(name=family.name, description=family.meaning, unit=family.unit or "1")
         if isinstance(family, Histogram):
             made.histogram.CopyFrom(HistogramPoints(aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE))
-            for labels, spread in family.series.items():
+            for labels, spread in merged(family.series, self._text).items():
                 point = HistogramDataPoint(
-                    attributes=self._attributes(dict(zip(family.labels, labels, strict=True))),
+                    attributes=self._labels(family, labels),
                     start_time_unix_nano=since,
                     time_unix_nano=now,
                     count=spread.count,
@@ -94,12 +94,12 @@ class Writer:
         else:
             points = [
                 NumberDataPoint(
-                    attributes=self._attributes(dict(zip(family.labels, labels, strict=True))),
+                    attributes=self._labels(family, labels),
                     start_time_unix_nano=since if isinstance(family, Counter) else 0,
                     time_unix_nano=now,
                     as_double=amount,
                 )
-                for labels, amount in family.series.items()
+                for labels, amount in merged(family.series, self._text).items()
             ]
             if isinstance(family, Counter):
                 kind = AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -107,6 +107,11 @@ class Writer:
             else:
                 made.gauge.CopyFrom(GaugePoints(data_points=points))
         return made
+
+    def _labels(self, family: Family, values: Labels) -> list[KeyValue]:
+        """Of values that have been through `_text`."""
+        pairs = zip(family.labels, values, strict=True)
+        return [KeyValue(key=name, value=AnyValue(string_value=value)) for name, value in pairs if value]
 
     def _attributes(self, attributes: Mapping[str, Value]) -> list[KeyValue]:
         return [KeyValue(key=key, value=self._value(value)) for key, value in attributes.items() if value != ""]

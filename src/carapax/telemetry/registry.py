@@ -5,7 +5,7 @@ Names, units and labels are those of OpenTelemetry; Prometheus is given what its
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 Labels = tuple[str, ...]
 Unit = Literal["", "s", "By", "USD", "{token}", "%"]
@@ -92,12 +92,31 @@ class Spread:
     def count(self) -> int:
         return sum(self.counts)
 
+    def __add__(self, other: "Spread") -> "Spread":
+        both = Spread(0)
+        both.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        both.total = self.total + other.total
+        return both
+
     def cumulative(self) -> Iterator[int]:
         """How many are at most each bound, and all of them last."""
         so_far = 0
         for count in self.counts:
             so_far += count
             yield so_far
+
+
+T = TypeVar("T", float, Spread)
+
+
+def merged(series: Mapping[Labels, T], shown: Callable[[str], str]) -> dict[Labels, T]:
+    """The series with the values of their labels as they are shown. Those that then have the same labels are one: who
+    reads metrics takes no series twice."""
+    found: dict[Labels, T] = {}
+    for labels, amount in series.items():
+        seen = tuple(map(shown, labels))
+        found[seen] = found[seen] + amount if seen in found else amount
+    return found
 
 
 class Histogram(Family):

@@ -1,6 +1,8 @@
 """A run as spans, with the names of OpenTelemetry's conventions for generative AI
 (https://opentelemetry.io/docs/specs/semconv/gen-ai/)."""
 
+import hashlib
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -23,6 +25,7 @@ from carapax.telemetry.trace import span_of
 from carapax.telemetry.vendors import called
 
 Value = str | int | float | tuple[str, ...]
+_WORD = re.compile(r"[\w.:/@|+-]{1,120}", re.ASCII)
 _FAILED = ("failed", "limit", "loop", "interrupted")
 
 
@@ -117,7 +120,7 @@ class _Telling:
         for each in self.run.events:
             if isinstance(each.event, ModelResponded):
                 message = each.event.message
-                provider, model = message.provider, message.model or self.start.model.partition("/")[2]
+                provider, model = message.provider, self.word(message.model, self.start.model.partition("/")[2])
                 yield self.chat(span_of(self.run.name, each.seq), provider, model, before, each.at, message, {})
             before = each.at
 
@@ -140,8 +143,8 @@ class _Telling:
         }
         if answer is not None:
             attributes |= {
-                "gen_ai.response.model": answer.model or model,
-                "gen_ai.response.finish_reasons": (answer.stop_detail or answer.stop_reason,),
+                "gen_ai.response.model": self.word(answer.model, model),
+                "gen_ai.response.finish_reasons": (self.word(answer.stop_detail, answer.stop_reason),),
                 "gen_ai.usage.input_tokens": answer.usage.input,
                 "gen_ai.usage.output_tokens": answer.usage.output,
                 "gen_ai.usage.cache_read.input_tokens": answer.usage.cache_read,
@@ -170,7 +173,7 @@ class _Telling:
             **self.about,
             "gen_ai.tool.name": call.name,
             "gen_ai.tool.type": "function",
-            "gen_ai.tool.call.id": call.id,
+            "gen_ai.tool.call.id": self.id(call.id),
             "error.type": error,
         }
         if self.content:
@@ -189,12 +192,20 @@ class _Telling:
                 attributes: dict[str, Value] = {
                     **self.about,
                     "gen_ai.tool.name": each.event.tool,
-                    "gen_ai.tool.call.id": each.event.call_id,
+                    "gen_ai.tool.call.id": self.id(each.event.call_id),
                     "carapax.approval.rule": each.event.rule,
                     "carapax.approval.verdict": answer.verdict if answer and answer.by else "expired",
                 }
                 name, ended_at = span_of(self.run.name, "approval", each.event.id), end.at if end else self.ended_at
                 yield self.child(name, f"approval {each.event.tool}", "internal", each.at, ended_at, attributes)
+
+    def word(self, text: str, instead: str) -> str:
+        """What the server of a model wrote, if it is a word or content is told; else what stands for it."""
+        return text if (self.content and text) or _WORD.fullmatch(text) else instead
+
+    def id(self, call: str) -> str:
+        """What a call is known by; one that is no word by its hash."""
+        return self.word(call, hashlib.sha256(call.encode("utf-8", "replace")).hexdigest()[:16])
 
     def child(
         self,
