@@ -34,6 +34,11 @@ def told(folder: Path, text: str) -> list[str]:
             "[sandboxes.bubblewrap.limits]\nprocesses = true\n",
             ":2: sandboxes.bubblewrap.limits.processes: expected `int`, got `bool`",
         ),
+        (
+            '[channels."tests.fakes.live_channel"]\ngreeting = "http://me:pw@host"\n',
+            ':2: channels."tests.fakes.live_channel".greeting: has a user or a password before the host: a secret does '
+            "not belong here, give the address without it",
+        ),
         ("[[policy.rules]]\n", ":1: policy.rules.1: the key 'verdict' is missing"),
         (
             '[[policy.rules]]\nverdict = "deny"\n[[policy.rules]]\nverdict = "deny"\ncomands = ["rm"]\n',

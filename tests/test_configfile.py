@@ -69,6 +69,10 @@ def test_what_the_file_says_is_in_force() -> None:
             '[providers.x]\nbase_url = "ftp://x"\n',
             "carapax.toml:2: providers.x.base_url: expected an address that begins with http:// or https://",
         ),
+        (
+            "[agents.main]\n[agents.Main]\n",
+            "carapax.toml:2: agents.Main: is the same folder as 'main' on some systems: give it another name",
+        ),
         ("a = \n", "carapax.toml:1: not TOML: Invalid value"),
         ("[[agents]]\n", "carapax.toml:1: agents: expected one table for each of the agents"),
     ],
@@ -85,6 +89,21 @@ def test_a_key_pasted_instead_of_its_variable_is_not_repeated() -> None:
     (problem,) = problems('[providers.openai]\nkey_env = "sk-proj-123 456"\n')
     assert "environment variable" in problem
     assert "123" not in problem
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [("update", "url"), ("facts", "url"), ("providers.lab", "base_url"), ("telemetry", "otlp_endpoint")],
+)
+@pytest.mark.parametrize("address", ["https://me:hunter2@host/", "HTTPS://hunter2@host", " http://a@hunter2:b@host?x"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(table: str, key: str, address: str) -> None:
+    [problem] = problems(f'[{table}]\n{key} = "{address}"\n')
+    assert problem.startswith(f"carapax.toml:2: {table}.{key}: has a user or a password before the host")
+    assert "hunter2" not in problem
+
+
+def test_an_address_may_have_an_at_behind_its_host() -> None:
+    assert parse('[update]\nurl = "https://host/a@b?c@d#e@f"\n').update.url == "https://host/a@b?c@d#e@f"
 
 
 @given(st.text())

@@ -27,6 +27,7 @@ _MODEL = re.compile(r"[A-Za-z0-9][\w-]*/\S(.*\S)?")
 _OF_EXTENSIONS = ("channels", "tools", "sandboxes")
 _LONGER = re.compile(r"Expected `str` of length <= (\d+)")
 _REGEX = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
+_USERINFO = re.compile(r"\s*[a-z][a-z0-9+.-]*://[^/?#\s]*@", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKELY_SECRET = re.compile(
     r"\b(sk|pk|rk|xoxb|xoxp|ghp|gho|glpat|AIza|AKIA|hf|gsk|cpx)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{20,}"
@@ -242,7 +243,14 @@ def _named_problems(kind: type[Struct], value: object, path: Route) -> Iterator[
         return
     if not value and path == ("agents",):
         yield path, "at least one agent is needed: add [agents.main]"
+    alike: dict[str, str] = {}
     for name, table in value.items():
+        other = alike.setdefault(name.casefold(), name)
+        if path == ("agents",) and other != name:
+            yield (
+                (*path, name),
+                f"is the same folder as {other!r} on some systems: give it another name",
+            )
         if path == ("models",):
             if name != "*" and not _MODEL.fullmatch(name):
                 yield (*path, name), 'name the model as "provider/model", or "*" for those that nobody knows'
@@ -286,6 +294,8 @@ def _sense(path: Route, value: object) -> str:
         return ""
     if "\0" in value:
         return "has a null character"
+    if _USERINFO.match(value):
+        return "has a user or a password before the host: a secret does not belong here, give the address without it"
     if path[0] in _OF_EXTENSIONS:
         return ""  # what their keys mean, extensions know
     name = path[-1]

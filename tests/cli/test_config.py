@@ -51,9 +51,9 @@ def test_a_key_in_the_file_is_masked_wherever_it_could_show(run: Run, home: Home
 
 def test_what_others_than_providers_call_a_secret_is_masked_too(run: Run, home: Home) -> None:
     with home.config_file.open("a") as file:
-        file.write('[providers.mine]\nbase_url = "http://me:pw-1@host/v1?key=pw-2"\n[channels.mine]\ntoken = "pw-3"\n')
+        file.write('[providers.mine]\nbase_url = "http://host/v1?key=pw-2"\n[channels.mine]\ntoken = "pw-3"\n')
     shown = run("config", "show").output
-    assert 'base_url = "http://********@host/v1?key=********"' in shown
+    assert 'base_url = "http://host/v1?key=********"' in shown
     assert 'token = "********"' in shown
 
 

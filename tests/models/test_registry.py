@@ -9,7 +9,7 @@ import pytest
 
 from carapax.config import Config, Home
 from carapax.configcheck import check
-from carapax.errors import Broken, NotFound
+from carapax.errors import Broken, InvalidRequest, NotFound
 from carapax.http import Http
 from carapax.models.detection import Detected
 from carapax.models.facts import FactBook
@@ -38,22 +38,31 @@ async def registry_on(folder: Path) -> AsyncGenerator[Registry, None]:
 def test_what_is_kept_is_there_when_the_home_is_opened_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with Vendor("k") as vendor, registry_on(tmp_path) as registry:
-            url = vendor.url.replace("http://", "http://me:secret@")
+            url = vendor.url
             await registry.add(
                 Addition("work", base_url=url, key=Secret("k"), default_model="gpt-5", tools="text", check=False)
             )
         async with registry_on(tmp_path) as registry:
             [work, groq] = await registry.providers()
-            masked = url.replace("me:secret", "********")
-            assert work == ProviderStatus(
-                "work", "", "openai_chat", masked, "gpt-5", "vault", False, False, "configured"
-            )
+            assert work == ProviderStatus("work", "", "openai_chat", url, "gpt-5", "vault", False, False, "configured")
             assert (groq.name, groq.key, groq.standing) == ("groq", "$GROQ_API_KEY", "key")
             assert registry.config.providers["work"].tools == "text"
             await registry.remove("work")
             with pytest.raises(NotFound, match="there is no provider 'work'"):
                 await registry.remove("work")
         async with registry_on(tmp_path) as registry:
+            assert registry.config == Config()
+            assert await registry.keys.vault.names() == []
+
+    run(main())
+
+
+def test_a_password_in_an_address_is_kept_nowhere(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with registry_on(tmp_path) as registry:
+            with pytest.raises(InvalidRequest, match="a user or a password before the host") as refused:
+                await registry.add(Addition("work", base_url="http://me:hunter2@x", key=Secret("k"), check=False))
+            assert "hunter2" not in str(refused.value)
             assert registry.config == Config()
             assert await registry.keys.vault.names() == []
 
