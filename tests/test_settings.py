@@ -3,7 +3,10 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
+from collections import UserDict
+from collections.abc import ItemsView
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from carapax.config import Config
 from carapax.configcheck import check
-from carapax.configedit import change
+from carapax.configedit import Changes, change
 from carapax.errors import Conflict, InvalidRequest
 from carapax.home import Home
 from carapax.settings import Settings
@@ -154,6 +157,29 @@ def test_a_secret_is_not_written_into_the_file(tmp_path: Path, path: tuple[str, 
     run(main())
 
 
+class _Noting(UserDict[tuple[str, ...], object]):
+    """Changes that note which threads look at them."""
+
+    def __init__(self, changes: Changes) -> None:
+        super().__init__(changes)
+        self.threads: list[int] = []
+
+    def items(self) -> ItemsView[tuple[str, ...], object]:
+        self.threads.append(threading.get_ident())
+        return super().items()
+
+
+def test_many_changes_at_once_are_worked_out_beside_what_else_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_on(tmp_path) as (gateway, _):
+            changes = _Noting({("models", f"lab/{number}", "input_usd"): 1.0 for number in range(3)})
+            await gateway.services.settings.change(changes)
+            assert changes.threads[-1] != threading.get_ident()
+            assert len(gateway.services.config.models) == 3
+
+    run(main())
+
+
 def test_who_saw_another_file_changes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with gateway_on(tmp_path) as (gateway, file):
@@ -251,7 +277,7 @@ _CHANGER = """
 import asyncio, sys
 from pathlib import Path
 from carapax.configcheck import check
-from carapax.configedit import change
+from carapax.configedit import Changes, change
 from carapax.home import Home
 from carapax.settings import Settings
 

@@ -173,7 +173,7 @@ async def open_app(
         )
         stack.push_async_callback(agents.close)
         await agents.open(config)
-        settings.follow(agents)
+        settings.follow(agents, agents.lacks)
         personas, instructions = Personas(home.personas), Instructions(home.workspaces, store.stains, store.followed)
         monotonic, user = asyncio.get_running_loop().time, lambda: settings.current.user
         prepare = Prepare(clock, monotonic, models, store.journal, personas, instructions, user)
@@ -190,6 +190,7 @@ async def open_app(
         platforms.start()
         if database is None:
             tasks.keep("carapax.toml", settings.watch)
+            tasks.keep("what could not be had", settings.mend)
         bans = Bans()
         gauges = Gauges(ground.meters, store.database, sessions, bans, ground.logs, ground.confidential, clock)
         yield Services(
@@ -348,7 +349,7 @@ class _Ground:
         )
         self.stack.push_async_callback(platforms.close)
         await platforms.open(settings.current)
-        settings.follow(platforms)
+        settings.follow(platforms, platforms.lacks)
         return sessions, platforms
 
 

@@ -15,7 +15,7 @@ from carapax import configcheck
 from carapax.config import RESTART, Config
 from carapax.configdoc import keys, table_at
 from carapax.configedit import Changes, locked, with_changes, write
-from carapax.configfile import NO_FILE, Misfit, Route, Source, Unusable, dotted, looks_secret, parse, read
+from carapax.configfile import NO_FILE, Look, Misfit, Route, Source, Unusable, dotted, looks_secret, parse, read
 from carapax.errors import CarapaxError, ConfigError, Conflict, InvalidRequest
 from carapax.home import Home
 from carapax.redaction import Secret
@@ -28,6 +28,8 @@ LOOK_S = 0.4
 """How often the file is looked at."""
 SETTLE_S = 0.1
 """How long it must stay the same: an editor may be in the middle of writing it."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+"""How soon what could not be had is tried again, and how much later at most."""
 _KIND = "config.changed"
 _REMEMBERED = 1_000
 _MOST_TOLD = 100
@@ -98,16 +100,18 @@ class Settings:
         self.problem: Problem | None = None
         self._filed = self._started = _parsed(self.source) or current
         self._audit = audit
-        self._parts: list[Part] = []
+        self._failed = ""
+        self._parts: list[tuple[Part, Callable[[], bool]]] = []
         self._changing = asyncio.Lock()
 
     def given(self) -> dict[str, Any]:
         """What the file says, as it was last put in force: only what is set there."""
         return tomllib.loads(self.source.text)
 
-    def follow(self, part: Part) -> None:
-        """Have a part opened anew at every change, after those that follow already."""
-        self._parts.append(part)
+    def follow(self, part: Part, lacks: Callable[[], bool] = lambda: False) -> None:
+        """Have a part opened anew at every change, after those that follow already, and now and then while it `lacks`
+        what could not be had."""
+        self._parts.append((part, lacks))
 
     @property
     def restart(self) -> tuple[str, ...]:
@@ -146,6 +150,29 @@ class Settings:
                     handled = settled
                 known = settled
 
+    async def mend(self) -> None:
+        """Try again what could not be had, what the file says and what parts lack, until cancelled: first soon, then
+        less and less often, for a try may close for a moment what is open."""
+        wait = FIRST_WAIT_S
+        while True:
+            await asyncio.sleep(wait)
+            incomplete = [part for part, lacks in self._parts if lacks()]
+            wait = min(LONGEST_WAIT_S, wait * 2) if self._failed or incomplete else FIRST_WAIT_S
+            if self._failed:
+                await uninterrupted(self._take_settled(self._failed))
+            for part in incomplete:
+                await uninterrupted(self._complete(part))
+
+    async def _complete(self, part: Part) -> None:
+        async with self._changing, AsyncExitStack() as undo:
+            try:
+                switch = await part.reopen(self.current, undo)
+            except CarapaxError as error:
+                log.debug("still not there: %s", error)
+            else:
+                switch()
+                undo.pop_all()
+
     async def changes(self) -> list[Change]:
         """Who changed which key last. Raises a StoreError."""
         if self._audit is None:
@@ -180,12 +207,14 @@ class Settings:
     async def _take_settled(self, state: str) -> None:
         """Have in force what the file says, if it is still in this state."""
         async with self._changing:
+            before = self.problem
             now, found = await self._look()
             try:
                 if now == state:
                     await self._take(found)
             except CarapaxError as error:
-                log.error("carapax.toml is not in force, what was before still is: %s", error)
+                if self.problem != before:
+                    log.error("carapax.toml is not in force, what was before still is: %s", error)
 
     async def _take(self, found: Source | ConfigError) -> None:
         """Have in force what the file says."""
@@ -194,13 +223,16 @@ class Settings:
                 raise found
             if found.digest != self.source.digest:
                 self._check_there(found)
-                filed = parse(found.text, str(self.home.config_file), configcheck.look)
-                await self._put(filed, LOCAL, "file", found)
-            self.problem = None
+                await self._put(await self._parsed(found.text), LOCAL, "file", found)
+            self.problem, self._failed = None, ""
         except CarapaxError as error:
             misfits = error.misfits if isinstance(error, Unusable) else []
             self.problem = Problem(str(error), next((misfit.line for misfit in misfits), 0))
+            self._failed = found.digest if isinstance(found, Source) else ""
             raise
+
+    async def _parsed(self, text: str, look: Look | None = configcheck.look) -> Config:
+        return await asyncio.to_thread(parse, text, str(self.home.config_file), look)
 
     def _check_there(self, source: Source) -> None:
         """Raises ConfigError for a file that is gone or empty, as it is when a disk is full: nobody means that."""
@@ -217,11 +249,11 @@ class Settings:
             if seen and seen != self.source.digest:
                 raise Conflict("carapax.toml was changed meanwhile", "look at it again")
             refuse_secrets(changes)
-            text = with_changes(self.source.text, changes)
+            text = await asyncio.to_thread(with_changes, self.source.text, changes)
             if text == self.source.text:
                 return
             try:
-                filed = parse(text, str(self.home.config_file), None if force else configcheck.look)
+                filed = await self._parsed(text, None if force else configcheck.look)
             except Unusable as error:
                 raise refused(error.misfits) from error
             await self._put(filed, who, "call", text)
@@ -231,9 +263,10 @@ class Settings:
         before, wanted = self.source, self._kept(filed)
         async with AsyncExitStack() as undo:
             unchanged = wanted == self.current
-            switches = [await part.reopen(wanted, undo) for part in self._parts if not unchanged]
+            switches = [await part.reopen(wanted, undo) for part, _ in self._parts if not unchanged]
             source = await asyncio.to_thread(self._written, said) if isinstance(said, str) else said
-            self.source, self._filed, self.current, self.problem = source, filed, wanted, None
+            self.source, self._filed, self.current = source, filed, wanted
+            self.problem, self._failed = None, ""
             for switch in switches:
                 switch()
             undo.pop_all()

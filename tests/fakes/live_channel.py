@@ -9,6 +9,8 @@ from carapax.testing import MemoryChannel
 
 OPEN: list["LiveChannel"] = []
 TAKEN: set[int] = set()
+TRIED: list[int] = []
+"""The ports of all that were to be opened."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,8 +29,10 @@ class LiveChannel(MemoryChannel):
         super().__init__(name)
         self.config = config
         self.fails_to_close = False
+        self.loses_its_port = False
 
     async def __aenter__(self) -> "LiveChannel":
+        TRIED.append(self.config.port)
         if self.config.port in TAKEN:
             raise Unavailable(f"port {self.config.port} is taken", "choose another")
         TAKEN.add(self.config.port)
@@ -38,7 +42,8 @@ class LiveChannel(MemoryChannel):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        TAKEN.discard(self.config.port)
+        if not self.loses_its_port:
+            TAKEN.discard(self.config.port)
         OPEN.remove(self)
         if self.fails_to_close:
             raise OSError("it does not want to")

@@ -9,6 +9,8 @@ from carapax.errors import Unavailable
 from carapax.sandboxes import local
 
 OPEN: list["LiveSandbox"] = []
+MISSING: set[str] = set()
+"""The marks of those that cannot be opened at the moment."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +31,7 @@ class LiveSandbox(local.Local):
         self._works = config.works
 
     async def __aenter__(self) -> "LiveSandbox":
-        if not self._works:
+        if not self._works or self.mark in MISSING:
             raise Unavailable("the sandbox cannot be opened here", "do without")
         OPEN.append(self)
         await super().__aenter__()

@@ -6,7 +6,7 @@ import pytest
 
 from carapax.errors import Unavailable
 from carapax.testing.provider import Pause
-from tests.fakes.live_sandbox import OPEN
+from tests.fakes.live_sandbox import MISSING, OPEN
 from tests.parts.live import gateway_on, until
 from tests.running import run
 
@@ -63,6 +63,25 @@ def test_a_sandbox_that_cannot_be_opened_leaves_everything_as_it_was(tmp_path: P
             await until(lambda: settings.problem is not None)
             assert settings.problem and "cannot be opened here" in settings.problem.message
             assert (settings.current, OPEN) == (before, [opened])
+
+    run(main())
+
+
+def test_a_sandbox_that_was_not_there_at_the_start_is_there_as_soon_as_it_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carapax.settings.FIRST_WAIT_S", 0.05)
+
+    async def main() -> None:
+        MISSING.add("old")
+        async with gateway_on(tmp_path, FILE) as (gateway, _):
+            sessions = gateway.services.sessions
+            await gateway.services.settings.change({("agents", "main", "description"): "d"})
+            assert (sessions.status().sandbox_ok, marks()) == (False, [])
+            MISSING.clear()
+            await until(lambda: sessions.status().sandbox_ok)
+            assert (marks(), sessions.status().description) == (["old"], "d")
+        assert marks() == []
 
     run(main())
 

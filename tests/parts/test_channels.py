@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from carapax.errors import Broken, Unavailable
-from tests.fakes.live_channel import OPEN, TAKEN
+from tests.fakes.live_channel import OPEN, TAKEN, TRIED
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
 
@@ -46,6 +46,46 @@ def test_a_channel_that_cannot_be_opened_so_stays_as_it_was(tmp_path: Path) -> N
             assert (await channel.reply()).text == "still here"
         TAKEN.discard(6)
         assert ([], set()) == (OPEN, TAKEN)
+
+    run(main())
+
+
+def test_a_file_that_failed_for_a_passing_reason_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("carapax.settings.FIRST_WAIT_S", 0.01)
+
+    async def main() -> None:
+        text = f'{FILE}[channels."{NAME}"]\nport = 5\n'
+        TAKEN.add(6)
+        before = TRIED.count(6)
+        async with gateway_on(tmp_path, text) as (gateway, file):
+            settings = gateway.services.settings
+            file.write_text(text.replace("5", "6"))
+            await until(lambda: settings.problem is not None and TRIED.count(6) > before + 2)
+            assert caplog.text.count("carapax.toml is not in force") == 1
+            TAKEN.discard(6)
+            await until(lambda: settings.problem is None)
+            assert [channel.config.port for channel in OPEN] == [6]
+
+    run(main())
+
+
+def test_a_channel_that_was_lost_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was closed for a change that could not be made, and whose port was taken by then."""
+    monkeypatch.setattr("carapax.settings.FIRST_WAIT_S", 0.05)
+
+    async def main() -> None:
+        async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\nport = 5\n', ["back"]) as (gateway, _):
+            OPEN[0].loses_its_port = True
+            TAKEN.add(6)
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await gateway.services.settings.change({("channels", NAME, "port"): 6})
+            assert OPEN == []
+            TAKEN.clear()
+            await until(lambda: len(OPEN) == 1)
+            await OPEN[0].say("hi")
+            assert ((await OPEN[0].reply()).text, OPEN[0].config.port) == ("back", 5)
 
     run(main())
 

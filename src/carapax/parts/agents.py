@@ -66,8 +66,12 @@ class LiveAgents:
         for room in [*self._rooms.values(), *self._left]:
             await room.close()
 
+    def lacks(self) -> bool:
+        """Whether a sandbox could not be had."""
+        return any(room.detail for room in self._rooms.values())
+
     async def reopen(self, config: Config, undo: AsyncExitStack) -> Switch:
-        if _makings(config) == self._made_from:
+        if _makings(config) == self._made_from and not self.lacks():
             return lambda: None
         return await self._prepared(config, undo)
 
@@ -96,15 +100,18 @@ class LiveAgents:
         return switch
 
     async def _room(self, config: Config, name: str, way_out: Egress, undo: AsyncExitStack, *, at_start: bool) -> Room:
-        """The one that is open, if it would be made from the same."""
-        plan, room = Plan.of(config, name), self._rooms.get(name)
-        if room is not None and room.plan == plan:
-            return room
+        """The one that is open, if it would be made from the same; what lacks one gets it as soon as it can be had."""
+        plan, known = Plan.of(config, name), self._rooms.get(name)
+        same = known if known and known.plan == plan else None
+        if same and not same.detail:
+            return same
         room = Room(name, plan, self.spawn)
         undo.push_async_callback(room.close)
         try:
             await room.open(make_sandbox(config, name, self.home, way_out), self.supervise)
         except Unavailable as error:
+            if same:
+                return same
             if not at_start:
                 raise
             room.fill_with_nothing(error)

@@ -71,6 +71,10 @@ class LiveChannels:
         for opened in self._open.values():
             await opened.stack.aclose()
 
+    def lacks(self) -> bool:
+        """Whether one that is configured is not open."""
+        return self._sections.keys() != self._open.keys()
+
     async def reopen(self, config: Config, undo: AsyncExitStack) -> Switch:
         """What is changed or removed is closed before anything is opened: both would want the same port, or name."""
         wanted = config.channels
@@ -112,7 +116,6 @@ class LiveChannels:
             opened = self._open[name] = await self._opened(name, self._sections[name])
         except CarapaxError as error:
             log.error("channel %s cannot be opened as it was: %s", name, error)
-            del self._sections[name]
             return
         self._delivery.put(opened.channel)
         self._start(opened)
