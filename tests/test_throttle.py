@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carapax.errors import RateLimited
-from carapax.throttle import LONGEST_BAN_S, WINDOW_S, Bans, Rate
+from carapax.throttle import LONGEST_BAN_S, PASSWORD, WINDOW_S, Bans, Rate
 
 
 def taken(rate: Rate, now: float, tries: int) -> int:
@@ -77,13 +77,21 @@ def test_ten_wrong_secrets_ban_for_a_time_that_doubles_up_to_a_day() -> None:
     assert banned(bans, "a", now + LONGEST_BAN_S + 1) == 300
 
 
-def test_one_wrong_secret_again_and_again_is_no_guess_and_its_bans_do_not_grow() -> None:
-    bans, now = Bans(), 0.0
-    for _ in range(3):
-        assert [bans.fail("a", b"same", now) for _ in range(10)][-1] == 300
-        now += 300
-    assert banned(bans, "a", now, grows=False) == 300
-    assert banned(bans, "a", now + 300, grows=False) == 300
+def test_one_wrong_secret_again_and_again_is_one_guess() -> None:
+    bans = Bans()
+    assert [bans.fail("a", b"same", now * 60) for now in range(1000)] == [0] * 1000
+    assert [bans.fail("a", str(number).encode(), 60_000) for number in range(9)] == [0] * 8 + [300]
+
+
+def test_what_has_no_digest_is_a_guess_each_time() -> None:
+    bans = Bans()
+    assert [bans.fail("a", None, 0) for _ in range(10)] == [0] * 9 + [300]
+    assert [bans.fail("a", None, 300) for _ in range(10)] == [0] * 9 + [600]
+
+
+def test_a_key_whose_bans_do_not_grow_is_banned_as_long_each_time() -> None:
+    bans = Bans()
+    assert [banned(bans, "a", now, grows=False) for now in (0, 300, 600)] == [300] * 3
 
 
 def test_a_ban_can_be_lifted_and_listed() -> None:
@@ -104,12 +112,21 @@ def test_only_so_many_guessers_are_remembered() -> None:
     assert list(bans.all(0)) == ["b", "c"]
 
 
+def test_however_many_guess_the_passwords_that_were_tried_stay_counted() -> None:
+    bans = Bans(keys=2)
+    banned(bans, PASSWORD, 0)
+    for number in range(5):
+        bans.fail(str(number), b"x", 0)
+    assert (bans.wait(PASSWORD, 0), len(bans.all(0))) == (300, 1)
+
+
 @given(st.lists(st.tuples(st.floats(0, 200), st.integers(0, 20)), max_size=200))
 def test_no_five_minutes_see_more_than_ten_guesses(tries: list[tuple[float, int]]) -> None:
-    bans, now, guessed = Bans(), 0.0, list[float]()
+    bans, now, guessed = Bans(), 0.0, list[tuple[float, int]]()
     for gap, secret in tries:
         now += gap
         if not bans.wait("a", now):
             bans.fail("a", str(secret).encode(), now)
-            guessed.append(now)
-    assert all(sum(start <= at < start + WINDOW_S for at in guessed) <= 10 for start in guessed)
+            guessed.append((now, secret))
+    for start, _ in guessed:
+        assert len({secret for at, secret in guessed if start <= at < start + WINDOW_S}) <= 10

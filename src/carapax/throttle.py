@@ -1,12 +1,14 @@
 """What comes too often: calls are spread out, and guesses at secrets lead to bans that grow."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 from carapax.errors import RateLimited
 
 GUESSES, WINDOW_S = 10, 300.0
 LONGEST_BAN_S = 86_400.0
+PASSWORD = "password"
+"""The key of the owner's password, whoever tries it."""
 
 
 class Rate:
@@ -45,17 +47,16 @@ class _Guesser:
     __slots__ = ("bans", "tried", "until")
 
     def __init__(self) -> None:
-        self.tried: deque[tuple[float, bytes]] = deque()
+        self.tried: dict[object, float] = {}
         self.bans = 0
         self.until = 0.0
 
 
 class Bans:
     """Bans a key after ten wrong secrets within five minutes: for five minutes, twice as long each time after, up to a
-    day. A day after its last ban a key is as new.
+    day; a key that `grows` not, for five minutes each time. A day after its last ban a key is as new.
 
-    One wrong secret that is shown again and again is a forgotten program and no guess: its bans do not grow. Nor do
-    those of a key that `grows` not. Remembers `keys` of them; the one that failed longest ago is forgotten first. Times
+    Remembers `keys` of them; the one that failed longest ago is forgotten first, and that of the password never. Times
     are seconds of any clock that never goes back.
     """
 
@@ -68,21 +69,28 @@ class Bans:
         known = self._known.get(key)
         return max(0.0, known.until - now) if known else 0.0
 
-    def fail(self, key: str, digest: bytes, now: float, *, grows: bool = True) -> float:
-        """Count a wrong secret, of this digest. Returns the seconds of the ban that begins with it, or 0."""
+    def is_repeat(self, key: str, digest: bytes | None, now: float) -> bool:
+        """Whether this wrong secret was counted within five minutes already. A program that shows it again and again is
+        a forgotten one, and guesses nothing."""
+        known = self._known.get(key)
+        return known is not None and digest in known.tried and now - known.tried[digest] < WINDOW_S
+
+    def fail(self, key: str, digest: bytes | None, now: float, *, grows: bool = True) -> float:
+        """Count a wrong secret, and one with a digest only if it is no repeat. Returns the seconds of the ban that
+        begins with it, or 0."""
+        repeated = self.is_repeat(key, digest, now)
         guesser = self._known.setdefault(key, _Guesser())
         self._known.move_to_end(key)
         if len(self._known) > self._keys:
-            self._known.popitem(last=False)
+            del self._known[next(each for each in self._known if each != PASSWORD)]
         if guesser.bans and now - guesser.until > LONGEST_BAN_S:
             guesser.bans = 0
-        guesser.tried.append((now, digest))
-        while now - guesser.tried[0][0] >= WINDOW_S:
-            guesser.tried.popleft()
-        if len(guesser.tried) < GUESSES:
+        guesser.tried = {each: at for each, at in guesser.tried.items() if now - at < WINDOW_S}
+        guesser.tried[object() if digest is None else digest] = now
+        if repeated or len(guesser.tried) < GUESSES:
             return 0.0
         seconds = min(LONGEST_BAN_S, WINDOW_S * 2.0**guesser.bans)
-        if grows and len({digest for _, digest in guesser.tried}) > 1:
+        if grows:
             guesser.bans = min(guesser.bans + 1, 10)
         guesser.tried.clear()
         guesser.until = now + seconds

@@ -95,8 +95,9 @@ def test_refused_tokens_are_recorded_up_to_a_bound() -> None:
     async def main() -> None:
         async with gateway_client(config=CONFIG) as gateway:
             await gateway.rpc("token.create", name="phone")
-            for _ in range(15):
-                async with gateway.call("GET", "/status", headers={"Authorization": "Bearer cpx_x_y"}) as response:
+            for number in range(15):
+                headers = {"Authorization": f"Bearer cpx_x_{number}"}
+                async with gateway.call("GET", "/status", headers=headers) as response:
                     assert response.status in (401, 429)
             async with gateway.call("GET", "/api/audit?kind=auth.refused", headers=BEARER) as response:
                 found = entries(await response.json())

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from carapax.errors import RateLimited, Unauthorized
-from carapax.gateway.guesses import PASSWORD, WAITING, Guess, Guesses, How
+from carapax.gateway.guesses import WAITING, Guess, Guesses, How
 from carapax.store.audit import Audit, newest
 from carapax.testing import FakeClock
-from carapax.throttle import Bans
+from carapax.throttle import PASSWORD, Bans
 from tests.running import run
 from tests.store.opened import opened_database
 
@@ -50,6 +50,20 @@ def test_ten_wrong_secrets_are_looked_at_whatever_they_are(tmp_path: Path, how: 
 
     banned = f"too many wrong {how}s from this address"
     assert run(main()) == ["looked at"] * 10 + [banned] * 3 + ["in"]
+
+
+@pytest.mark.parametrize(("how", "repeats"), [("token", 30), ("sign-in", 30), ("password", 10)])
+def test_a_program_that_shows_one_wrong_token_again_and_again_bans_nobody(
+    tmp_path: Path, how: How, repeats: int
+) -> None:
+    async def main() -> tuple[list[str], int]:
+        async with opened(tmp_path) as (guesses, audit):
+            forgotten = Guess(how, "192.0.2.7", "forgotten", "abc")
+            found = [await outcome(guesses.attempt(forgotten, wrong)) for _ in range(30)]
+            return found, len(await newest(audit.database, kind="auth.refused"))
+
+    looked_at, refused = ["looked at"] * repeats, [f"too many wrong {how}s from this address"] * (30 - repeats)
+    assert run(main()) == (looked_at + refused, 1 if not refused else 10)
 
 
 def test_ten_wrong_passwords_from_everywhere_together_are_looked_at(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The owner's own credentials: the setup code, the password, passkeys."""
 
 import asyncio
-import hashlib
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -19,9 +18,9 @@ from carapax.owner.setupcode import LASTS_S
 from carapax.redaction import Secret
 from carapax.store.owner import Passkey
 from carapax.store.signins import How
+from carapax.throttle import PASSWORD
 
 FRESH_S = 600.0
-PASSWORD = "password"
 PasskeyId = Annotated[str, Meta(min_length=1, max_length=1400, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Password = Annotated[str, Meta(min_length=SHORTEST, max_length=1000, pattern=r"^[^\x00]*\Z")]
 Typed = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
@@ -225,7 +224,7 @@ async def _check(services: Services, current: str) -> None:
             raise RateLimited("too many wrong passwords", wait)
         if await services.owner.password.is_right(Secret(current)):
             return
-        services.bans.fail(PASSWORD, hashlib.sha256(current.encode(errors="surrogatepass")).digest(), now, grows=False)
+        services.bans.fail(PASSWORD, None, now, grows=False)
         await services.audit.note("auth.refused", services.caller.actor(), detail={"how": PASSWORD})
         raise InvalidRequest("the current password is wrong", "try again", fields={"current": "this is not it"})
 

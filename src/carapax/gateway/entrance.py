@@ -12,7 +12,7 @@ from carapax.api.services import Services
 from carapax.config import is_loopback
 from carapax.errors import InvalidRequest, Unauthorized
 from carapax.gateway.auth import Gate, bare, cookie_of
-from carapax.gateway.guesses import PASSWORD, Guess
+from carapax.gateway.guesses import Guess
 from carapax.gateway.peer import Peer
 from carapax.gateway.responses import respond, respond_json
 from carapax.gateway.rest import read_json
@@ -21,7 +21,7 @@ from carapax.owner.page import browser_of, page_at
 from carapax.redaction import Secret
 from carapax.store.audit import Actor
 from carapax.store.signins import How as Way
-from carapax.throttle import Rate
+from carapax.throttle import PASSWORD, Rate
 
 B = TypeVar("B", bound=Struct)
 _BODY_BYTES = 16_384

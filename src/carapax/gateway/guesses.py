@@ -10,12 +10,11 @@ from typing import Literal, NamedTuple, TypeVar
 from carapax.config import is_loopback
 from carapax.errors import RateLimited, Unauthorized
 from carapax.store.audit import Actor, Audit
-from carapax.throttle import GUESSES, Bans, Rate
+from carapax.throttle import GUESSES, PASSWORD, Bans, Rate
 from carapax.uninterrupted import uninterrupted
 
 T = TypeVar("T")
 How = Literal["token", "sign-in", "setup code", "passkey", "password"]
-PASSWORD = "password"
 NOTED_PER_MINUTE = 60
 PROVEN = 10_000
 WAITING = 8
@@ -33,8 +32,9 @@ class Guess(NamedTuple):
 class Guesses:
     """Ten wrong secrets ban the address they came from, and the account they name, for a while. A ban refuses
     everything before any work but secrets that were right before from the same address: it locks out whoever guesses,
-    and nobody who is in. What is banned from this machine is so for five minutes at most, and so is the owner's
-    password, so that nobody can keep the owner out for long. `hashing` is held by who tries a password."""
+    and nobody who is in. A wrong token or sign-in that is shown again is a forgotten program, and no guess; of all else
+    each try is one. What is banned from this machine is so for five minutes at most, and so is the owner's password, so
+    that nobody can keep the owner out for long. `hashing` is held by who tries a password."""
 
     def __init__(self, bans: Bans, audit: Audit, hashing: asyncio.Lock) -> None:
         self._bans = bans
@@ -101,10 +101,14 @@ class Guesses:
     async def _wrong(self, guess: Guess) -> None:
         """Count it, and record it, but no more than so many a minute from all addresses together."""
         now = asyncio.get_running_loop().time()
-        peer, named, digest = guess.address, guess.account, _digest(guess.shown)
+        peer, named = guess.address, guess.account
+        digest = _digest(guess.shown) if guess.how in ("token", "sign-in") else None
+        repeated = self._bans.is_repeat(peer, digest, now)
         banned = {peer: self._bans.fail(peer, digest, now, grows=not is_loopback(peer))}
         if named:
             banned[named] = self._bans.fail(named, digest, now, grows=named != PASSWORD)
+        if repeated:
+            return
         try:
             self._noted.take("", now, "refusals to record")
         except RateLimited:
