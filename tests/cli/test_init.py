@@ -7,8 +7,7 @@ import select
 import subprocess
 import sys
 import tomllib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,7 @@ ALL = ("--agent-title", "Ada", "--emoji", "🦀", "--manner", "dry", "--user-nam
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[Vendor, None]:
-        async with Vendor(KEY) as vendor:
-            yield vendor
-
-    with Background(opened()) as found:
+    with Background(Vendor(KEY)) as found:
         yield found
 
 

@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,12 +18,7 @@ KEY = "sk-the-right-one-0123456789"
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[Vendor, None]:
-        async with Vendor(KEY) as vendor:
-            yield vendor
-
-    with Background(opened()) as found:
+    with Background(Vendor(KEY)) as found:
         yield found
 
 

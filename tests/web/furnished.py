@@ -1,8 +1,8 @@
 """A gateway in which every screen has something to show, and the way to each."""
 
 import re
-from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +157,12 @@ def furnished(folder: Path, *, port: int = 0) -> Generator[Process, None, None]:
         gateway = find_gateway(process.home)
         assert gateway is not None
         for name, models in MODELS.items():
-            server = stack.enter_context(Background(_opened(models)))
+            server = stack.enter_context(Background(ModelServer(answer, models=models)))
             given = {"name": name, "base_url": server.url, "key": f"sk-of-{name}-0123456789", "check": False}
             _ask(gateway, "provider.add", **given)
         page = stack.enter_context(page_with(SENDING))
         _furnish(process, gateway, page)
         yield process
-
-
-@asynccontextmanager
-async def _opened(models: tuple[str, ...]) -> AsyncGenerator[ModelServer, None]:
-    async with ModelServer(answer, models=models) as server:
-        yield server
 
 
 def _furnish(process: Process, gateway: Gateway, page: str) -> None:

@@ -1,8 +1,8 @@
 """The page endures what happens to it: a gateway that dies, a network that crawls, more than anybody reads, and hostile
 places and files."""
 
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,7 @@ def slowly(received: Received) -> Answer:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ModelServer]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[ModelServer, None]:
-        async with ModelServer(slowly) as server:
-            yield server
-
-    with Background(opened()) as server:
+    with Background(ModelServer(slowly)) as server:
         yield server
 
 

@@ -1,7 +1,6 @@
 """The Models screen in a real browser: providers, their keys, and what they offer."""
 
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Iterator
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -18,12 +17,7 @@ KEY, WRONG = "sk-the-right-one-0123456789", "sk-the-wrong-one-0123456789"
 
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Vendor]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[Vendor, None]:
-        async with Vendor(KEY, models=("gpt-5", "gpt-5-mini", "o3")) as vendor:
-            yield vendor
-
-    with Background(opened()) as found:
+    with Background(Vendor(KEY, models=("gpt-5", "gpt-5-mini", "o3"))) as found:
         yield found
 
 

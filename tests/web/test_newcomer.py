@@ -1,8 +1,7 @@
 """The newcomer: from an empty home to a conversation with the agent that was named, on a desk and on a phone."""
 
 import re
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -34,12 +33,7 @@ def vendor(received: Received) -> Answer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ModelServer]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[ModelServer, None]:
-        async with ModelServer(vendor) as server:
-            yield server
-
-    with Background(opened()) as found:
+    with Background(ModelServer(vendor)) as found:
         yield found
 
 

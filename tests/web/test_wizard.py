@@ -1,8 +1,7 @@
 """Setting up in a real browser: what a new home shows first, on a desk and on a phone."""
 
 import tomllib
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,7 @@ SIZES = pytest.mark.parametrize(("width", "height", "phone"), [(1280, 860, False
 
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Vendor]:
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[Vendor, None]:
-        async with Vendor(KEY) as vendor:
-            yield vendor
-
-    with Background(opened()) as found:
+    with Background(Vendor(KEY)) as found:
         yield found
 
 
