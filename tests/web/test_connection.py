@@ -183,3 +183,35 @@ def test_a_refused_message_stays_with_its_reason_and_the_next_goes_on(modules: B
         """
     )
     assert entries == [["bad", "too long (say less)"]]
+
+
+def test_a_line_that_was_given_up_for_another_one_does_not_end_that(modules: Browser) -> None:
+    states = modules.run("""
+        const { Connection } = await import("/rpc.js");
+        const sockets = [];
+        let told;
+        const asked = new Promise((done) => (told = () => done({ json: async () => ({ signed_in: true }) })));
+        const { WebSocket: real, fetch: really } = window;
+        window.fetch = () => asked;
+        window.WebSocket = class extends EventTarget {
+          constructor() { super(); sockets.push(this); }
+          close() {}
+        };
+        const states = [];
+        try {
+          const rpc = new Connection();
+          rpc.addEventListener("state", () => states.push(rpc.state));
+          rpc.connect();
+          rpc.restart();
+          const [old, made] = sockets;
+          old.dispatchEvent(new Event("open"));
+          states.push(`old: ${rpc.state}`);
+          made.dispatchEvent(new Event("open"));
+          told();
+          await new Promise((done) => setTimeout(done));
+          return [...states, rpc.state];
+        } finally {
+          Object.assign(window, { WebSocket: real, fetch: really });
+        }
+    """)
+    assert states == ["old: connecting", "open", "open"]

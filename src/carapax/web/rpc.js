@@ -45,6 +45,7 @@ export class Connection extends EventTarget {
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.addEventListener("open", () => {
+      if (this.#socket !== socket) return;
       this.#wait = FIRST_WAIT_MS;
       this.#become("open");
     });
@@ -105,9 +106,10 @@ export class Connection extends EventTarget {
       reject(new Offline());
     }
     this.#calls.clear();
-    if (!wasOpen && (await isRefused())) return void this.#become("unauthorized");
+    const isOut = !wasOpen && (await isRefused());
+    if (this.#socket) return; // connected anew meanwhile
+    if (isOut) return void this.#become("unauthorized");
     this.#become("connecting");
-    if (this.#socket) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.connect(), this.#wait * (0.5 + Math.random() / 2));
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
