@@ -1,3 +1,5 @@
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,9 +66,9 @@ def test_stained_files_are_listed_and_vouched_for_with_what_is_beneath_them() ->
             stains = gateway.services.stains
             for path in ("a.md", "notes/b.md", "notesb"):
                 await gateway.services.audit.database.transact(stains.stain("main", path))
-            listed = {"agent": "main", "paths": ["a.md", "notes/b.md", "notesb"]}
+            listed = {"agent": "main", "paths": ["a.md", "notes/b.md", "notesb"], "left_out": []}
             assert await gateway.rpc("workspace.stains") == listed
-            washed = {"agent": "main", "paths": ["notes/b.md"]}
+            washed = {"agent": "main", "paths": ["notes/b.md"], "left_out": []}
             assert await gateway.rpc("workspace.vouch", agent="main", path="./notes/") == washed
             assert (await gateway.rpc("workspace.vouch"))["paths"] == ["a.md", "notesb"]
             assert (await gateway.rpc("workspace.stains"))["paths"] == []
@@ -74,5 +76,27 @@ def test_stained_files_are_listed_and_vouched_for_with_what_is_beneath_them() ->
                 {"agent": "main", "path": ""},
                 {"agent": "main", "path": "notes"},
             ]
+
+    run(scenario())
+
+
+def test_a_file_of_instructions_is_vouched_for_by_what_a_person_has_read(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with gateway_client([], home=tmp_path) as gateway:
+            file = gateway.services.settings.home.workspaces / "main" / "AGENTS.md"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("Be kind.\u200b")
+            await gateway.services.audit.database.transact(gateway.services.stains.stain("main", "AGENTS.md"))
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            left_out = [{"name": "AGENTS.md", "digest": digest, "text": "Be kind."}]
+            listed = {"agent": "main", "paths": ["AGENTS.md"], "left_out": left_out}
+            assert await gateway.rpc("workspace.stains") == listed
+            for seen in ({}, {"AGENTS.md": "0" * 64}):
+                async with gateway.call("POST", "/api/agents/main/vouch", json={"seen": seen}) as response:
+                    assert response.status == 409
+            assert (await gateway.rpc("workspace.vouch", seen={"AGENTS.md": digest}))["paths"] == ["AGENTS.md"]
+            assert await gateway.rpc("workspace.stains") == {"agent": "main", "paths": [], "left_out": []}
+            vouched = {"agent": "main", "path": "", "AGENTS.md": digest}
+            assert await audited(gateway, "workspace.vouched") == [vouched]
 
     run(scenario())

@@ -1,5 +1,8 @@
 """`carapax vouch`."""
 
+import hashlib
+import sqlite3
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,28 @@ def test_a_person_answers_for_the_files_of_a_workspace(home: Home, run: Run, gat
     assert "nothing to answer for" in run("vouch", "main").stderr
     assert "nothing to answer for" in run("vouch", "main", "notes.md").stderr
     assert "there is no agent 'nobody'" in run("vouch", "nobody").stderr
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_file_of_instructions_is_shown_and_answered_for_as_it_is(home: Home, run: Run, running: bool) -> None:
+    home.run_file.parent.mkdir(parents=True, exist_ok=True)
+    with Background(serve(home, load(home))):
+        file = home.workspaces / "main" / "AGENTS.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("Be kind.")
+        run("agents", "list")
+    with closing(sqlite3.connect(home.database_file)) as database, database:
+        database.execute("INSERT INTO stains VALUES ('main', 'AGENTS.md')")
+    digest = hashlib.sha256(b"Be kind.").hexdigest()
+    with Background(serve(home, load(home))) if running else nullcontext():
+        for seen in ([], ["--seen", "0" * 64]):
+            refused = run("vouch", "main", *seen)
+            assert f"AGENTS.md, SHA-256 {digest}:\n\nBe kind.\n" in refused.output
+            assert f"`carapax vouch main AGENTS.md --seen {digest}`" in refused.stderr
+        assert run("vouch", "main", "AGENTS.md", "--seen", digest).output == "you answer for AGENTS.md\n"
+        assert "nothing to answer for" in run("vouch", "main").stderr
+        file.write_text("Obey.")
+        assert "Obey." in run("vouch", "main").output
 
 
 def test_for_what_must_be_said(run: Run) -> None:

@@ -42,7 +42,8 @@ DATA: tuple[tuple[str, ...], ...] = (
         "INSERT INTO passkeys VALUES ('p', 'phone', 'localhost', x'00', 0, 1.5, NULL)",
         "INSERT INTO signins VALUES ('i', x'00', 'passkey', 'p', '127.0.0.1', 'Firefox', 1.5, 1.5, 2.5)",
     ),
-    ("INSERT INTO followed VALUES ('main', 'AGENTS.md', 'd')",),
+    ("INSERT INTO followed (agent, name, digest) VALUES ('main', 'AGENTS.md', 'd')",),
+    ("UPDATE followed SET vouched = 1",),
 )
 # How many rows of each table that is; the version that made it.
 TABLES = {

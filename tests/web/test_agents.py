@@ -1,5 +1,6 @@
 """The Agents screen in a real browser."""
 
+import asyncio
 from collections.abc import Generator
 
 import pytest
@@ -7,6 +8,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from carapax.configfile import load
+from carapax.home import Home
+from carapax.store.migrations import migrate
+from carapax.store.sqlite import open_database
+from carapax.store.stains import Stains
 from tests.web.accessible import overflowing, violations
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
@@ -23,9 +28,21 @@ daily_usd = 2.5
 """
 
 
+async def stain(home: Home) -> None:
+    """An agent has written what it is to do after it had read what others wrote."""
+    folder = home.workspaces / "main"
+    folder.mkdir(parents=True)
+    (folder / "AGENTS.md").write_text("Obey <b>me</b>")
+    database = await open_database(home.database_file)
+    await migrate(database)
+    await database.transact(Stains(database).stain("main", "AGENTS.md"))
+    await database.close()
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process, None, None]:
     process = Process(tmp_path_factory.mktemp("agents") / "home", CONFIG)
+    asyncio.run(stain(process.home))
     process.start()
     yield process
     process.close()
@@ -90,4 +107,22 @@ def test_what_there_is_to_know_of_an_agent_is_shown(page: Browser, gateway: Proc
         assert violations(page) == []
     page.resize(360, 740, phone=True)
     assert overflowing(page) == []
+    assert page.violations == []
+
+
+def test_a_file_of_instructions_is_read_and_vouched_for_as_it_is_shown(page: Browser, gateway: Process) -> None:
+    file = gateway.home.workspaces / "main" / "AGENTS.md"
+    page.find(".agents tbody a", "main").click()
+    page.find(".agents li", "AGENTS.md").find_element(By.CSS_SELECTOR, "button").click()
+    page.find("dialog pre", "Obey <b>me</b>")
+    assert violations(page) == []
+    file.write_text("Obey me now")
+    page.find("dialog .button.primary", "Vouch").click()
+    page.until("document.body.textContent.includes('was changed since it was read')")
+    page.open(f"{gateway.url}/#/agents")
+    page.find(".agents tbody a", "main").click()
+    page.find(".agents li", "AGENTS.md").find_element(By.CSS_SELECTOR, "button").click()
+    page.find("dialog pre", "Obey me now")
+    page.find("dialog .button.primary", "Vouch").click()
+    page.until("!document.querySelector('.agents .facts-list li')")
     assert page.violations == []

@@ -1,18 +1,19 @@
 """Vouching: what a session has read, which files others may have written, and a person who answers for them."""
 
-import posixpath
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from carapax.api.agent import Named
 from carapax.api.fields import Identifier, Name
+from carapax.api.file import Digest
 from carapax.api.operation import operation
 from carapax.api.services import Services
 from carapax.api.session import Session
 from carapax.errors import NotFound
 from carapax.events import Vouched
 from carapax.messages import Origin
+from carapax.sessions.instructions import LeftOut
 
 
 class Read(Struct, frozen=True):
@@ -42,10 +43,12 @@ class Stained(Struct, frozen=True):
 
     agent: in whose workspace
     paths: which; empty text stands for all of it
+    left_out: the files of instructions that the agent is not told until a person vouches for them
     """
 
     agent: str
     paths: list[str]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class VouchFiles(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,10 +56,12 @@ class VouchFiles(Struct, frozen=True, forbid_unknown_fields=True):
 
     agent: in whose workspace; empty for the default agent
     path: a file, or a folder with all beneath it; empty for all of the workspace
+    seen: of each file of instructions among it that is left out, by name, the SHA-256 of what the person has read
     """
 
     agent: Name = ""
     path: Name = ""
+    seen: Annotated[dict[Name, Digest], Meta(max_length=10)] = {}
 
 
 @operation("session.reading", scope="read", path="/api/sessions/{session}/reading", raises=(404,))
@@ -82,14 +87,14 @@ async def vouch(services: Services, params: Vouch) -> Read:
 async def stains(services: Services, params: Named) -> Stained:
     """Tell which files of an agent's workspace may hold the words of others."""
     agent = services.sessions.agent(params.agent).name
-    return Stained(agent, services.stains.listed(agent))
+    return Stained(agent, services.stains.listed(agent), await services.instructions.left_out(agent))
 
 
-@operation("workspace.vouch", scope="approve", method="POST", path="/api/agents/{agent}/vouch", raises=(404,))
+@operation("workspace.vouch", scope="approve", method="POST", path="/api/agents/{agent}/vouch", raises=(404, 409))
 async def vouch_files(services: Services, params: VouchFiles) -> Stained:
-    """Answer for files of an agent's workspace, so that reading them is reading the owner. Tells which were stained."""
-    agent = services.sessions.agent(params.agent).name
-    path = posixpath.normpath(params.path) if params.path not in ("", ".") else ""
-    detail = {"agent": agent, "path": path}
-    vouched = services.audit.of("workspace.vouched", services.caller.actor(), detail=detail)
-    return Stained(agent, await services.stains.wash(agent, path, vouched))
+    """Answer for files of an agent's workspace, so that reading them is reading the owner. Tells which those were.
+
+    A file of instructions is answered for as it was read: when it changes, the agent is not told it any more.
+    """
+    agent, who = services.sessions.agent(params.agent).name, services.caller.actor()
+    return Stained(agent, await services.instructions.vouch(agent, params.path, params.seen, who, services.audit))

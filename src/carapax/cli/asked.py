@@ -1,6 +1,6 @@
 """The record of a home as its running gateway tells it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from carapax.cli.rpc import Gateway
 from carapax.events import Envelope
 from carapax.messages import Origin, Trust
 from carapax.redaction import Secret
+from carapax.sessions.instructions import LeftOut
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import Recorded, Verdict
 from carapax.store.grants import Granted
@@ -125,8 +126,11 @@ class Asked:
     def forget_grant(self, grant: str) -> None:
         self._call("grant.remove", {"grant": grant}, Granted)
 
-    def wash(self, agent: str, path: str) -> list[str]:
-        return self._call("workspace.vouch", {"agent": agent, "path": path}, Stained).paths
+    def left_out(self, agent: str) -> tuple[LeftOut, ...]:
+        return self._call("workspace.stains", {"agent": agent}, Stained).left_out
+
+    def vouch_files(self, agent: str, path: str, seen: Mapping[str, str]) -> list[str]:
+        return self._call("workspace.vouch", {"agent": agent, "path": path, "seen": seen}, Stained).paths
 
     def finish_setup(self) -> None:
         self._call("setup.finish", {}, dict[str, object])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from carapax.cli.rpc import find_gateway
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from carapax.events import Envelope
     from carapax.messages import Origin, Trust
     from carapax.redaction import Secret
+    from carapax.sessions.instructions import LeftOut
     from carapax.sessions.sessions import Stopped
     from carapax.store.audit import Recorded, Verdict
     from carapax.store.grants import Granted
@@ -49,7 +50,8 @@ class Record(Protocol):
     def release_agents(self) -> Stop | None: ...
     def grants(self) -> list[Granted]: ...
     def forget_grant(self, grant: str) -> None: ...
-    def wash(self, agent: str, path: str) -> list[str]: ...
+    def left_out(self, agent: str) -> tuple[LeftOut, ...]: ...
+    def vouch_files(self, agent: str, path: str, seen: Mapping[str, str]) -> list[str]: ...
     def finish_setup(self) -> None: ...
     def vouch(self, session: str) -> tuple[Origin, ...]: ...
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
 from carapax.agent.context import fold
@@ -15,10 +15,12 @@ from carapax.events import Envelope, Vouched
 from carapax.messages import Origin, Trust
 from carapax.owner.owner import Owner
 from carapax.redaction import Secret
+from carapax.sessions.instructions import Instructions, LeftOut
 from carapax.sessions.sessions import Stopped
 from carapax.store.audit import LOCAL, Audit, Recorded, Verdict, following, newest, verify
 from carapax.store.database import Database
 from carapax.store.days import open_days
+from carapax.store.followed import Followed
 from carapax.store.grants import Granted, forget, read_grants
 from carapax.store.halt import Halt, Stop
 from carapax.store.journal import Journal
@@ -28,7 +30,7 @@ from carapax.store.records import SessionInfo
 from carapax.store.signins import SignIn, SignIns
 from carapax.store.spend import By
 from carapax.store.sqlite import open_database
-from carapax.store.stains import Stains, place
+from carapax.store.stains import Stains
 from carapax.store.tokens import Token, Tokens
 
 T = TypeVar("T")
@@ -180,15 +182,24 @@ class Stored:
 
         self._write(remove)
 
-    def wash(self, agent: str, path: str) -> list[str]:
-        async def wash(database: Database) -> list[str]:
-            stains = Stains(database)
-            await stains.load()
-            detail = {"agent": agent, "path": path}
-            also = Audit(database, self._clock).of("workspace.vouched", LOCAL, detail=detail)
-            return await stains.wash(agent, place({"path": path}), also)
+    def left_out(self, agent: str) -> tuple[LeftOut, ...]:
+        async def read(database: Database) -> tuple[LeftOut, ...]:
+            return await (await self._instructions(database)).left_out(agent)
 
-        return self._write(wash)
+        return self._read(read)
+
+    def vouch_files(self, agent: str, path: str, seen: Mapping[str, str]) -> list[str]:
+        async def vouch(database: Database) -> list[str]:
+            instructions = await self._instructions(database)
+            return await instructions.vouch(agent, path, seen, LOCAL, Audit(database, self._clock))
+
+        return self._write(vouch)
+
+    async def _instructions(self, database: Database) -> Instructions:
+        stains, followed = Stains(database), Followed(database)
+        await stains.load()
+        await followed.load()
+        return Instructions(self._home.workspaces, stains, followed)
 
     def has_owner(self) -> bool:
         return self._read(lambda database: OwnerRecord(database, self._clock).is_known())

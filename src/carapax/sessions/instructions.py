@@ -1,7 +1,7 @@
 """Files of a workspace by which its owner tells an agent what to do, under the names that OpenClaw gave them.
 
-They are orders, so one that may hold the words of others is none: it is left out until a person vouches for it. What
-held the same before anybody else could have had a hand in it does not.
+They are orders, so one that may hold the words of others is none: it is left out until a person vouches for what it
+holds then, and again after each change. What held the same before anybody else could have had a hand in it does not.
 """
 
 import asyncio
@@ -9,15 +9,19 @@ import errno
 import hashlib
 import logging
 import os
+import posixpath
 import stat
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from carapax.beneath import FOLDER, descriptor
+from carapax.errors import Conflict
 from carapax.invisible import visible
+from carapax.store.audit import Actor, Audit
 from carapax.store.followed import Followed
 from carapax.store.stains import Stains
 
@@ -26,9 +30,11 @@ FILES = ("AGENTS.md", "SOUL.md", "USER.md", "IDENTITY.md", "TOOLS.md")
 PERSONAL = frozenset(("SOUL.md", "IDENTITY.md"))
 """Those that say who the agent is."""
 MOST_CHARACTERS = 20_000
+"""Of one file."""
+MOST_TOGETHER = 50_000
+"""Of all files: some 12,000 tokens of every request."""
 MOST_BYTES = 1_000_000
 _HEAD = 3 / 4
-_VOUCH_FOR_ALL = "read it, and what else is in the workspace, then `carapax vouch {}`"
 _OPENING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -45,11 +51,29 @@ class Instruction(Struct, frozen=True):
     problem: str = ""
 
 
+class LeftOut(Struct, frozen=True):
+    """One that is left out until a person vouches for it.
+
+    name: its name
+    digest: the SHA-256 of what it holds, in hex: a person vouches for that and nothing else
+    text: what of it the model would be told
+    """
+
+    name: str
+    digest: str
+    text: str
+
+
 class _Found(NamedTuple):
-    """What a file holds, and whether it has other names, under which it can be changed."""
+    """What a file holds, its SHA-256 in hex, and whether it has other names, under which it can be changed."""
 
     data: bytes
+    digest: str
     is_linked: bool
+
+    @property
+    def text(self) -> str:
+        return visible(self.data.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip()
 
 
 class Instructions:
@@ -65,35 +89,82 @@ class Instructions:
         """Those that are there, in the order in which the model is told them. What becomes of them is logged when it
         changes. Raises a StoreError."""
         found = await asyncio.to_thread(_read_all, self._workspaces / agent)
-        # Only now: whatever was written before the files were read has its stain by now.
-        taken = tuple([await self._judged(agent, name, read) for name, read in found.items()])
+        taken, room = list[Instruction](), MOST_TOGETHER
+        for name, read in found.items():
+            # Only now: whatever was written before the files were read has its stain by now.
+            taken.append(await self._judged(agent, name, read, room))
+            room = max(0, room - len(taken[-1].text))
         problems = tuple(f"{one.name}: {one.problem}" for one in taken if one.problem)
         if problems != self._told.get(agent, ()):
             self._told[agent] = problems
             log.warning("agent %s: %s", agent, "; ".join(problems) or "nothing of its workspace's files is left out")
-        return taken
+        return tuple(taken)
 
-    async def _judged(self, agent: str, name: str, read: _Found | OSError) -> Instruction:
+    async def left_out(self, agent: str) -> tuple[LeftOut, ...]:
+        """Those that wait for a person to vouch for them."""
+        return tuple(
+            LeftOut(name, found.digest, _cut(name, found.text, MOST_CHARACTERS).text)
+            for name, found in (await self._there(agent)).items()
+            if self._is_doubtful(agent, name, found)
+        )
+
+    async def vouch(self, agent: str, path: str, seen: Mapping[str, str], who: Actor, audit: Audit) -> list[str]:
+        """A person vouches for a file, what is beneath a folder, or with "" for all of the workspace; what that was.
+
+        Files of instructions among it are followed from now on, and only while they hold what they do now, of which
+        `seen` has the SHA-256 of each that is left out. Raises Conflict when it has not, a StoreError.
+        """
+        path = posixpath.normpath(path) if path not in ("", ".") else ""
+        bound = dict[str, str]()
+        meant = {
+            name: found
+            for name, found in (await self._there(agent)).items()
+            if path == "" or _alike(path) == _alike(name) or found.is_linked
+        }
+        for name, found in meant.items():
+            if self._is_doubtful(agent, name, found) and seen.get(name) != found.digest:
+                how = "was changed since it was read" if name in seen else "tells the agent what to do"
+                remedy = f"read it, and vouch for {name} by its SHA-256"
+                raise Conflict(f"{name} {how}: it is vouched for as it is", remedy)
+        bound = {name: found.digest for name, found in meant.items() if self._is_touched(agent, name, found)}
+        audited = audit.of("workspace.vouched", who, detail={"agent": agent, "path": path, **bound})
+        with self._followed.vouching(agent, bound) as kept:
+            washed = await self._stains.wash(agent, path, [*kept, *audited])
+        return [*washed, *(name for name in bound if name in seen and name not in washed)]
+
+    async def _there(self, agent: str) -> dict[str, _Found]:
+        found = await asyncio.to_thread(_read_all, self._workspaces / agent)
+        return {name: read for name, read in found.items() if isinstance(read, _Found)}
+
+    async def _judged(self, agent: str, name: str, read: _Found | OSError, room: int) -> Instruction:
         if isinstance(read, OSError):
             return Instruction(name, problem=f"left out, as it cannot be read: {read.strerror}")
-        data, is_linked = read
-        digest = hashlib.sha256(data).hexdigest()
-        stains = self._stains.listed(agent)
-        stain = next((path for path in stains if is_linked or path == "" or _alike(path) == _alike(name)), None)
-        if stain is None:
-            await self._followed.keep(agent, name, digest)
-        elif not self._followed.holds(agent, name, digest):
-            remedy = f"read it, then `carapax vouch {agent} {stain}`" if stain else _VOUCH_FOR_ALL.format(agent)
+        if self._is_doubtful(agent, name, read):
+            remedy = f"read it, then `carapax vouch {agent} {name}`"
             return Instruction(name, problem=f"left out, as it may hold the words of others: {remedy}")
-        return _cut(name, visible(data.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip())
+        await self._followed.keep(agent, name, read.digest)
+        return _cut(name, read.text, min(room, MOST_CHARACTERS))
+
+    def _is_doubtful(self, agent: str, name: str, found: _Found) -> bool:
+        """Whether it may hold the words of others."""
+        return self._is_touched(agent, name, found) and not self._followed.holds(agent, name, found.digest)
+
+    def _is_touched(self, agent: str, name: str, found: _Found) -> bool:
+        """Whether others may have had a hand in it, or a person vouched for it: then it holds only as it was."""
+        stains = self._stains.listed(agent)
+        return self._followed.is_vouched(agent, name) or any(
+            found.is_linked or path == "" or _alike(path) == _alike(name) for path in stains
+        )
 
 
-def _cut(name: str, text: str) -> Instruction:
+def _cut(name: str, text: str, most: int) -> Instruction:
     """A file without its middle, where it is too long."""
-    if len(text) <= MOST_CHARACTERS:
+    if len(text) <= most:
         return Instruction(name, text)
-    left, head = len(text) - MOST_CHARACTERS, int(MOST_CHARACTERS * _HEAD)
-    shown = f"{text[:head]}\n[{left} characters are left out here]\n{text[head - MOST_CHARACTERS :]}"
+    if not most:
+        return Instruction(name, problem=f"left out, as the files before it have {MOST_TOGETHER} characters")
+    left, head = len(text) - most, int(most * _HEAD)
+    shown = f"{text[:head]}\n[{left} characters are left out here]\n{text[head - most :]}"
     return Instruction(name, shown, f"{left} characters in its middle are left out")
 
 
@@ -122,7 +193,7 @@ def _read(root: int, name: str) -> _Found:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES} bytes")
-    return _Found(data, status.st_nlink > 1)
+    return _Found(data, hashlib.sha256(data).hexdigest(), status.st_nlink > 1)
 
 
 def _open(name: str, root: int) -> int:

@@ -202,6 +202,11 @@ _FOLLOWED: Migration = (
     "CREATE TABLE followed (agent TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (agent, name))",
 )
 
+_VOUCHED: Migration = (
+    # Whether a person vouched for the file: then it is followed only while it holds that.
+    "ALTER TABLE followed ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     _FIRST,
     _FILES,
@@ -215,6 +220,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _PIECES,
     _OWNER,
     _FOLLOWED,
+    _VOUCHED,
 )
 
 

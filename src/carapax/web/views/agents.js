@@ -89,20 +89,25 @@ export class Agents extends Page {
     ];
     const told = (what) => h("dd", null, what.flat().map((each) => [each, " "]));
     const facts = rows.map(([name, ...what]) => h("div", null, h("dt", null, name), told(what)));
-    const stains = stained?.paths.length > 0 && this.#stains(agent.name, stained.paths);
+    const stains = stained?.paths.length + stained?.left_out.length > 0 && this.#stains(agent.name, stained);
     return h("div", { class: "stack" }, h("dl", { class: "facts-list" }, facts), stains);
   }
 
-  #stains(agent, paths) {
-    const vouch = (path) =>
-      this.sure(t("vouch-title"), t("agents-vouch-sure", { path: path || "/" }), t("vouch"), async () => {
-        await this.app.rpc.call("workspace.vouch", { agent, path });
-        await this.refresh();
-      });
+  #stains(agent, { paths, left_out: leftOut }) {
+    const vouch = async (path) => {
+      const read = leftOut.filter(({ name }) => !path || name === path);
+      const texts = read.map(({ name, text }) => [h("code", null, name), h("pre", { tabindex: 0 }, text)]);
+      const sure = h("p", null, t("agents-vouch-sure", { path: path || "/" }));
+      const content = h("div", { class: "vouching inside" }, sure, texts);
+      if (!(await this.app.ask(t("vouch-title"), content, t("vouch")))) return;
+      const seen = Object.fromEntries(read.map(({ name, digest }) => [name, digest]));
+      await this.app.rpc.call("workspace.vouch", { agent, path, seen }).finally(() => this.refresh());
+    };
     const name = (path) => h("code", null, legible(path || "/"));
     const item = (path) => h("li", { dataset: { key: path } }, name(path), button(t("vouch"), () => vouch(path)));
     const about = h("p", { class: "remedy" }, t("agents-stained-text"));
-    return card(t("agents-stained"), about, h("ul", { class: "facts-list" }, paths.map(item)));
+    const all = new Set([...paths, ...leftOut.map((file) => file.name)]);
+    return card(t("agents-stained"), about, h("ul", { class: "facts-list" }, [...all].map(item)));
   }
 
   #persona({ name }, persona) {
