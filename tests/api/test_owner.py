@@ -8,6 +8,7 @@ from carapax.redaction import Secret
 from carapax.store.audit import LOCAL
 from carapax.store.database import Statement
 from carapax.testing.gateway import LOCAL_SECRET, GatewayClient, gateway_client
+from carapax.throttle import PASSWORD
 from tests.fakes.authenticator import Authenticator
 from tests.gateway.test_entrance import WORDS, Browser, opened
 from tests.running import run
@@ -96,6 +97,37 @@ def test_who_signed_in_a_while_ago_says_the_password_or_signs_in_again(path: str
     assert run(main()) == [403, 400, done, done]
 
 
+def test_who_cannot_say_a_password_is_told_what_is_possible() -> None:
+    async def main() -> list[tuple[int, str, str]]:
+        async with opened() as (gateway, browser):
+            await gateway.services.tokens.create("first", ("read",))
+            _, secret = await gateway.services.tokens.create("admin", ("admin",))
+            key, found, token = Authenticator(), [], {"Authorization": f"Bearer {secret.reveal()}"}
+
+            async def ask(**said: Any) -> None:
+                await gateway.services.audit.database.transact([AGED])
+                status, told = await browser.ask("POST", "/api/owner/password", **said)
+                found.append((status, told["detail"], told["hint"]))
+
+            await browser.set_up()
+            await ask(json={"new": WORDS})
+            await ask(json={"new": WORDS, "current": "there is none"})
+            await ask(json={"new": WORDS}, headers=token)
+            await browser.set_up()
+            assert (await browser.make_passkey(key))[0] == 201
+            await ask(json={"new": WORDS})
+            return found
+
+    how = "`carapax owner code` prints one, and where to type it"
+    code, old = f"sign in with a new setup code: {how}", "you signed in a while ago"
+    assert run(main()) == [
+        (403, old, code),
+        (403, old, code),
+        (403, "a token is not enough for this", code),
+        (403, old, f"sign in again with a passkey, or with a setup code: {how}"),
+    ]
+
+
 def test_a_wrong_current_password_is_counted_and_named() -> None:
     async def main() -> tuple[list[int], dict[str, str]]:
         async with opened() as (gateway, browser):
@@ -106,6 +138,22 @@ def test_a_wrong_current_password_is_counted_and_named() -> None:
             return [status for status, _ in told], told[0][1]["fields"]
 
     assert run(main()) == ([400] * 10 + [429], {"current": "this is not it"})
+
+
+def test_strangers_who_guess_the_password_do_not_keep_the_owner_from_saying_it() -> None:
+    async def main() -> tuple[int, int]:
+        async with opened() as (gateway, browser):
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            await gateway.services.audit.database.transact([AGED])
+            for _ in range(10):
+                gateway.services.bans.fail(PASSWORD, None, asyncio.get_running_loop().time(), grows=False)
+            said, _ = await browser.post("/api/owner/passkey", current=WORDS)
+            _, secret = await gateway.services.tokens.create("admin", ("admin",))
+            headers = {"Authorization": f"Bearer {secret.reveal()}"}
+            return said, (await browser.ask("POST", "/api/owner/passkey", json={"current": WORDS}, headers=headers))[0]
+
+    assert run(main()) == (200, 429)
 
 
 def test_passwords_that_are_said_at_the_same_time_are_counted_as_those_one_by_one() -> None:

@@ -287,6 +287,29 @@ def test_a_secret_that_names_an_address_or_the_password_bans_neither(named: str)
     assert run(main()) == ["127.0.0.1"]
 
 
+def test_strangers_who_guess_the_password_do_not_lock_out_where_the_owner_is_in() -> None:
+    async def main() -> list[int]:
+        config = Config(gateway=GatewayConfig(behind_proxy=("127.0.0.1",)))
+        async with opened(config) as (gateway, _):
+
+            async def try_from(address: str, password: str) -> int:
+                headers, shown = {"X-Forwarded-For": address}, {"password": password}
+                return (await Browser(gateway).ask("POST", "/auth/password", json=shown, headers=headers))[0]
+
+            await gateway.services.owner.password.set(Secret(WORDS), LOCAL)
+            assert await try_from("192.0.2.7", WORDS) == 204
+            found = [await try_from(f"203.0.113.{number}", "not this one") for number in range(10)]
+            assert found == [401] * 10
+            return [
+                await try_from("198.51.100.1", WORDS),
+                await try_from("192.0.2.7", WORDS),
+                *[await try_from("192.0.2.7", "not this one") for _ in range(10)],
+                await try_from("192.0.2.7", WORDS),
+            ]
+
+    assert run(main()) == [429, 204, *[401] * 10, 429]
+
+
 def test_a_socket_of_a_sign_in_that_is_ended_is_closed() -> None:
     async def main() -> int | None:
         async with opened() as (gateway, browser):

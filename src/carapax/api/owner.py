@@ -17,10 +17,11 @@ from carapax.owner.password import SHORTEST
 from carapax.owner.setupcode import LASTS_S
 from carapax.redaction import Secret
 from carapax.store.owner import Passkey
-from carapax.store.signins import How
+from carapax.store.signins import How, SignIn
 from carapax.throttle import PASSWORD
 
 FRESH_S = 600.0
+_CODE = "`carapax owner code` prints one, and where to type it"
 PasskeyId = Annotated[str, Meta(min_length=1, max_length=1400, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Password = Annotated[str, Meta(min_length=SHORTEST, max_length=1000, pattern=r"^[^\x00]*\Z")]
 Typed = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
@@ -204,27 +205,41 @@ async def confirm(services: Services, current: str) -> None:
     as the owner within ten minutes, or who says the password."""
     caller = services.caller
     if caller.is_local:
-        return
-    signin = caller.signin
-    if signin and signin.how != "token" and abs(services.clock.now() - signin.created_at) <= FRESH_S:
-        return
-    if current:
-        await _check(services, current)
-    elif caller.free:
+        return None
+    signin = _own_signin(services)
+    if signin and abs(services.clock.now() - signin.created_at) <= FRESH_S:
+        return None
+    has_password = await services.owner.record.password() is not None
+    if current and has_password:
+        return await _check(services, current)
+    if caller.free:
         raise Forbidden("the setup code is needed", "it stands in the terminal; `carapax owner code` prints a new one")
+    if has_password:
+        remedy = "sign in again, or say the password"
+    elif await services.owner.record.passkeys():
+        remedy = f"sign in again with a passkey, or with a setup code: {_CODE}"
     else:
-        raise Forbidden("you signed in a while ago", "sign in again, or say the password")
+        remedy = f"sign in with a new setup code: {_CODE}"
+    raise Forbidden("you signed in a while ago" if signin else "a token is not enough for this", remedy)
+
+
+def _own_signin(services: Services) -> SignIn | None:
+    """The caller's sign-in, where it is the owner's own and came of no token."""
+    signin = services.caller.signin
+    return signin if signin and signin.how != "token" else None
 
 
 async def _check(services: Services, current: str) -> None:
-    """Wrong ones are counted with those of whoever signs in."""
+    """Wrong ones are counted by the owner's sign-in that says them; those of others with whoever tries to sign in."""
+    signin = _own_signin(services)
+    key = signin.id if signin else PASSWORD
     async with services.owner.password.tries:
         now = asyncio.get_running_loop().time()
-        if wait := services.bans.wait(PASSWORD, now):
+        if wait := services.bans.wait(key, now):
             raise RateLimited("too many wrong passwords", wait)
         if await services.owner.password.is_right(Secret(current)):
             return
-        services.bans.fail(PASSWORD, None, now, grows=False)
+        services.bans.fail(key, None, now, grows=key != PASSWORD)
         await services.audit.note("auth.refused", services.caller.actor(), detail={"how": PASSWORD})
         raise InvalidRequest("the current password is wrong", "try again", fields={"current": "this is not it"})
 

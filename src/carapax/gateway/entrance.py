@@ -154,13 +154,15 @@ class Entrance:
         return await self._enter(request, peer, "code")
 
     async def _password(self, request: web.BaseRequest, peer: Peer) -> web.Response:
+        """Where the owner is in already, only wrong ones from there count: nobody else keeps the owner out of it."""
         shown = Secret((await self._read(request, Password)).password)
 
         async def check() -> None:
             if not await self._services.owner.password.is_right(shown):
                 raise Unauthorized("the password is wrong", "try again, or sign in another way")
 
-        await self._gate.guesses.attempt(Guess("password", peer.address, shown.reveal(), PASSWORD), check)
+        account = "" if await self._services.signins.has(peer.address) else PASSWORD
+        await self._gate.guesses.attempt(Guess("password", peer.address, shown.reveal(), account), check)
         return await self._enter(request, peer, "password")
 
     async def _begin(self, request: web.BaseRequest, peer: Peer) -> web.Response:

@@ -108,6 +108,11 @@ class SignIns:
         sql = f"SELECT {_COLUMNS} FROM signins WHERE expires_at > $1 ORDER BY last_seen_at DESC, id DESC"
         return [_signin(row) for row in await self._database.fetch(sql, self._clock.now())]
 
+    async def has(self, address: str) -> bool:
+        """Whether the owner has signed in from this address, and is in."""
+        sql = "SELECT 1 FROM signins WHERE address = $1 AND how <> 'token' AND expires_at > $2 LIMIT 1"
+        return bool(await self._database.fetch(sql, address, self._clock.now()))
+
     async def end(self, signin: str, who: Actor) -> None:
         """Refuse what holds the sign-in of this id from now on. Raises NotFound."""
         noted = self._audit.of("signin.end", who, detail={"signin": signin})
