@@ -61,7 +61,8 @@ def test_what_would_send_something_worth_keeping_in_the_clear_is_refused() -> No
         async with gateway_client(config=ON) as gateway:
             shown = {"Authorization": "Bearer cpx_secret"}
             cookie = {"Cookie": f"carapax-{gateway.gateway.port}=x"}
-            for method, headers in (("GET", shown), ("GET", cookie), ("POST", shown), ("POST", {})):
+            other = {"Cookie": f"a=b; __Host-{cookie['Cookie']}"}
+            for method, headers in (("GET", shown), ("GET", cookie), ("GET", other), ("POST", shown), ("POST", {})):
                 url = f"{plain(gateway)}/rpc"
                 async with gateway.http.request(method, url, headers=headers, allow_redirects=False) as response:
                     told = await response.json(content_type=None)

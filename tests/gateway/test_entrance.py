@@ -325,6 +325,51 @@ def test_a_socket_of_a_sign_in_that_is_ended_is_closed() -> None:
     assert run(main()) == 1008
 
 
+def test_of_several_cookies_that_of_the_sign_in_counts_and_of_two_sign_ins_none() -> None:
+    async def main() -> list[int]:
+        async with opened() as (gateway, browser):
+            await browser.set_up()
+            await browser.post("/api/owner/password", new=WORDS)
+            tossed, other = f"{browser.cookie.partition('=')[0]}=cps_tossed_{'x' * 43}", Browser(gateway)
+            assert (await other.post("/auth/password", password=WORDS))[0] == 204
+            found = []
+            for sent in (
+                f"{tossed}; {browser.cookie}",
+                f"{browser.cookie}; {tossed}",
+                f"{browser.cookie}; {other.cookie}",
+            ):
+                async with gateway.call("GET", "/api/sessions", headers={"Cookie": sent}) as response:
+                    found.append(response.status)
+            return found
+
+    assert run(main()) == [200, 200, 401]
+
+
+def test_over_https_the_cookie_is_one_that_only_the_host_itself_can_set() -> None:
+    async def main() -> tuple[str, list[int], str]:
+        config = Config(gateway=GatewayConfig(behind_proxy=("127.0.0.1",), allowed_hosts=("gateway.example",)))
+        async with opened(config) as (gateway, browser):
+            await gateway.services.owner.password.set(Secret(WORDS), LOCAL)
+            browser.host, browser.origin = "gateway.example", "https://gateway.example"
+            over = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+            body = {"password": WORDS}
+            assert (await browser.ask("POST", "/auth/password", json=body, headers=over))[0] == 204
+            own, found = browser.cookie, []
+            for browser.cookie in (own, own.removeprefix("__Host-")):
+                found.append((await browser.ask("GET", "/api/sessions", headers=over))[0])
+            browser.cookie = own
+            async with gateway.call(
+                "POST", "/logout", headers={"Host": browser.host, "Origin": browser.origin, "Cookie": own, **over}
+            ) as response:
+                taken_back = response.headers["Set-Cookie"]
+            return own.partition("=")[0].replace(str(gateway.gateway.port), "PORT"), found, taken_back
+
+    name, found, taken_back = run(main())
+    assert (name, found) == ("__Host-carapax-PORT", [200, 401])
+    assert taken_back.startswith("__Host-")
+    assert taken_back.endswith("; Max-Age=0; Path=/; Secure")
+
+
 def test_behind_a_proxy_over_https_the_cookie_is_for_encrypted_connections_only() -> None:
     async def main() -> str:
         config = Config(gateway=GatewayConfig(behind_proxy=("127.0.0.1",), allowed_hosts=("gateway.example",)))

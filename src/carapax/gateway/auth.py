@@ -23,6 +23,7 @@ from carapax.store.signins import Holder, signin_of
 from carapax.store.tokens import account
 
 COOKIE = "carapax"
+_COOKIES = 4
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@/?#\\]+)(:(?P<port>[0-9]{0,5}))?")
 _LAST_PORT = 65_535
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -95,8 +96,8 @@ class Gate:
         """Raises RateLimited for an address that is banned."""
         wait = self.guesses.wait(peer.address, now)
         if wait:
-            shown = _shown(request)
-            if not (self._is_local(shown) or self.guesses.is_proven(peer.address, shown.secret)):
+            shown = _shown(request, peer)
+            if not any(self._is_local(each) or self.guesses.is_proven(peer.address, each.secret) for each in shown):
                 raise RateLimited("too many wrong secrets from this address", wait)
 
     def check_host(self, request: BaseRequest, peer: Peer) -> None:
@@ -133,9 +134,9 @@ class Gate:
         alone = peer.is_direct and not is_public(self._services.config.gateway)
         return alone and not await self._services.owner.guarded()
 
-    async def signed_in(self, request: BaseRequest) -> Holder | None:
+    async def signed_in(self, request: BaseRequest, peer: Peer) -> Holder | None:
         """Who holds the cookie that is shown, if anybody does."""
-        shown = _shown(request)
+        shown = await self._chosen(request, peer)
         return await self._services.signins.check(shown.secret) if shown.is_cookie else None
 
     async def identify(self, request: BaseRequest, peer: Peer) -> Credential:
@@ -143,12 +144,12 @@ class Gate:
 
         Raises Unauthorized, and RateLimited after too many failures.
         """
-        shown = _shown(request)
+        shown = await self._chosen(request, peer)
         if self._is_local(shown):
             return LOCAL
         page = peer.origin if request.headers.get(hdrs.ORIGIN, "").lower() == peer.origin else ""
         if await self.is_free(peer):
-            holder = await self.signed_in(request)
+            holder = await self.signed_in(request, peer)
             return _held(holder, peer, page) if holder else FREE
         if not shown.secret:
             raise Unauthorized("a credential is needed", "sign in; or send a token as Authorization: Bearer")
@@ -159,6 +160,14 @@ class Gate:
         if self._is_local(_Shown(token)):
             return LOCAL
         return await self._recognise(_Shown(token), peer, "")
+
+    async def _chosen(self, request: BaseRequest, peer: Peer) -> _Shown:
+        """What is shown. Of several cookies, which other sites of the domain and other ports can set, it is the one
+        that is of a sign-in; where there are two, none, for one of them is somebody else's."""
+        shown = _shown(request, peer)
+        if len(shown) > 1:
+            shown = [each for each in shown if await self._services.signins.check(each.secret)]
+        return shown[0] if len(shown) == 1 else _Shown("", is_cookie=True)
 
     async def _recognise(self, shown: _Shown, peer: Peer, page: str) -> Credential:
         """A secret that was right before from this address is no guess, whatever became of it."""
@@ -225,17 +234,34 @@ def changes(request: BaseRequest) -> bool:
     return request.method not in _SAFE
 
 
-def cookie_of(request: BaseRequest) -> str:
-    """The name of our cookie. Browsers keep those of all ports of a machine together."""
+def cookie_of(request: BaseRequest, *, is_secure: bool) -> str:
+    """The name of our cookie. Browsers keep those of all ports of a machine together. One whose name begins with
+    `__Host-` they take from nobody but the host itself, and encrypted (RFC 6265bis, 4.1.3.2)."""
     own = None if request.transport is None else request.transport.get_extra_info("sockname")
-    return f"{COOKIE}-{own[1]}" if isinstance(own, tuple) else COOKIE
+    name = f"{COOKIE}-{own[1]}" if isinstance(own, tuple) else COOKIE
+    return f"__Host-{name}" if is_secure else name
 
 
-def _shown(request: BaseRequest) -> _Shown:
+def has_cookie(request: BaseRequest, *, is_secure: bool) -> bool:
+    """Whether a cookie of our name came along."""
+    return bool(_cookies(request, cookie_of(request, is_secure=is_secure)))
+
+
+def _shown(request: BaseRequest, peer: Peer) -> list[_Shown]:
+    """The bearer, or each cookie of our name, of which a browser sends several that were set for other paths and
+    domains."""
     scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme:
-        return _Shown(bearer.strip() if scheme.lower() == "bearer" else "-")
-    return _Shown(request.cookies.get(cookie_of(request), ""), is_cookie=True)
+        return [_Shown(bearer.strip() if scheme.lower() == "bearer" else "-")]
+    found = _cookies(request, cookie_of(request, is_secure=peer.is_secure))
+    return [_Shown(each, is_cookie=True) for each in found[:_COOKIES]]
+
+
+def _cookies(request: BaseRequest, name: str) -> list[str]:
+    pairs = (
+        pair.strip().partition("=") for line in request.headers.getall(hdrs.COOKIE, []) for pair in line.split(";")
+    )
+    return list(dict.fromkeys(value for each, _, value in pairs if each == name))
 
 
 def bare(host: str) -> str:

@@ -3,7 +3,7 @@
 from aiohttp import hdrs, web
 
 from carapax.errors import Forbidden, NotFound
-from carapax.gateway.auth import cookie_of
+from carapax.gateway.auth import has_cookie
 from carapax.gateway.responses import respond
 from carapax.tls.certificates import Certificates
 
@@ -26,7 +26,8 @@ def respond_plain(request: web.BaseRequest) -> web.Response:
     keeping: a client that sends that in the clear shall notice. Browsers send the cookies of all ports of a machine;
     those of others are not ours to keep."""
     where = f"https://{request.headers[hdrs.HOST]}"
-    carried = hdrs.AUTHORIZATION in request.headers or cookie_of(request) in request.cookies
+    shown = any(has_cookie(request, is_secure=is_secure) for is_secure in (False, True))
+    carried = shown or hdrs.AUTHORIZATION in request.headers
     if request.method not in ("GET", "HEAD") or carried:
         lost = "; what was sent crossed the network readable: revoke the token" if carried else ""
         raise Forbidden(f"this port speaks https only{lost}", f"use {where}")

@@ -11,7 +11,7 @@ from msgspec import Struct
 from carapax.api.services import Services
 from carapax.config import is_loopback
 from carapax.errors import InvalidRequest, Unauthorized
-from carapax.gateway.auth import Gate, bare, cookie_of
+from carapax.gateway.auth import Gate, bare, cookie_of, has_cookie
 from carapax.gateway.guesses import Guess
 from carapax.gateway.peer import Peer
 from carapax.gateway.responses import respond, respond_json
@@ -119,7 +119,7 @@ class Entrance:
         return await self._ways[request.path](request, peer)
 
     async def _standing(self, request: web.BaseRequest, peer: Peer) -> web.Response:
-        holder, free = await self._gate.signed_in(request), await self._gate.is_free(peer)
+        holder, free = await self._gate.signed_in(request, peer), await self._gate.is_free(peer)
         if holder is None and not free:
             self._looks.take(peer.address, asyncio.get_running_loop().time(), "looks from this address")
         record = self._services.owner.record
@@ -140,8 +140,8 @@ class Entrance:
             secure=peer.is_secure or is_loopback(name),
         )
         response = respond_json(standing)
-        if holder is None and cookie_of(request) in request.cookies:
-            response.del_cookie(cookie_of(request), path="/")
+        if holder is None and has_cookie(request, is_secure=peer.is_secure):
+            _take_back(request, peer, response)
         return response
 
     async def _setup(self, request: web.BaseRequest, peer: Peer) -> web.Response:
@@ -184,18 +184,18 @@ class Entrance:
         return await self._enter(request, peer, "token", credential.token, credential.caller.actor())
 
     async def _logout(self, request: web.BaseRequest, peer: Peer) -> web.Response:
-        holder = await self._gate.signed_in(request)
+        holder = await self._gate.signed_in(request, peer)
         if holder is not None:
             await self._services.signins.end(holder.signin.id, _actor(holder.token, holder.name, peer))
         response = respond(status=204)
-        response.del_cookie(cookie_of(request), path="/")
+        _take_back(request, peer, response)
         return response
 
     async def _enter(
         self, request: web.BaseRequest, peer: Peer, how: Way, credential: str = "", who: Actor | None = None
     ) -> web.Response:
         """Make a sign-in, in place of the one that the browser had."""
-        before = await self._gate.signed_in(request)
+        before = await self._gate.signed_in(request, peer)
         signins = self._services.signins
         browser = browser_of(request.headers.get(hdrs.USER_AGENT, ""))
         who = who or _actor("", "", peer)
@@ -206,7 +206,7 @@ class Entrance:
         response = respond(status=204)
         lasts_s = int(made.expires_at - made.created_at)
         response.set_cookie(
-            cookie_of(request),
+            cookie_of(request, is_secure=peer.is_secure),
             secret.reveal(),
             httponly=True,
             samesite="Strict",
@@ -223,6 +223,11 @@ class Entrance:
         except msgspec.ValidationError as error:
             fields = ", ".join(kind.__struct_fields__) or "nothing"
             raise InvalidRequest(f"{request.path}: {error}", f"send {fields}") from error
+
+
+def _take_back(request: web.BaseRequest, peer: Peer, response: web.Response) -> None:
+    """Have the browser forget the cookie."""
+    response.del_cookie(cookie_of(request, is_secure=peer.is_secure), path="/", secure=peer.is_secure)
 
 
 def _actor(token: str, name: str, peer: Peer) -> Actor:
