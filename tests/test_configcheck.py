@@ -78,6 +78,14 @@ def told(folder: Path, text: str) -> list[str]:
             '[providers.ollama]\naccent = { num_ctx = "x" }\n',
             ":2: providers.ollama.accent.num_ctx: expected `int`, got `str`",
         ),
+        *(
+            (
+                f'[gateway]\nbehind_proxy = ["10.0.0.0/8", "{wide}", "fc00::/7"]\n',
+                f":2: gateway.behind_proxy: '{wide}' takes half the world for your proxies, "
+                "and anybody could say to be anybody: name their addresses",
+            )
+            for wide in ("0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3")
+        ),
         ("[providers.openai]\naccent.nothing = 1\n", ":2: providers.openai.accent.nothing: unknown key"),
         ("[providers.tavily]\naccent.depth = 1\n", ":2: providers.tavily.accent.depth: unknown key"),
         (

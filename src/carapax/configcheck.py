@@ -17,6 +17,8 @@ from carapax.telemetry.exporter import is_installed
 from carapax.tls.names import spell
 from carapax.vault import is_name
 
+_WIDEST = {4: 8, 6: 7}
+"""Bits of the widest network that can be somebody's own: 10.0.0.0/8 and fc00::/7."""
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
     ("tools", "tool"),
@@ -82,9 +84,13 @@ def _tls(tls: TlsConfig) -> Iterator[tuple[Route, str]]:
 def _proxies(entries: Iterable[str]) -> Iterator[tuple[Route, str]]:
     for entry in entries:
         try:
-            ip_network(entry, strict=False)
+            network = ip_network(entry, strict=False)
         except ValueError:
             yield ("gateway", "behind_proxy"), f'{entry!r} is no address and no network such as "10.0.0.0/24"'
+            continue
+        if network.prefixlen < _WIDEST[network.version]:
+            why = "takes half the world for your proxies, and anybody could say to be anybody: name their addresses"
+            yield ("gateway", "behind_proxy"), f"{entry!r} {why}"
 
 
 def _timezone(timezone: str) -> Iterator[tuple[Route, str]]:
