@@ -81,6 +81,17 @@ def test_it_is_kept_for_ten_years_and_then_made_anew(tmp_path: Path) -> None:
     assert open_authority(file, ["vm"], NOW + LIFE_S + DAY_S).certificate != made.certificate
 
 
+@pytest.mark.parametrize("wrong_by", [-30 * DAY_S, -20_000 * DAY_S, LIFE_S + DAY_S, 3 * LIFE_S])
+def test_a_clock_that_was_wrong_for_a_while_costs_no_authority(tmp_path: Path, wrong_by: float) -> None:
+    file = tmp_path / "authority.pem"
+    made = open_authority(file, ["vm"], NOW)
+    meanwhile = open_authority(file, ["vm"], NOW + wrong_by)
+    assert (meanwhile.certificate == made.certificate) is (wrong_by < 0)
+    assert open_authority(file, ["vm"], NOW).certificate == made.certificate
+    assert open_authority(file, ["vm"], NOW + wrong_by).certificate == meanwhile.certificate
+    assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.rglob("*.pem")} == {0o600}
+
+
 def test_two_authorities_are_never_confused() -> None:
     one, other = make_authority(["vm"], NOW), make_authority(["vm"], NOW)
     assert one.certificate.subject != other.certificate.subject

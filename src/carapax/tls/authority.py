@@ -5,6 +5,7 @@ Its key and its certificate are one file, so that there are always both or none.
 
 import datetime
 import ipaddress
+import logging
 import secrets
 import socket
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from carapax import durable
 from carapax.errors import ConfigError
 
+log = logging.getLogger("carapax.tls")
 DAY_S = 86_400.0
 LIFE_S = 3_652 * DAY_S
 LEAF_LIFE_S = 89 * DAY_S
@@ -53,6 +55,10 @@ class Authority:
         """Whether it may vouch for a name or an address, spelled as certificates do."""
         return any(_covers(permitted, name) for permitted in self._permitted)
 
+    def is_valid(self, now: float) -> bool:
+        """Whether it has begun and not ended."""
+        return self.certificate.not_valid_before_utc <= _time(now) < self.certificate.not_valid_after_utc
+
     def issue(self, names: Iterable[str], now: float) -> bytes:
         """A new key and a certificate of at most 90 days for these names, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -76,16 +82,28 @@ class Authority:
 
 def open_authority(file: Path, names: Iterable[str], now: float) -> Authority:
     """The authority of this file; where there is none, or it has ended, a new one that may vouch for these names too.
+    One that has ended is put into the folder `aside` beside it, and comes back when it turns out to be valid: then it
+    was the clock that was wrong.
 
     Raises ConfigError for a file that is damaged, OSError for one that cannot be read or written.
     """
-    known = read_authority(file)
-    if known is not None and known.certificate.not_valid_after_utc > _time(now):
+    known, aside = read_authority(file), file.with_name("aside")
+    if known is not None and known.is_valid(now):
         return known
-    made = make_authority(names, now)
-    data = _pem(made.key) + made.certificate.public_bytes(Encoding.PEM)
-    (durable.create if known is None else durable.replace)(file, data)
-    return made
+    kept = {place: read_authority(place) for place in sorted(aside.glob("*.pem"))}
+    back = next((place for place, each in kept.items() if each is not None and each.is_valid(now)), None)
+    if known is not None:
+        if back is None and _time(now) < known.certificate.not_valid_after_utc:
+            return known  # the clock is behind
+        aside.mkdir(mode=0o700, exist_ok=True)
+        file.replace(aside / f"{known.certificate.serial_number:x}.pem")
+        log.warning("the certificate authority is not valid on %s, and put into %s", _time(now).date(), aside)
+    if back is None:
+        made = make_authority(names, now)
+        durable.create(file, _pem(made.key) + made.certificate.public_bytes(Encoding.PEM))
+        return made
+    back.replace(file)
+    return open_authority(file, names, now)
 
 
 def read_authority(file: Path) -> Authority | None:
