@@ -139,10 +139,10 @@ def test_a_message_whose_answer_got_lost_is_sent_again_with_the_same_key(modules
         await settle();
         const keys = [...new Set(gateway.calls.map(([, { dedupe_key }]) => dedupe_key))];
         const calls = gateway.calls.map(([, { text, dedupe_key }]) => `${text} ${keys.indexOf(dedupe_key)}`);
-        return [...calls, localStorage.getItem("carapax.outbox")];
+        return [...calls, Object.keys(localStorage).length];
         """
     )
-    assert sent == ["first 0", "first 0", "second 1", "[]"]
+    assert sent == ["first 0", "first 0", "second 1", 0]
 
 
 def test_a_new_session_is_not_made_twice_when_the_answer_got_lost(modules: Browser) -> None:

@@ -9,6 +9,15 @@ export function kept(name) {
   }
 }
 
+/** The names of what is kept that begin like this. */
+export function keptNames(start) {
+  try {
+    return Object.keys(localStorage).filter((name) => name.startsWith(start));
+  } catch {
+    return [];
+  }
+}
+
 /** What was kept as JSON; null where it is none. */
 export function keptJson(name) {
   try {

@@ -1,10 +1,11 @@
 // Messages on their way: kept in the browser until the gateway says that it keeps them. Each has a key of its own, so
-// that sending it again, after a lost connection or from a second tab, never makes two of it.
+// that sending it again, after a lost connection or from a second tab, never makes two of it; and each is kept under
+// its own name, so that no tab ever writes over what another one keeps.
 
-import { keep, keptJson } from "./kept.js";
+import { keep, keptJson, keptNames } from "./kept.js";
 import { RpcError } from "./rpc.js";
 
-const STORE = "carapax.outbox";
+const STORE = "carapax.outbox.";
 
 /** Fires "change" whenever `entries` differ, "created" with an entry for which a session was made, "sent" when kept. */
 export class Outbox extends EventTarget {
@@ -19,29 +20,39 @@ export class Outbox extends EventTarget {
     this.#rpc = rpc;
     this.#follow = follow;
     rpc.addEventListener("state", () => this.flush());
-    addEventListener("storage", ({ key }) => {
-      if (key !== STORE) return;
-      this.entries = keptEntries();
-      this.dispatchEvent(new Event("change"));
-    });
+    addEventListener("storage", ({ key }) => key?.startsWith(STORE) && this.#follows(key));
+  }
+
+  /** Another tab keeps a message, knows more of it, or has sent it. */
+  #follows(name) {
+    const entry = keptEntry(name);
+    const known = this.entries.find(({ key }) => STORE + key === name);
+    if (!entry) this.entries = this.entries.filter((each) => each !== known);
+    else if (known) Object.assign(known, entry);
+    else this.entries = inOrder([...this.entries, entry]);
+    this.dispatchEvent(new Event("change"));
   }
 
   /** Send to a session; or, when `session` is empty, to the one of `conversation`, made by the first with `agent` and
    * `model`, where that is not the agent's own. */
   add({ session = "", conversation = "", agent = "", model = "", text, attachments = [] }) {
-    this.entries.push({ key: newKey(), session, conversation, agent, model, text, attachments, error: "" });
-    this.#save();
+    const at = Math.max(Date.now(), (this.entries.at(-1)?.at ?? 0) + 1);
+    const entry = { key: newKey(), at, session, conversation, agent, model, text, attachments, error: "" };
+    this.entries.push(entry);
+    this.#save(entry);
     this.flush();
   }
 
   remove(key) {
     this.entries = this.entries.filter((entry) => entry.key !== key);
-    this.#save();
+    keep(STORE + key, "");
+    this.dispatchEvent(new Event("change"));
   }
 
   retry(key) {
-    this.entries.find((entry) => entry.key === key).error = "";
-    this.#save();
+    const entry = this.entries.find((each) => each.key === key);
+    entry.error = "";
+    this.#save(entry);
     this.flush();
   }
 
@@ -79,7 +90,7 @@ export class Outbox extends EventTarget {
     const { conversation, agent, model = "" } = entry;
     const others = this.entries.filter((other) => !other.session && other.conversation === conversation);
     others.forEach((other) => (other.tried = true));
-    this.#save();
+    this.#save(...others);
     const { id } = await this.#rpc.call("session.create", { conversation, agent, model });
     this.#found(entry, id);
     await this.#follow(id);
@@ -89,7 +100,7 @@ export class Outbox extends EventTarget {
   #found(entry, session) {
     const others = this.entries.filter((other) => !other.session && other.conversation === entry.conversation);
     for (const each of [entry, ...others]) each.session = session;
-    this.#save();
+    this.#save(...others);
     this.dispatchEvent(new CustomEvent("created", { detail: entry }));
   }
 
@@ -101,21 +112,25 @@ export class Outbox extends EventTarget {
       return false;
     }
     entry.error = error.message;
-    this.#save();
+    this.#save(entry);
     return true;
   }
 
-  #save() {
-    keep(STORE, JSON.stringify(this.entries));
+  /** What another tab has sent meanwhile is not kept again. */
+  #save(...entries) {
+    const waiting = entries.filter((entry) => this.entries.includes(entry));
+    for (const entry of waiting) keep(STORE + entry.key, JSON.stringify(entry));
     this.dispatchEvent(new Event("change"));
   }
 }
 
-function keptEntries() {
-  const isText = (each) => ["key", "session", "text"].every((name) => typeof each?.[name] === "string");
-  const isEntry = (each) => isText(each) && Array.isArray(each.attachments ?? []);
-  const all = keptJson(STORE);
-  return Array.isArray(all) ? all.filter(isEntry) : [];
+const inOrder = (entries) => entries.sort((one, other) => one.at - other.at);
+const keptEntries = () => inOrder(keptNames(STORE).map(keptEntry).filter(Boolean));
+
+function keptEntry(name) {
+  const entry = keptJson(name);
+  const isText = ["key", "session", "text"].every((each) => typeof entry?.[each] === "string");
+  return isText && STORE + entry.key === name && Array.isArray(entry.attachments ?? []) ? entry : null;
 }
 
 export function newKey() {
