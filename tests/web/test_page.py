@@ -373,7 +373,7 @@ def test_files_go_along_and_are_seen_in_the_conversation(browser: Browser, tmp_p
         browser.all(".composer input[type=file]")[0].send_keys(f"{picture}\n{broken}")
         browser.find(".attachments li:not(.busy) .name", "red.png")
         browser.find(".attachments li.failed", "the file is empty")
-        browser.find(".attachments li.failed button").click()
+        browser.find(".attachments li.failed .icon-button").click()
         browser.find(".composer textarea").click()
         browser.type("What is this?", SEND)
         answered(browser)

@@ -65,6 +65,7 @@ class App {
       if (this.signIn || location.hash === SETUP) this.#admit();
     });
     addEventListener("keydown", (event) => this.#key(event));
+    for (const kind of ["dragover", "drop"]) addEventListener(kind, keepHere);
     document.addEventListener("problem", ({ detail }) => this.tell(detail));
     this.#addCommands();
     this.sidebar.draw();
@@ -317,6 +318,13 @@ class App {
     if (this.shell.classList.contains("drawer")) this.toggleDrawer(false);
     else if (!this.view.escape?.()) document.activeElement.blur();
   }
+}
+
+/** What is dropped where nothing takes it would open in place of the page. */
+function keepHere(event) {
+  if (event.defaultPrevented || event.target.matches?.(WRITING)) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
 }
 
 /** A part of the address as it was meant; one that nobody meant stays as it is. */

@@ -62,6 +62,8 @@ const en = {
   "attachments": "Files that go along",
   "file-sending": "sending…",
   "file-lost": "could not be sent",
+  "file-many": "only {count} files go along with a message",
+  "file-holds": "Your message waits: try again, or leave it out.",
   "file-unnamed": "file",
   "file-remove": "Leave out {name}",
   "composer-hint": "Enter sends, Shift+Enter starts a new line",

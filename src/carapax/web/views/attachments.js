@@ -25,8 +25,17 @@ export class Attachments {
   get isBusy() { return this.#files.some(({ digest, error }) => !digest && !error); }
 
   add(files) {
-    for (const file of [...files].slice(0, MOST - this.#files.length)) this.#upload(file);
+    for (const file of files) this.#upload({ file, name: file.name, size: file.size, digest: "", error: "" });
     this.#changed();
+  }
+
+  /** Whether a file that was chosen cannot go along: then it is asked about instead of being left behind unsaid. */
+  holdBack() {
+    const failed = this.#files.filter(({ error }) => error);
+    for (const entry of failed) entry.isAsked = true;
+    if (failed.length) this.#changed();
+    this.list.querySelector(".failed button")?.focus();
+    return failed.length > 0;
   }
 
   clear() {
@@ -59,9 +68,11 @@ export class Attachments {
     this.input.value = "";
   }
 
-  async #upload(file) {
-    const entry = { name: file.name, size: file.size, digest: "", error: "" };
-    this.#files.push(entry);
+  async #upload(entry) {
+    const { file } = entry;
+    if (!this.#files.includes(entry)) this.#files.push(entry);
+    entry.error = this.#files.indexOf(entry) < MOST ? "" : t("file-many", { count: MOST });
+    if (entry.error) return;
     try {
       const type = file.type === "application/json" ? "" : file.type;
       const headers = { "content-type": type || "application/octet-stream" };
@@ -77,8 +88,10 @@ export class Attachments {
   }
 
   #changed() {
+    const hadFocus = this.list.contains(document.activeElement);
     this.list.hidden = !this.#files.length;
     this.list.replaceChildren(...this.#files.map((entry) => this.#chip(entry)));
+    if (hadFocus) (this.list.querySelector("button") ?? this.button).focus();
     this.onChange();
   }
 
@@ -87,12 +100,18 @@ export class Attachments {
       this.#files = this.#files.filter((other) => other !== entry);
       this.#changed();
     };
-    const state = entry.error || (entry.digest ? formatBytes(entry.size) : t("file-sending"));
+    const retry = () => {
+      this.#upload(entry);
+      this.#changed();
+    };
+    const asked = entry.isAsked ? ` ${t("file-holds")}` : "";
+    const state = entry.error ? entry.error + asked : entry.digest ? formatBytes(entry.size) : t("file-sending");
     const name = h("span", { class: "name" }, entry.name || t("file-unnamed"));
     const told = h("small", { role: entry.error ? "alert" : null }, state);
     const close = iconButton("close", t("file-remove", { name: entry.name }), remove);
     const tone = entry.error ? "failed" : entry.digest ? "" : "busy";
-    return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, close);
+    const again = entry.error && h("button", { type: "button", class: "link", onclick: retry }, t("retry"));
+    return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, again, close);
   }
 }
 

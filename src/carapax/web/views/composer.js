@@ -76,7 +76,7 @@ export class Composer {
   #submit(event) {
     event.preventDefault();
     const text = this.text.value.replace(CONTROL, "").trim();
-    if (!text || this.text.disabled || this.attachments.isBusy) return;
+    if (!text || this.text.disabled || this.attachments.isBusy || this.attachments.holdBack()) return;
     this.onSend(text, this.attachments.ready);
     this.attachments.clear();
     this.set("");

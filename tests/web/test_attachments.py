@@ -1,0 +1,121 @@
+"""What goes along with a message, and what is pasted or dropped: nothing of it is left out unsaid, and nothing runs."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.web.browser import MISSING, Browser
+from tests.web.served import Served, served
+
+pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
+SAID = "return [...document.querySelectorAll('.user .bubble')].map((each) => each.textContent)"
+HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b><script>document.title=2</script><iframe src="/"></iframe>'
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
+    with served(tmp_path_factory.mktemp("home"), ["Seen."] * 9) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, gateway: Served) -> Generator[Browser, None, None]:
+    browser.resize(1280, 800)
+    browser.forget(gateway.url)
+    browser.open(gateway.url)
+    browser.find(".composer textarea").click()
+    yield browser
+    assert browser.violations == []
+
+
+def choose(page: Browser, *paths: Path) -> None:
+    page.all(".composer input[type=file]")[0].send_keys("\n".join(map(str, paths)))
+    page.until("document.querySelector('.attachments li') && !document.querySelector('.attachments li.busy')")
+
+
+def test_a_message_waits_for_a_file_that_did_not_arrive_until_it_is_tried_again_or_left_out(
+    page: Browser, tmp_path: Path
+) -> None:
+    good, lost, empty = tmp_path / "good.txt", tmp_path / "lost.txt", tmp_path / "empty.txt"
+    for path in (good, lost):
+        path.write_text("words", encoding="utf-8")
+    empty.touch()
+    fail = "window.really ??= fetch; fetch = (...all) => all[0].includes(given[0]) ? Promise.reject(0) : really(...all)"
+    page.run(fail, "lost.txt")
+    choose(page, good, lost, empty)
+    page.find(".composer textarea").click()
+    page.type("Read them", Keys.ENTER)
+    page.find(".attachments .failed small", "could not be sent Your message waits: try again, or leave it out.")
+    assert page.run("return document.activeElement.textContent") == "Try again"
+    assert (page.run(SAID), page.run("return document.querySelector('.composer textarea').value")) == ([], "Read them")
+    page.run(fail, "none")
+    page.type(Keys.ENTER)
+    page.until("document.querySelectorAll('.attachments .failed').length === 1 && !document.querySelector('.busy')")
+    page.find(".attachments .failed .icon-button").click()
+    page.until("document.querySelectorAll('.attachments li').length === 2")
+    page.find(".composer textarea").click()
+    page.type(Keys.ENTER)
+    page.until("document.querySelectorAll('.user .files a').length === 2")
+    assert page.run(SAID) == ["Read them"]
+
+
+def test_more_files_than_go_along_are_said_and_not_left_out_unsaid(page: Browser, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.txt" for number in range(12)]
+    for path in paths:
+        path.write_text("words", encoding="utf-8")
+    choose(page, *paths)
+    told = page.run(
+        "return [...document.querySelectorAll('.attachments .failed small')].map((each) => each.textContent)"
+    )
+    assert told == ["only 10 files go along with a message"] * 2
+
+
+def test_of_what_is_pasted_only_its_text_goes_into_a_message(page: Browser) -> None:
+    page.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    page.run(
+        """
+        const blob = (text, type) => [type, new Blob([text], { type })];
+        const parts = Object.fromEntries([blob(given[0], "text/html"), blob("bold & plain", "text/plain")]);
+        await navigator.clipboard.write([new ClipboardItem(parts)]);
+        violations.length = 0; // the browser parses the markup in order to clean it, which is refused
+        """,
+        HOSTILE,
+    )
+    page.type(Keys.CONTROL + "v" + Keys.NULL)
+    assert page.until("document.querySelector('.composer textarea').value") == "bold & plain"
+    page.type(HOSTILE, Keys.ENTER)
+    page.find(".answer .markdown", "Seen.")
+    assert page.run(SAID) == ["bold & plain" + HOSTILE]
+    assert page.run("return document.querySelectorAll('#main :is(img, iframe, script, b)').length") == 0
+
+
+@pytest.mark.parametrize("target", [".sidebar", ".middle h1", ".composer textarea"])
+def test_what_is_dropped_runs_nothing_and_does_not_take_the_place_of_the_page(
+    page: Browser, gateway: Served, tmp_path: Path, target: str
+) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(HOSTILE, encoding="utf-8")
+    html = {"mimeType": "text/html", "data": HOSTILE}
+    link = {"mimeType": "text/uri-list", "data": f"{gateway.url}/health"}
+    words = {"mimeType": "text/plain", "data": "dropped words"}
+    page.run("addEventListener('dragover', ({ defaultPrevented }) => (window.isHeld = defaultPrevented))")
+    box = page.find(target).rect
+    where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    for items, files in (([html, link, words], []), ([], [str(file)])):
+        data = {"items": items, "files": files, "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            page.driver.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "data": data, **where})
+    assert page.run("return isHeld") is True  # else the browser opens the file in place of the page
+    if target != ".sidebar":
+        page.find(".attachments .name", "page.html")
+    page.run("await new Promise((done) => setTimeout(done, 200))")
+    taken = page.run("return document.querySelector('.composer textarea').value")
+    page.find(".composer textarea")
+    assert taken == ("dropped words" if "textarea" in target else "")
+    assert page.driver.current_url == f"{gateway.url}/"
+    made = "return [document.title, document.querySelectorAll('#main :is(img, iframe, script, b)').length]"
+    assert page.run(made) == ["Carapax", 0]
