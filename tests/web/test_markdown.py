@@ -138,8 +138,26 @@ _WORDS = ["para ", "*em* ", "2", "**bold", "**", "`", "[x](https://a.b)", "    "
 _PIECES = st.sampled_from(_BLOCKS + _CODE + _TABLE + _WORDS)
 
 
+_MARKS = ["*", "**", "_", "~~", "`", "``", "[", "![", "]", "(", ")", "<", ">", "\\", "!", "\n", " "]
+_LINKS = [
+    "https://a.b",
+    "http",
+    "mailto:a@b.c",
+    "<br",
+    " />",
+    "/api/files/",
+    "[one] ",
+    "[two](https://c.d) ",
+    ".",
+    "x y ",
+]
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(_PIECES, min_size=1, max_size=5).map("".join), min_size=1, max_size=12))
+@given(
+    st.lists(st.lists(_PIECES, min_size=1, max_size=5).map("".join), min_size=1, max_size=12)
+    | st.lists(st.sampled_from(_MARKS + _LINKS + ["words in between "]), min_size=1, max_size=40)
+)
 def test_streamed_markdown_ends_as_if_it_had_come_at_once(modules: Browser, chunks: list[str]) -> None:
     difference = modules.run(
         """
@@ -154,7 +172,7 @@ def test_streamed_markdown_ends_as_if_it_had_come_at_once(modules: Browser, chun
         """,
         chunks,
     )
-    assert difference is None
+    assert difference is None, (chunks, difference)
 
 
 def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
@@ -169,6 +187,23 @@ def test_what_is_settled_is_not_drawn_again(modules: Browser) -> None:
         return [chunk.children[0] === first, out.children[1] === code, code.querySelector("code").textContent];
     """)
     assert kept == [True, True, "let a = 1;\nlet b"]
+
+
+def test_of_a_long_paragraph_only_what_may_still_change_is_drawn_again(modules: Browser) -> None:
+    drawn = modules.run("""
+        const { MarkdownStream } = await import("/markdown.js");
+        const out = document.createElement("div");
+        const stream = new MarkdownStream(out);
+        const watched = new MutationObserver(() => {});
+        watched.observe(out, { childList: true, subtree: true });
+        let text = "";
+        for (let count = 0; count < 500; count += 1) {
+            stream.set((text += "plain **bold** `code` [1] [a](https://example.org) 2 * 3 "));
+        }
+        const touched = watched.takeRecords().reduce((sum, each) => sum + each.removedNodes.length, 0);
+        return [touched < 500 * 8, out.querySelectorAll("p").length, out.querySelectorAll("a, code, strong").length];
+    """)
+    assert drawn == [True, 1, 1500]
 
 
 def test_only_images_that_the_gateway_keeps_are_shown(modules: Browser) -> None:

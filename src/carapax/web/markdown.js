@@ -23,8 +23,8 @@ const TASK = /^\[([ xX])\][ \t]+/;
 export const markdown = (text) => render(blocks(text.split("\n")), 0);
 
 /** Draws a text that grows into `container`. Blocks that can no longer change are drawn once, and put aside in chunks
- * that the browser leaves alone while out of sight; only the last block is drawn again, and of a long list only its
- * last items. So a long answer costs no more a frame than a short one. */
+ * that the browser leaves alone while out of sight; only the last block is drawn again, of a long list only its last
+ * items, and of a paragraph only its last words. So a long answer costs hardly more a frame than a short one. */
 export class MarkdownStream {
   constructor(container) {
     this.container = container;
@@ -38,7 +38,7 @@ export class MarkdownStream {
     this.text = text;
     this.#settle();
     const tokens = this.#numbered(blocks(text.slice(this.settled).split("\n")));
-    if (this.#growCode(tokens)) return;
+    if (this.#growCode(tokens) || this.#growParagraph(tokens)) return;
     this.#replaceTail(render(tokens, 0));
   }
 
@@ -87,8 +87,24 @@ export class MarkdownStream {
   #growCode(tokens) {
     const [node] = this.tail;
     const [token] = tokens;
-    if (tokens.length !== 1 || token.type !== "code" || token.closed || !node?.isOpenCode) return false;
+    if (tokens.length !== 1 || token.type !== "code" || token.closed || node?.openCode !== token.language) return false;
     growLines(node.querySelector("code"), token.text);
+    return true;
+  }
+
+  /** Of a paragraph that is still being written, only what may turn out to be something else is drawn again. */
+  #growParagraph(tokens) {
+    const [token] = tokens;
+    if (tokens.length !== 1 || token.type !== "paragraph") return false;
+    if (!token.text.startsWith(this.tail[0]?.kept ?? "\0")) {
+      this.#replaceTail([Object.assign(h("p"), { kept: "", last: null })]);
+    }
+    const [node] = this.tail;
+    while (node.lastChild !== node.last) node.lastChild.remove();
+    const { nodes, at, count } = readText(token.text, node.kept.length);
+    node.append(...nodes.slice(0, count));
+    Object.assign(node, { kept: token.text.slice(0, at), last: node.lastChild });
+    node.append(...nodes.slice(count));
     return true;
   }
 
@@ -275,7 +291,7 @@ function codeBlock({ language, text, closed }) {
   copyOnClick(copy, () => code.textContent, said);
   const head = h("div", { class: "code-head" }, h("span", null, language || t("code")), copy);
   const block = h("div", { class: "code" }, head, h("pre", { tabindex: 0, "aria-label": t("code") }, code));
-  block.isOpenCode = !closed;
+  block.openCode = closed ? null : language;
   return block;
 }
 
@@ -288,21 +304,35 @@ const ANGLE_LINK = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
 const BARE_LINK = /https?:\/\/[^\s<>"`]*[^\s<>"`.,;:!?)\]}'*_~]/y;
 const OWN_IMAGE = /!\[([^[\]]{0,1000})\]\((\/?api\/files\/[0-9a-f]{64})\)/y;
 const BREAK = /<br ?\/?>/iy;
+// What begins like a link, and is none whatever follows.
+const NO_LINK = new RegExp(`${LABEL}[^(]|<[^\\s<>]*(?:[<>]|\\s[^\\s<>]*[\\s<>])`, "y");
 const TAGS = { "*1": "em", "*2": "strong", _1: "em", _2: "strong", "~2": "del" };
 
 /** Text within a block to nodes: emphasis, code, links, line breaks. Linear in the length of the text. */
-function inline(text, links = true) {
+const inline = (text, links = true) => readText(text, 0, links).nodes;
+
+/** The same from `start` on. Whatever the text goes on with, the first `count` nodes stay, and what is up to `at`. */
+function readText(text, start, links = true) {
   const frames = [{ mark: "", children: [] }];
-  const add = (...nodes) => frames.at(-1).children.push(...nodes);
-  const unclosed = new Set();
-  let at = 0;
+  const add = (...nodes) => frames.at(-1).children.push(...nodes.filter((node) => node !== ""));
+  const context = { frames, add, links, unclosed: new Set(), isOpen: false };
+  let settled = { at: start, count: 0 };
+  let at = start;
+  const addText = (end) => {
+    const space = text.lastIndexOf(" ", end - 1);
+    if (space >= at && frames.length === 1 && !context.unclosed.size && !context.isOpen) {
+      add(text.slice(at, space));
+      settled = { at: (at = space), count: frames[0].children.length };
+    }
+    add(text.slice(at, end));
+  };
   for (let found; (found = matchAt(SPECIAL, text, at)); ) {
-    add(text.slice(at, found.index));
-    at = readInline(text, found.index, found[0], { frames, add, unclosed, links });
+    addText(found.index);
+    at = readInline(text, found.index, found[0], context);
   }
-  add(text.slice(at));
+  addText(text.length);
   while (frames.length > 1) unwind(frames);
-  return frames[0].children.filter((child) => child !== "");
+  return { ...settled, nodes: frames[0].children };
 }
 
 function matchAt(pattern, text, at) {
@@ -329,6 +359,7 @@ function readInline(text, at, token, context) {
     add(...[toNode(match)].flat());
     return at + match[0].length;
   }
+  context.isOpen ||= /[[<]$/.test(token) && !matchAt(NO_LINK, text, at);
   add(token);
   return end;
 }
