@@ -58,6 +58,7 @@ def test_a_message_waits_for_a_file_that_did_not_arrive_until_it_is_tried_again_
     page.find(".composer textarea").click()
     page.type(Keys.ENTER)
     page.until("document.querySelectorAll('.user .files a').length === 2")
+    page.find(".answer .markdown", "Seen.")
     assert page.run(SAID) == ["Read them"]
 
 
