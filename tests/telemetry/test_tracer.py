@@ -167,12 +167,20 @@ def test_a_collector_that_does_not_answer_holds_up_no_turn(tmp_path: Path) -> No
 
 def test_a_collector_that_is_named_while_the_gateway_runs_is_sent_to(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with collector() as server, opened(tmp_path, ["one"]) as gateway:
+        async with collector() as server, opened(tmp_path, ["one", "two"]) as gateway:
             settings = gateway.services.settings
             await settings.change({("telemetry", "otlp_endpoint"): server.url})
             session = await gateway.say("hello")
             await gateway.finished(session)
             await server.until(spans=2, metrics=5)
             assert names(server.spans) == ["chat model", "invoke_agent main"]
+            assert ("hello" in str(server.bodies), server.resources[-1]["service.name"]) == (False, "carapax")
+            await gateway.services.registry.keep_secret("collector", Secret("v1"))
+            changes = {"service_name": "home", "content": True, "otlp_headers": {"x-team": "collector"}}
+            await settings.change({("telemetry", name): value for name, value in changes.items()})
+            await gateway.finished(await gateway.say("hello"))
+            await server.until(spans=4)
+            assert ("hello" in str(server.bodies), server.resources[-1]["service.name"]) == (True, "home")
+            assert server.headers[-1]["x-team"] == "v1"
 
     run(scene())
