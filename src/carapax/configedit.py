@@ -63,8 +63,10 @@ def write(home: Home, text: str, seen: str) -> None:
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """No other process changes the file of a home by this module meanwhile. Raises StoreError."""
+    """No other process changes the file of a home by this module meanwhile. Raises StoreError, Forbidden for root in
+    the home of another user."""
     folder = home.config_file.resolve().parent
+    durable.refuse_root(home.config_dir, folder)
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

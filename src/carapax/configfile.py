@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from carapax import durable
 from carapax.config import Config, Home, is_loopback
 from carapax.configdoc import explain, listed_table_type, named_table_type, table_type, toml, toml_key
 from carapax.errors import ConfigError, StoreError, Unavailable
@@ -147,8 +148,9 @@ def problems(kind: type[Struct], table: dict[str, Any], path: Route = ()) -> Ite
 def first_start(home: Home) -> bool:
     """Make the home private, and write its `carapax.toml` with a free port unless there is one; whether it wrote it.
 
-    Raises StoreError when the home cannot be written.
+    Raises StoreError when the home cannot be written, Forbidden for root in the home of another user.
     """
+    durable.refuse_root(home.config_dir, home.data_dir)
     try:
         for folder in (home.config_dir, home.data_dir, home.run_file.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

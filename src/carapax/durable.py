@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from carapax.errors import StoreError, StoreFull
+from carapax.errors import Forbidden, StoreError, StoreFull
 
 
 def replace(file: Path, data: bytes, mode: int = 0o600) -> None:
@@ -36,6 +36,15 @@ def unwritable(file: Path, error: OSError) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"{file} cannot be written: {error.strerror}", "free some space")
     return StoreError(f"{file} cannot be written: {error.strerror}", "make it and its folder writable")
+
+
+def refuse_root(*folders: Path) -> None:
+    """Raises Forbidden when root would write into a folder of another user: what it writes is out of that user's reach,
+    and where it writes may be that user's choice."""
+    for folder in folders:
+        if os.geteuid() == 0 and folder.exists() and (owner := folder.stat().st_uid):
+            remedy = f"run this as that user (sudo -u '#{owner}' ...), or give the folder to root"
+            raise Forbidden(f"{folder} is of another user ({owner}), who could not use what root writes there", remedy)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from carapax import durable
 from carapax.config import Home
 from carapax.errors import StoreError, StoreLocked
 
@@ -17,8 +18,9 @@ def lock_home(home: Home, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the home until the end, or until the process dies in whatever way.
 
     Raises StoreLocked when another process holds it, for longer than `patience_s`, during which nothing else is done
-    here; StoreError when the home cannot be written.
+    here; StoreError when the home cannot be written; Forbidden for root in the home of another user.
     """
+    durable.refuse_root(home.config_dir, home.data_dir)
     descriptor = _open(home)
     try:
         give_up_at = time.monotonic() + patience_s

@@ -65,7 +65,8 @@ class Personas:
     def write(self, agent: str, text: str, *, anew: bool = True) -> Persona:
         """Write it at once and for good, in place of what is there, or with `anew` false only when nothing is. Blocks.
 
-        Raises InvalidRequest for a text that is too long, Conflict when there is one, StoreError.
+        Raises InvalidRequest for a text that is too long, Conflict when there is one, StoreError,
+        Forbidden for root in the home of another user.
         """
         text = plain(text)
         data = f"{text}\n".encode() if text else b""
@@ -73,6 +74,7 @@ class Personas:
             problem = f"the persona has {len(text)} characters, more than {MOST_CHARACTERS}"
             raise InvalidRequest(problem, "say it in fewer words")
         file = self.place(agent)
+        durable.refuse_root(*file.parents[:3])
         with self._writing:
             try:
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,9 @@
 """`carapax owner`."""
 
 import asyncio
+import os
+
+import pytest
 
 from carapax.cli.serving import Serving
 from carapax.clock import SystemClock
@@ -50,6 +53,35 @@ def password_and_the_rest(home: Home, run: Run) -> None:
     assert run("owner", "passkeys", "--remove", "cA").output == "the passkey is removed\n"
     assert run("owner", "passkeys").output == "no passkeys: the page makes them\n"
     assert run("owner", "password", "--remove").output == "the password is removed\n" + FREE
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (("owner", "password"), WORDS),
+        (("token", "create"), None),
+        (("config", "set", "log.level", "debug"), None),
+        (("secrets", "set", "a"), "value\n"),
+        (("agents", "persona", "main", "--stdin"), "calm\n"),
+    ],
+)
+@pytest.mark.parametrize("begun", [True, False])
+def test_root_writes_nothing_into_the_home_of_another_user(
+    home: Home, run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], typed: str | None, begun: bool
+) -> None:
+    if begun:
+        assert run("token", "create").exit_code == run("secrets", "set", "b", typed="value\n").exit_code == 0
+    before = [home.config_dir, *home.config_dir.rglob("*")]
+    if os.geteuid() == 0:
+        for each in before:
+            os.chown(each, 4711, 4711)
+    held = {each: each.stat().st_mtime_ns for each in before}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refused = run(*words, typed=typed)
+    assert refused.exit_code == 1
+    assert "is of another user" in refused.output
+    assert "run this as that user" in refused.output
+    assert {each: each.stat().st_mtime_ns for each in (home.config_dir, *home.config_dir.rglob("*"))} == held
 
 
 def test_a_running_gateway_is_told(home: Home, gateway: Serving, run: Run) -> None:

@@ -281,6 +281,7 @@ class SealedFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        durable.refuse_root(self._folder, self._folder.parent)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._alone():
