@@ -179,7 +179,7 @@ const KEPT = {
 
   message_received(view, event, { seq, at }) {
     const { id, text, dedupe_key: key = "", sender, attachments, marks } = event;
-    const { id: from = "", name = "", trust = "owner" } = sender ?? {};
+    const { id: from = "", trust = "owner", name = trust === "owner" ? "" : from } = sender ?? {};
     const said = { id, key, text, name, sender: from, trust, at, seq, attachments, marks };
     view.waiting.push({ type: "user", ...said, waiting: true, rev: 0 });
   },

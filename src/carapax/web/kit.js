@@ -121,7 +121,7 @@ export function table({ caption, columns, rows, empty = "", key = null }) {
   const titleCell = ({ title, className }) => h("th", { scope: "col", role: "columnheader", class: className }, title);
   const cell = (row) => ({ title, cell: draw, className }, place) => {
     const attributes = place ? { role: "cell" } : { role: "rowheader", scope: "row" };
-    return h(place ? "td" : "th", { ...attributes, class: className, dataset: { title } }, draw(row));
+    return h(place ? "td" : "th", { ...attributes, class: className, dir: "auto", dataset: { title } }, draw(row));
   };
   const drawRow = (row) => h("tr", { role: "row", dataset: key && { key: key(row) } }, columns.map(cell(row)));
   const head = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(titleCell)));
@@ -216,11 +216,12 @@ class Field {
 const MAKERS = {
   text(given, value, options, type) {
     const list = options.length === 0 ? null : `${given.id}-list`;
-    return h("input", { type, autocomplete: "off", list, ...given, value: String(value) });
+    const dir = type === "text" && "auto";
+    return h("input", { type, dir, autocomplete: "off", list, ...given, value: String(value) });
   },
   number: (given, value) => h("input", { type: "number", step: "any", ...given, value: String(value) }),
   checkbox: (given, value) => h("input", { type: "checkbox", ...given, checked: Boolean(value) }),
-  textarea: (given, value) => h("textarea", { rows: 6, ...given, value }),
+  textarea: (given, value) => h("textarea", { rows: 6, dir: "auto", ...given, value }),
   list: (given, value) => h("textarea", { rows: 3, ...given, value: [...value].join("\n") }),
   "time zone": (given, value) => h("input", { type: "text", ...given, list: `${given.id}-list`, value }),
   select: (given, value, options) => select(options, { ...given, value }),

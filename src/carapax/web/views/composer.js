@@ -16,7 +16,7 @@ export class Composer {
     this.onSend = onSend;
     const hint = `composer-hint-${++made}`;
     this.attachments = new Attachments(() => this.#changed());
-    const named = { rows: 1, "aria-label": t("message"), "aria-describedby": hint, enterkeyhint: "send" };
+    const named = { rows: 1, dir: "auto", "aria-label": t("message"), "aria-describedby": hint, enterkeyhint: "send" };
     this.text = h("textarea", { ...named, onkeydown: (event) => this.#key(event), oninput: () => this.#changed() });
     this.send = h("button", { type: "submit", class: "send", "aria-label": t("send"), title: t("send") }, icon("send"));
     this.stop = iconButton("stop", t("stop"), onStop, { class: "stop", hidden: true });

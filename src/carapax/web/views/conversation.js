@@ -1,7 +1,7 @@
 // A conversation on screen: each item drawn once and touched again only when its `rev` grows.
 
 import { callSummary, copyOnClick, formatClock, formatElapsed, formatExact, formatNumber, formatUsd } from "../kit.js";
-import { h, icon, iconButton, prettyJson, t } from "../kit.js";
+import { badge, h, icon, iconButton, legible, prettyJson, t } from "../kit.js";
 import { MarkdownStream } from "../markdown.js";
 import { ApprovalCard, originChips } from "./approval.js";
 import { drawFiles } from "./attachments.js";
@@ -32,6 +32,8 @@ export class Conversation {
   draw(view, pending = []) {
     const arrived = new Set([...view.waiting, ...view.items].map((item) => item.key).filter(Boolean));
     const sending = pending.filter(({ key }) => !arrived.has(key));
+    const speakers = [...view.items, ...view.waiting].filter(({ type }) => type === "user").map(speakerOf);
+    this.element.classList.toggle("several", new Set(speakers).size > 1);
     this.#last = [view, pending];
     const items = view.items.slice(-this.#window);
     const hidden = view.items.length - items.length;
@@ -119,6 +121,7 @@ const span = (name, ...content) => h("span", { class: name }, content);
 const linkButton = (label, onclick) => h("button", { type: "button", class: "link", onclick }, label);
 const clocked = (key) => [icon("clock", 13), t(key)];
 const warned = (tag, text) => h(tag, { class: "warning" }, icon("warn", 13), text);
+const speakerOf = ({ trust, name }) => `${trust} ${name}`;
 const block = (name) => h("pre", { tabindex: 0, "aria-label": t(name) });
 
 class UserItem {
@@ -128,9 +131,10 @@ class UserItem {
   }
 
   draw(item) {
-    const { id, text, at, name, waiting, pending, attachments, marks } = item;
+    const { id, text, at, name, trust, waiting, pending, attachments, marks } = item;
     if (id) this.element.dataset.source = id;
-    const label = h("h2", { class: "unseen" }, name ? t("said", { name }) : t("you"));
+    const role = name && trust !== "known" && badge(t(`trust-${trust}`), trust === "owner" ? "ok" : "warn");
+    const label = h("h2", { class: "who-said" }, h("bdi", null, name ? legible(name) : t("you")), " ", role);
     const isKept = !pending && !waiting;
     const state = isKept ? [this.#again(item), stamp(at)] : pending ? this.#sending(pending) : clocked("queued");
     this.element.classList.toggle("waiting", Boolean(waiting || pending));
@@ -138,7 +142,7 @@ class UserItem {
     const files = drawFiles(attachments);
     const warning = marks?.length && warned("p", t("marked", { marks: marks.join(", ") }));
     const foot = h("footer", null, this.#forks(item), state);
-    const shown = [label, files, h("div", { class: "bubble" }, text), warning, foot];
+    const shown = [label, files, h("div", { class: "bubble", dir: "auto" }, text), warning, foot];
     this.element.replaceChildren(...shown.filter(Boolean));
   }
 
@@ -233,7 +237,7 @@ function costOf(tally) {
 
 class TextPart {
   constructor() {
-    this.element = h("div", { class: "markdown" });
+    this.element = h("div", { class: "markdown", dir: "auto" });
     this.stream = new MarkdownStream(this.element);
   }
 
@@ -243,7 +247,7 @@ class TextPart {
 class ThinkingPart {
   constructor() {
     this.title = h("span", null);
-    this.text = h("div", { class: "thought" });
+    this.text = h("div", { class: "thought", dir: "auto" });
     this.element = h("details", { class: "thinking" }, h("summary", null, icon("chevron", 15), this.title), this.text);
   }
 

@@ -95,7 +95,8 @@ export class Palette {
     const [onclick, onpointermove] = [() => this.#run(index), () => this.#choose(index)];
     const attributes = { role: "option", id: `palette-${index}`, onclick, onpointermove };
     const shortcut = keys && h("kbd", { "aria-hidden": "true" }, keys);
-    return h("li", attributes, icon(sign, 16), h("span", { class: "label" }, label), h("small", null, said), shortcut);
+    const named = h("span", { class: "label", dir: "auto" }, label);
+    return h("li", attributes, icon(sign, 16), named, h("small", { dir: "auto" }, said), shortcut);
   }
 
   #choose(index) {

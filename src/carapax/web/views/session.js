@@ -14,7 +14,7 @@ export class Session {
     this.app = app;
     this.id = id;
     this.feed = app.feed(id);
-    this.title = h("h1", null);
+    this.title = h("h1", { dir: "auto" });
     this.meta = h("span", { class: "meta" });
     this.cost = h("a", { class: "cost", href: "#/costs", hidden: true });
     this.tabs = h("nav", { class: "tabs", "aria-label": t("view-chat") });
@@ -73,7 +73,8 @@ export class Session {
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
     const badge = this.app.modelBadge(model, agent);
-    this.meta.replaceChildren(this.app.called(view.agent), ...badge, this.cost, view.forkedFrom ? origin(view) : "");
+    const who = h("span", { dir: "auto" }, this.app.called(view.agent));
+    this.meta.replaceChildren(who, ...badge, this.cost, view.forkedFrom ? origin(view) : "");
     this.tab?.update();
   }
 
@@ -160,7 +161,7 @@ class Pane {
     this.app = app;
     this.feed = app.feed(session);
     this.chat = new Chat(app, this.feed);
-    this.title = h("a", { href: `#/s/${session}` });
+    this.title = h("a", { href: `#/s/${session}`, dir: "auto" });
     this.model = h("span", { class: "meta" });
     this.element = h("section", null, h("h2", { class: "caption" }, this.title, this.model), this.chat.element);
     this.onChange = () => this.update();

@@ -72,10 +72,10 @@ export class Sidebar {
     const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("running") : "";
     const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
     const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
-    const who = h("span", asks && { class: "asks" }, asks ? state : this.app.called(info.agent));
+    const who = h("span", { class: asks && "asks", dir: "auto" }, asks ? state : this.app.called(info.agent));
     const isEnded = info.state === "ended";
     const about = { href: `#/s/${info.id}`, "aria-current": current && "page", class: isEnded && "ended" };
-    const title = h("span", { class: "title" }, info.title || t("untitled"));
+    const title = h("span", { class: "title", dir: "auto" }, info.title || t("untitled"));
     return h("li", null, h("a", about, title, h("span", { class: "sub" }, state && h("span", dot), who, age)));
   }
 
