@@ -150,7 +150,7 @@ class Entrance:
         async def spend() -> None:
             self._services.owner.code.spend(code)
 
-        await self._gate.guesses.attempt(Guess("setup code", peer.address, code), spend)
+        await self._gate.guesses.attempt(Guess("setup code", peer.address), spend)
         return await self._enter(request, peer, "code")
 
     async def _password(self, request: web.BaseRequest, peer: Peer) -> web.Response:
@@ -162,7 +162,7 @@ class Entrance:
                 raise Unauthorized("the password is wrong", "try again, or sign in another way")
 
         account = "" if await self._services.signins.has(peer.address) else PASSWORD
-        await self._gate.guesses.attempt(Guess("password", peer.address, shown.reveal(), account), check)
+        await self._gate.guesses.attempt(Guess("password", peer.address, account=account), check)
         return await self._enter(request, peer, "password")
 
     async def _begin(self, request: web.BaseRequest, peer: Peer) -> web.Response:
@@ -172,7 +172,7 @@ class Entrance:
     async def _finish(self, request: web.BaseRequest, peer: Peer) -> web.Response:
         answer = (await self._read(request, Answer)).credential
         page = _page(request, peer)
-        guess = Guess("passkey", peer.address, str(answer.get("id", "")))
+        guess = Guess("passkey", peer.address)
         passkey = await self._gate.guesses.attempt(guess, lambda: self._services.owner.passkeys.verify(page, answer))
         return await self._enter(request, peer, "passkey", passkey.id)
 

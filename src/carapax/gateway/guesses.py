@@ -21,11 +21,12 @@ WAITING = 8
 
 
 class Guess(NamedTuple):
-    """A secret that somebody shows: from which address, and whose they say it is, where it names anybody."""
+    """A try: from which address, and at whose account, where it names any. `shown` is the secret where showing it again
+    is no other guess."""
 
     how: How
     address: str
-    shown: str
+    shown: str = ""
     account: str = ""
 
 
@@ -102,7 +103,7 @@ class Guesses:
         """Count it, and record it, but no more than so many a minute from all addresses together."""
         now = asyncio.get_running_loop().time()
         peer, named = guess.address, guess.account
-        digest = _digest(guess.shown) if guess.how in ("token", "sign-in") else None
+        digest = _digest(guess.shown) if guess.shown else None
         repeated = self._bans.is_repeat(peer, digest, now)
         banned = {peer: self._bans.fail(peer, digest, now, grows=not is_loopback(peer))}
         if named:

@@ -18,6 +18,7 @@ from carapax.version import __version__
 _REF = "#/components/schemas/{name}"
 _ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503, 507)
 _STREAMS = {"session.events": ("text/event-stream",), "session.export": ("application/x-ndjson",), "file.get": ("*/*",)}
+_COOKIE = "What a browser gets that signs in; over https it is called __Host-carapax-PORT."
 Schema = dict[str, Any]
 
 
@@ -49,7 +50,7 @@ def document(operations: Mapping[str, Operation]) -> bytes:
             "schemas": components,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "carapax"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "carapax-PORT", "description": _COOKIE},
             },
         },
     }
