@@ -53,6 +53,22 @@ def test_the_page_works_over_tls_and_shows_whom_to_trust(tmp_path: Path, gateway
         assert browser.violations == []
 
 
+_SIGN_IN = """
+  const headers = { "Content-Type": "application/json" };
+  await fetch("/auth/setup", { method: "POST", headers, body: JSON.stringify({ code: given[0] }) });
+  const how = async () => (await (await fetch("/auth")).json()).how;
+  const found = [await how()];
+  await fetch("/logout", { method: "POST" });
+  return [...found, await how()];
+"""
+
+
+def test_a_browser_signs_in_and_out_over_tls(tmp_path: Path, gateway: Process) -> None:
+    with open_browser(tmp_path / "profile", f"--ignore-certificate-errors-spki-list={key_of(gateway)}") as browser:
+        browser.open(gateway.url)
+        assert browser.run(_SIGN_IN, gateway.carapax("owner", "code").split()[-1]) == ["code", ""]
+
+
 @pytest.mark.skipif(CERTUTIL is None and not os.environ.get("CI"), reason="certutil is not installed")
 def test_a_browser_that_was_told_to_trust_the_authority_needs_nothing_else(tmp_path: Path, gateway: Process) -> None:
     store = tmp_path / "person" / ".pki" / "nssdb"
