@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from carapax.config import AgentConfig, Config, GatewayConfig
 from carapax.errors import Conflict, ModelUnauthorized
 from carapax.events import RunFinished, StateChanged
 from carapax.testing import Pause
@@ -144,6 +145,34 @@ def test_a_session_is_told_its_model_and_effort_until_they_are_taken_back() -> N
             await gateway.rpc("session.end", session=session)
             with pytest.raises(RuntimeError, match="has ended"):
                 await gateway.rpc("session.configure", session=session, effort="low")
+
+    run(main())
+
+
+def test_a_session_goes_on_with_another_agent() -> None:
+    """In its next runs, after a restart, and in copies; what it has read stays read."""
+    pause = Pause()
+    agents = {"main": AgentConfig(), "second": AgentConfig(title="Ada", tools=("read_file",))}
+
+    async def main() -> None:
+        config = Config(gateway=GatewayConfig(port=0), agents=agents)
+        async with gateway_client(["a", "b", ("c", pause), "d"], config=config) as gateway:
+            session = (await gateway.rpc("session.message", text="hi", wait=True))["session"]
+            with pytest.raises(RuntimeError, match="there is no agent 'nobody'"):
+                await gateway.rpc("session.configure", session=session, agent="nobody")
+            assert (await gateway.rpc("session.configure", session=session, agent="second"))["agent"] == "second"
+            await gateway.rpc("session.message", session=session, text="hi", wait=True)
+            asked = gateway.model.requests[-1]
+            assert ("You are Ada" in asked.system, [tool.name for tool in asked.tools]) == (True, ["read_file"])
+            assert [type(message).__name__ for message in asked.messages][:2] == ["UserMessage", "AssistantMessage"]
+            copy = await gateway.rpc("session.fork", session=session)
+            assert (copy["agent"], (await gateway.services.journal.session(session)).agent) == ("second", "second")
+            await gateway.rpc("session.message", session=session, text="hi")
+            await pause.reached()
+            with pytest.raises(RuntimeError, match="is running"):
+                await gateway.rpc("session.configure", session=session, agent="main")
+            await gateway.rpc("session.configure", session=session, agent="second", effort="low")
+            pause.release()
 
     run(main())
 

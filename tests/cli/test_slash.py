@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from carapax.api.session import Sessions
 from carapax.cli.background import Background
 from carapax.cli.conversation import converse
 from carapax.cli.question import Questions
+from carapax.cli.rpc import Gateway
 from carapax.cli.serving import Serving
 from carapax.cli.slash import COMMANDS, Slash
 from carapax.errors import CarapaxError
@@ -46,6 +48,17 @@ def test_the_model_is_told_and_chosen(obey: Obey) -> None:
     assert "from now on the model is demo/demo" in obey("/model demo/demo")
     assert "the model is demo/demo" in obey("/model")
     assert "from now on the model is that of the agent" in obey("/model default")
+
+
+def test_who_answers_is_chosen_in_a_session_and_for_the_next_one(obey: Obey, gateway: Serving) -> None:
+    assert obey("/agent main") == "from now on main answers"
+    obey("hello")
+    asked = Gateway(gateway.running)
+    change = {"path": ["agents", "second"], "value": {"model": "demo/demo", "sandbox": "local"}}
+    asked.call("config.set", {"changes": [change]}, dict[str, object])
+    assert obey("/agent second") == "from now on second answers"
+    obey("hello again")
+    assert [one.agent for one in asked.call("session.list", {}, Sessions).sessions] == ["second"]
 
 
 def test_how_hard_the_model_thinks_is_chosen(obey: Obey) -> None:

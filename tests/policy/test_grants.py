@@ -163,6 +163,9 @@ def test_a_decision_by_a_grant_says_who_gave_it_and_when(tmp_path: Path) -> None
         assert judge(asking("send", to="eve")) is None
         other = Asking("other", "s", "api", "send", {"to": "bob"}, frozenset(), None)
         assert judge(other) is None
+        given = Granted("h", "main", Grant("send", {"to": "eve"}), "ann", 1_763_734_800.0)
+        assert judge(replace(asking("send", to="eve"), grants=(given,))) is not None
+        assert judge(replace(other, arguments={"to": "eve"}, grants=(given,))) is None  # of a session's former agent
         await database.close()
 
     run(scenario())

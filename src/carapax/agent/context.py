@@ -90,6 +90,11 @@ class Transcript:
         """Calls of the last assistant message that still lack a result, in the order asked."""
         return [call for call in self._asked if call.id not in self._returned]
 
+    @property
+    def run_agent(self) -> str:
+        """Whose run is under way; empty without one."""
+        return self.run.agent if self.run else ""
+
     def apply(self, envelope: Envelope) -> None:
         """Take the next kept event. Streamed events must not come here."""
         event = envelope.event
@@ -190,7 +195,7 @@ class Transcript:
             self.refused.append(asked.shown)
         is_copied = self.started is not None and envelope.seq <= self.started.forked_at
         if asked is not None and event.scope == "session" and not is_copied:
-            granted = granted_by(asked, event, self.started.agent if self.started else "", envelope.at)
+            granted = granted_by(asked, event, self.run_agent, envelope.at)
             self.grants |= {granted.id: granted} if granted else {}
 
     def _vouch(self, event: Vouched, envelope: Envelope) -> None:

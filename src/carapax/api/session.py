@@ -108,6 +108,7 @@ class Configure(Struct, frozen=True, forbid_unknown_fields=True):
     """What the next runs of a session use. What is absent stays as it is; what is empty is the agent's own again.
 
     session: its id
+    agent: who answers from now on, in its own workspace, with its own tools
     model: "provider/model" or the name of a chain
     effort: how much the model thinks before it answers
     """
@@ -115,6 +116,7 @@ class Configure(Struct, frozen=True, forbid_unknown_fields=True):
     session: Identifier
     model: Name | None = None
     effort: Effort | Literal[""] | None = None
+    agent: Annotated[Name, Meta(min_length=1)] | None = None
 
 
 class Compacted(Struct, frozen=True):
@@ -200,8 +202,8 @@ async def rename(services: Services, params: Rename) -> SessionInfo:
 
 @operation("session.configure", scope="write", method="POST", path=_SESSION + "/configure", raises=(404, 409))
 async def configure(services: Services, params: Configure) -> SessionInfo:
-    """Choose the model of a session, or how much it thinks, from the next run on."""
-    chosen = {name: value for name in ("model", "effort") if (value := getattr(params, name)) is not None}
+    """Choose the agent or the model of a session, or how much it thinks, from the next run on."""
+    chosen = {name: value for name in ("agent", "model", "effort") if (value := getattr(params, name)) is not None}
     return await services.sessions.configure(params.session, chosen, services.caller.actor())
 
 

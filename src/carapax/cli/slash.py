@@ -38,7 +38,7 @@ COMMANDS = {
     "/model": Told(
         "/model [NAME]", "tell or choose the model, from the next run on; `default` for the agent's", "model"
     ),
-    "/agent": Told("/agent [NAME]", "list the agents, or start a session with one", "agent"),
+    "/agent": Told("/agent [NAME]", "list the agents, or choose who answers here", "agent"),
     "/think": Told("/think [off|low|medium|high]", "how hard the model thinks; `default` for the agent's", "effort"),
     "/compact": Told("/compact", "have the model sum up the session, so that what follows is cheaper"),
     "/cost": Told("/cost", "what this session and today cost, and how the budgets stand"),
@@ -141,8 +141,10 @@ class Slash:
         if rest not in [one.name for one in known]:
             names = ", ".join(one.name for one in known)
             raise InvalidRequest(f"there is no agent {clean(rest)!r}", f"there are: {names}")
-        self._conversation.agent, self._conversation.session, self._conversation.model = rest, "", ""
-        return f"a new session with {rest} begins with what you say next"
+        if session := self._conversation.session:
+            await self._conversation.call("session.configure", {"session": session, "agent": rest}, SessionInfo)
+        self._conversation.agent = rest
+        return f"from now on {rest} answers"
 
     async def _think(self, rest: str) -> str:
         if rest not in EFFORTS:

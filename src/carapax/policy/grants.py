@@ -40,7 +40,7 @@ class GrantRule:
 
     def judge(self, asking: Asking) -> Decision | None:
         for granted in (*asking.grants, *self._grants.of(asking.agent, asking.tool)):
-            if covers(granted.grant, asking):
+            if granted.agent == asking.agent and covers(granted.grant, asking):
                 at = f"{datetime.fromtimestamp(granted.at, UTC):%Y-%m-%d %H:%M} UTC"
                 return Decision("allow", NAME, f"{granted.by} allowed it at {at}")
         return None

@@ -21,10 +21,9 @@ class Questions:
     """The questions of a session. One waits until it is answered, its time is over, or its run ends."""
 
     def __init__(
-        self, session: str, agent: str, journal: Journal, audit: Audit, delivery: Delivery, kept: Grants, clock: Clock
+        self, session: str, journal: Journal, audit: Audit, delivery: Delivery, kept: Grants, clock: Clock
     ) -> None:
         self._session = session
-        self._agent = agent
         self._journal = journal
         self._audit = audit
         self._delivery = delivery
@@ -79,9 +78,10 @@ class Questions:
         if not isinstance(given, ApprovalGiven):
             return
         asked = transcript.approvals.get(given.id)
-        granted = granted_by(asked, given, self._agent, envelope.at) if asked and given.scope == "always" else None
-        if granted is not None:
-            self._grants.take(granted)
+        if asked and given.scope == "always":
+            granted = granted_by(asked, given, transcript.run_agent, envelope.at)
+            if granted is not None:
+                self._grants.take(granted)
         if given.id in self._waiting and not self._waiting[given.id][1].done():
             self._waiting[given.id][1].set_result(given)
 
@@ -90,7 +90,7 @@ class Questions:
         if isinstance(event, ApprovalAsked):
             return [
                 grants.asked(event.id, self._session),
-                *self._audited("approval.asked", Actor(f"agent {self._agent}"), transcript, event, {}),
+                *self._audited("approval.asked", Actor(f"agent {transcript.run_agent}"), transcript, event, {}),
             ]
         return [grants.void(self._session)] if isinstance(event, RunFinished) and transcript.approvals else []
 
@@ -103,7 +103,7 @@ class Questions:
         more: Sequence[Statement] = (),
     ) -> None:
         """Keep an answer, what it allows besides, and who gave it. Raises Unexpected when there is one already."""
-        granted = granted_by(asked, given, self._agent, self._clock.now()) if given.scope == "always" else None
+        granted = granted_by(asked, given, transcript.run_agent, self._clock.now()) if given.scope == "always" else None
         started = transcript.started
         also = [
             grants.answered(asked.id),

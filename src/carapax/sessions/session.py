@@ -28,6 +28,7 @@ from carapax.events import (
     QueueMode,
     RunFinished,
     RunStarted,
+    StateChanged,
     ToolCalled,
     ToolReturned,
 )
@@ -108,9 +109,7 @@ class Session:
         self._serving = False
         self._cancelling = ""
         self._begun = ""
-        self._questions = Questions(
-            name, agent, around.journal, around.audit, around.delivery, around.grants, around.clock
-        )
+        self._questions = Questions(name, around.journal, around.audit, around.delivery, around.grants, around.clock)
 
     @property
     def agent(self) -> Agent:
@@ -168,6 +167,8 @@ class Session:
     def follow(self, envelope: Envelope) -> None:
         """Take what was just kept in this session, whoever kept it; a message is seen to, a reply is sent on."""
         transcript = self._transcript
+        if isinstance(envelope.event, StateChanged) and envelope.event.key == "agent":
+            self._agent_name = str(envelope.event.value)
         if transcript is None:
             self._early.append(envelope)
         elif envelope.seq == transcript.seq + 1:

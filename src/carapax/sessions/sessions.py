@@ -253,13 +253,22 @@ class Sessions:
         return await self._around.journal.session(session)
 
     async def configure(self, session: str, chosen: Mapping[str, str], who: Actor = LOCAL) -> SessionInfo:
-        """Choose the "model" or the "effort" of a session for its next runs; what is empty is the agent's own again.
+        """Choose the "model", the "effort" or the "agent" of a session for its next runs; of the first two, what is
+        empty is the agent's own again. What the session has read stays read, and what was allowed to the agent before
+        is not to the next one.
 
-        Raises NotFound for a session, or a model that nobody offers, and Conflict for a session that has ended.
+        Raises NotFound for a session, an agent, or a model that nobody offers, and Conflict for a session that has
+        ended, or for another agent while a run is under way or to go on.
         """
         if chosen.get("model"):
             self._check_model(chosen["model"])
-        state = (await self.transcript(session)).state
+        live = await self._session(session)
+        transcript = await live.transcript()
+        state = {"agent": live.agent.name, **transcript.state}
+        if chosen.get("agent", state["agent"]) != state["agent"]:
+            self.agent(chosen["agent"])
+            if live.busy or transcript.run or transcript.interrupted:
+                raise Conflict(f"session {session} is running", "wait for it or cancel it, then choose another agent")
         events = [StateChanged(key, value) for key, value in chosen.items() if state.get(key, "") != value]
         if events:
             also = self._audit.of("session.configure", who, session=session, detail=dict(chosen))

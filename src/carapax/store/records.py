@@ -179,7 +179,7 @@ def _changes(session: str, event: Kept, at: float, run: str) -> Iterator[Stateme
             yield from _taken(session, messages)
         case Steered(messages=messages):
             yield from _taken(session, messages)
-        case StateChanged(key="title" | "model" as key, value=str(value)):
+        case StateChanged(key="title" | "model" | "agent" as key, value=str(value)):
             yield Statement(f"UPDATE sessions SET updated_at = $2, {key} = $3 WHERE id = $1", (session, at, value))
         case RunFinished(reason="interrupted"):
             yield Statement("UPDATE sessions SET updated_at = $2 WHERE id = $1", (session, at))

@@ -251,7 +251,7 @@ const KEPT = {
 
   vouched: (view, { upto }) => (view.origins = view.origins.filter(({ seq }) => seq > upto)),
   state_changed(view, { key, value }, envelope) {
-    if (!["title", "model", "effort"].includes(key)) return;
+    if (!["title", "model", "effort", "agent"].includes(key)) return;
     view[key] = value ?? "";
     if (key === "model") view.chosen = view.model;
     if (key !== "title") notice(view, "info", value ? key : `${key}-usual`, envelope, { detail: value });

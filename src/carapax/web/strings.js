@@ -535,6 +535,7 @@ const en = {
   "cost-unknown": "price not known",
   "notice-model": "From here on answers {detail}",
   "notice-model-usual": "From here on answers the agent’s own model",
+  "notice-agent": "From here on answers {detail}",
   "notice-effort": "Thinking from here on: {detail}",
   "notice-effort-usual": "Thinking from here on as the agent does",
   "notice-unsent": "A reply could not be delivered",

@@ -22,16 +22,19 @@ async function modelNames(rpc) {
   }
 }
 
-/** Ask for a model and an effort and do something with them, as `act({model, effort})`; whether that was done. */
-export function askModel(app, title, submit, { chosen = "", effort = "" }, act) {
+/** Ask for a model and an effort, and where there is one for an agent, and do something with them, as
+ * `act({model, effort, agent})`; whether that was done. */
+export function askModel(app, title, submit, { agent = "", chosen = "", effort = "" }, act) {
   offered ??= modelNames(app.rpc);
   const efforts = ["", ...EFFORTS].map((value) => ({ value, label: t(`effort-${value || "usual"}`) }));
+  const agents = app.agents.map(({ name, title: called }) => ({ value: name, label: called || name }));
   return formDialog(title, {
     fields: [
+      ...(agent && agents.length > 1 ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
       { name: "model", label: t("model"), hint: t("model-hint"), options: offered, spellcheck: "false" },
       { name: "effort", label: t("effort"), type: "select", options: efforts },
     ],
-    values: { model: chosen, effort },
+    values: { agent, model: chosen, effort },
     submit,
     onsubmit: act,
   });
