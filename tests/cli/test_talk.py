@@ -224,7 +224,7 @@ def test_commands_agents_and_files_are_completed(terminal: Terminal, tmp_path: P
     terminal.type("/agent ma")
     terminal.until("main  ")
     terminal.type("\t\r")
-    terminal.until("a new session with main begins")
+    terminal.until("from now on main answers")
 
 
 def test_sessions_are_forked_listed_and_gone_on_with(terminal: Terminal) -> None:
