@@ -98,5 +98,11 @@ def test_a_file_of_instructions_is_vouched_for_by_what_a_person_has_read(tmp_pat
             assert await gateway.rpc("workspace.stains") == {"agent": "main", "paths": [], "left_out": []}
             vouched = {"agent": "main", "path": "", "AGENTS.md": digest}
             assert await audited(gateway, "workspace.vouched") == [vouched]
+            file.write_text("Be kinder.")
+            assert [one["text"] for one in (await gateway.rpc("workspace.stains"))["left_out"]] == ["Be kinder."]
+            _, reader = await gateway.services.tokens.create("reader", ("read",))
+            headers = {"Authorization": f"Bearer {reader.reveal()}"}
+            async with gateway.call("GET", "/api/agents/main/stains", headers=headers) as response:
+                assert await response.json() == {"agent": "main", "paths": [], "left_out": []}
 
     run(scenario())

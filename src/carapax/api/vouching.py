@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from carapax.api.agent import Named
 from carapax.api.fields import Identifier, Name
 from carapax.api.file import Digest
-from carapax.api.operation import operation
+from carapax.api.operation import covers, operation
 from carapax.api.services import Services
 from carapax.api.session import Session
 from carapax.errors import NotFound
@@ -43,7 +43,7 @@ class Stained(Struct, frozen=True):
 
     agent: in whose workspace
     paths: which; empty text stands for all of it
-    left_out: the files of instructions that the agent is not told until a person vouches for them
+    left_out: the files of instructions that the agent is not told until a person vouches for them; only for whoever may
     """
 
     agent: str
@@ -86,8 +86,9 @@ async def vouch(services: Services, params: Vouch) -> Read:
 @operation("workspace.stains", scope="read", path="/api/agents/{agent}/stains", raises=(404,))
 async def stains(services: Services, params: Named) -> Stained:
     """Tell which files of an agent's workspace may hold the words of others."""
-    agent = services.sessions.agent(params.agent).name
-    return Stained(agent, services.stains.listed(agent), await services.instructions.left_out(agent))
+    agent, may_vouch = services.sessions.agent(params.agent).name, covers(services.caller.scopes, "approve")
+    left_out = await services.instructions.left_out(agent) if may_vouch else ()
+    return Stained(agent, services.stains.listed(agent), left_out)
 
 
 @operation("workspace.vouch", scope="approve", method="POST", path="/api/agents/{agent}/vouch", raises=(404, 409))
