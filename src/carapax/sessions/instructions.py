@@ -11,7 +11,6 @@ import logging
 import os
 import posixpath
 import stat
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from msgspec import Struct
 from carapax.beneath import FOLDER, descriptor
 from carapax.errors import Conflict
 from carapax.invisible import visible
+from carapax.sessions.paths import alike
 from carapax.store.audit import Actor, Audit
 from carapax.store.followed import Followed
 from carapax.store.stains import Stains
@@ -119,7 +119,7 @@ class Instructions:
         meant = {
             name: found
             for name, found in (await self._there(agent)).items()
-            if path == "" or _alike(path) == _alike(name) or found.is_linked
+            if path == "" or alike(path) == alike(name) or found.is_linked
         }
         for name, found in meant.items():
             if self._is_doubtful(agent, name, found) and seen.get(name) != found.digest:
@@ -153,7 +153,7 @@ class Instructions:
         """Whether others may have had a hand in it, or a person vouched for it: then it holds only as it was."""
         stains = self._stains.listed(agent)
         return self._followed.is_vouched(agent, name) or any(
-            found.is_linked or path == "" or _alike(path) == _alike(name) for path in stains
+            found.is_linked or path == "" or alike(path) == alike(name) for path in stains
         )
 
 
@@ -203,8 +203,3 @@ def _open(name: str, root: int) -> int:
         if error.errno == errno.ELOOP:
             raise OSError(error.errno, "it is a link") from error
         raise
-
-
-def _alike(name: str) -> str:
-    """What some systems take for the same name."""
-    return unicodedata.normalize("NFC", name.casefold())

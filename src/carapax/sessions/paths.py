@@ -27,10 +27,10 @@ async def real_place(sandbox: Sandbox, arguments: Mapping[str, Any]) -> str:
         if kinds.get(part) == "link" or len(entries) >= MOST_ENTRIES:
             return ""
         if part not in kinds:
-            return "" if _alike(part) in map(_alike, kinds) else path
+            return "" if alike(part) in map(alike, kinds) else path
     return path
 
 
-def _alike(name: str) -> str:
+def alike(name: str) -> str:
     """What some systems take for the same name."""
     return unicodedata.normalize("NFC", name.casefold())
