@@ -160,20 +160,7 @@ async def open_app(
         injections = Injections(home.injection_file)
         policy = LivePolicy(config, [GrantRule(store.grants)])
         settings.follow(policy)
-        agents = LiveAgents(
-            home,
-            models,
-            injections,
-            ground.confidential,
-            ground.keys.vault,
-            supervise,
-            tasks.spawn,
-            egress,
-            tuple(tools),
-        )
-        stack.push_async_callback(agents.close)
-        await agents.open(config)
-        settings.follow(agents, agents.lacks)
+        agents = await ground.open_agents(models, injections, egress, tools)
         personas, instructions = Personas(home.personas), Instructions(home.workspaces, store.stains, store.followed)
         monotonic, user = asyncio.get_running_loop().time, lambda: settings.current.user
         prepare = Prepare(clock, monotonic, models, store.journal, personas, instructions, user)
@@ -311,6 +298,16 @@ class _Ground:
         models = registry.live = await open_models(config, means)
         self.settings.follow(models)
         return models, registry
+
+    async def open_agents(
+        self, models: Models, injections: Injections, egress: Egress | None, tools: Iterable[Tool]
+    ) -> LiveAgents:
+        confidential, vault, spawn = self.confidential, self.keys.vault, self.tasks.spawn
+        agents = LiveAgents(self.home, models, injections, confidential, vault, supervise, spawn, egress, tuple(tools))
+        self.stack.push_async_callback(agents.close)
+        await agents.open(self.settings.current)
+        self.settings.follow(agents, agents.lacks)
+        return agents
 
     async def open_sessions(
         self,
