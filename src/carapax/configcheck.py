@@ -7,13 +7,12 @@ from ipaddress import ip_network
 from typing import Any
 
 from carapax import extensions
-from carapax.config import Config, CredentialConfig, Home, RuleConfig, TlsConfig
+from carapax.config import Config, CredentialConfig, Home, RuleConfig, TelemetryConfig, TlsConfig
 from carapax.configfile import Route, Source, parse, problems, read
 from carapax.errors import ConfigError
 from carapax.models.catalogue import resolve, speaker, vendors
 from carapax.places import Places
 from carapax.store.days import open_days
-from carapax.telemetry.exporter import is_installed
 from carapax.tls.names import spell
 from carapax.vault import is_name
 
@@ -56,11 +55,7 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield from _provider(name, config, ("providers", name))
     for name in config.chains:
         yield from _chain(name, config, ("chains", name))
-    if config.telemetry.otlp_endpoint and not is_installed():
-        yield ("telemetry", "otlp_endpoint"), "needs what carapax[otel] installs: pip install 'carapax[otel]'"
-    for header, secret in config.telemetry.otlp_headers.items():
-        if not is_name(secret):
-            yield ("telemetry", "otlp_headers", header), "expected the name of a secret in the vault, not its value"
+    yield from _telemetry(config.telemetry)
     if config.user.timezone:
         yield from _timezone(config.user.timezone)
     yield from _proxies(config.gateway.behind_proxy)
@@ -69,6 +64,17 @@ def look(config: Config) -> Iterator[tuple[Route, str]]:
         yield ("egress", "allow"), '"*" would open every place: name the places'
     for number, rule in enumerate(config.policy.rules, 1):
         yield from _rule(rule, config, ("policy", "rules", str(number)))
+
+
+def _telemetry(telemetry: TelemetryConfig) -> Iterator[tuple[Route, str]]:
+    if telemetry.otlp_endpoint:
+        from carapax.telemetry.exporter import is_installed  # noqa: PLC0415 - heavy, and most send nothing
+
+        if not is_installed():
+            yield ("telemetry", "otlp_endpoint"), "needs what carapax[otel] installs: pip install 'carapax[otel]'"
+    for header, secret in telemetry.otlp_headers.items():
+        if not is_name(secret):
+            yield ("telemetry", "otlp_headers", header), "expected the name of a secret in the vault, not its value"
 
 
 def _tls(tls: TlsConfig) -> Iterator[tuple[Route, str]]:

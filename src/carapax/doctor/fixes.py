@@ -6,7 +6,6 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from carapax.configedit import change
 from carapax.configfile import free_port
 from carapax.doctor.checks import containers, remains
 from carapax.doctor.finding import Patient
@@ -62,6 +61,8 @@ def remove_containers(patient: Patient, subject: str) -> str:
 
 def move_port(patient: Patient, subject: str) -> str:
     """Have the gateway listen on a port that is free. Raises StoreLocked when it is the gateway that has the port."""
+    from carapax.configedit import change  # noqa: PLC0415  # heavy, and seldom needed
+
     with lock_home(patient.home):
         port = free_port()
         change(patient.home, {("gateway", "port"): port})

@@ -4,7 +4,6 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import msgspec
@@ -242,6 +241,8 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return float(milliseconds) / 1000
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # heavy, and seldom needed
+
     try:
         wait_s = max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):

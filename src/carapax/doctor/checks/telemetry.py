@@ -8,7 +8,6 @@ from carapax.doctor.finding import Finding, Patient, open_to_others
 from carapax.errors import Unavailable
 from carapax.http import Http
 from carapax.redaction import without_userinfo
-from carapax.telemetry.exporter import TRACES
 
 NAME = "telemetry"
 _ANSWER_S = 3.0
@@ -32,6 +31,8 @@ def _log(patient: Patient) -> Finding:
 
 
 async def _collector(patient: Patient, telemetry: TelemetryConfig) -> AsyncIterator[Finding]:
+    from carapax.telemetry.exporter import TRACES  # noqa: PLC0415  # heavy, and most send nothing
+
     where = without_userinfo(telemetry.otlp_endpoint)
     for header, name in telemetry.otlp_headers.items():
         if await patient.vault.get(name) is None:
