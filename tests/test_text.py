@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carapax.text import split_text, written_out
+from carapax.text import open_end, split_text, written_out
 
 
 def test_a_short_text_stays_whole() -> None:
@@ -44,3 +44,9 @@ def test_a_joiner_shows_unless_it_joins_pictures() -> None:
     for text in ("a\u200db", "\U0001f468\u200d", "\u200d\U0001f468", "\U0001f468\u200d\u200d\U0001f469"):
         assert "\u200d" not in written_out(text)
         assert "\\u{200d}" in written_out(text)
+
+
+@given(st.text("a\U0001f468\u200d\ufe0f", max_size=20), st.text("a\U0001f468\u200d\ufe0f", max_size=20))
+def test_what_comes_before_an_open_end_is_written_out_the_same_whatever_follows(text: str, more: str) -> None:
+    end = open_end(text)
+    assert written_out(text[:end]) + written_out((text + more)[end:]) == written_out(text + more)

@@ -10,6 +10,8 @@ _COMMANDS = re.compile(
     "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_JOINABLE = re.compile(f"[{_PICTURE}\ufe0f\u200d]")
+_MOST_JOINED = 32
 _FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")
 _MOST_MARKS = 4
 _CLOSING = 1 + 3 + _MOST_MARKS
@@ -19,6 +21,15 @@ _CLOSING = 1 + 3 + _MOST_MARKS
 def written_out(text: str, keep: str = "") -> str:
     """The text with every control and invisible character but those of `keep` written out, so that it only shows."""
     return _COMMANDS.sub(lambda match: match[0] if match[0] in keep else _written(ord(match[0])), text)
+
+
+def open_end(text: str) -> int:
+    """Where that end of a text begins of which it depends on what follows how it is written out: pictures, to which a
+    joiner may join the next one."""
+    end = len(text)
+    while end and len(text) - end < _MOST_JOINED and _JOINABLE.match(text[end - 1]):
+        end -= 1
+    return end
 
 
 def split_text(text: str, limit: int) -> list[str]:

@@ -125,6 +125,18 @@ def test_what_is_streamed_in_pieces_ends_the_same_as_whole(text: str, cuts: list
     assert "".join(blocks).strip() == text.strip()
 
 
+@pytest.mark.parametrize(
+    "item", ["- an item of many\n", "- an item\n\n  and more of it\n\n", "- an item\n  - within\n"]
+)
+def test_a_list_without_end_comes_out_in_parts_that_begin_with_an_item(item: str) -> None:
+    text = f"Before.\n\n{item * 6_000}\nAfter.\n"
+    blocks = streamed([text[at : at + 3_000] for at in range(0, len(text), 3_000)])
+    assert blocks == streamed([text])
+    assert "".join(blocks) == text
+    assert max(map(len, blocks)) < 20_000
+    assert {block[:9] for block in blocks[1:-1]} == {"- an item"}
+
+
 @given(MARKDOWN, st.integers(1, 120), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_nothing_commands_the_terminal_and_nothing_crashes(text: str, width: int, colours: bool) -> None:
@@ -157,5 +169,5 @@ def test_no_word_is_lost_however_deep_it_stands_and_however_narrow_the_terminal_
 
 def test_a_table_that_is_too_wide_stays_as_it_was_written() -> None:
     assert paint("| some | words |\n|-|-|\n| that | need |\n", 10, colours=False) == (
-        "| some | w\nords |\n|-|-|\n| that | n\need |"
+        "| some |\nwords |\n|-|-|\n| that |\nneed |"
     )

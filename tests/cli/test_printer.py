@@ -82,3 +82,10 @@ def test_an_answer_says_what_it_may_rest_on() -> None:
     Printer(answer, aside, lambda: read).show(Envelope(1, "session", 0.0, answered("Hello")))
     told = "— read: https://example.com/\\x1b[2J, the file a.txt, the tool x, 1 more\n"
     assert (answer.getvalue(), aside.getvalue()) == ("Hello\n", told)
+
+
+def test_pictures_that_are_joined_show_as_one_however_they_stream() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert printed(*map(TextDelta, f"we {family}!"), answered(f"we {family}!"))[0] == f"we {family}!\n"
+    assert printed(*map(TextDelta, family), answered(family))[0] == f"{family}\n"
+    assert printed(TextDelta("a\u200d"), TextDelta("b"), answered("a\u200db"))[0] == "a\\u{200d}b\n"

@@ -12,9 +12,10 @@ import pytest
 
 from carapax.cli.background import Background
 from carapax.cli.serving import Serving, serve
+from carapax.cli.slash import COMMANDS
 from carapax.config import Home
 from carapax.configfile import free_port, load
-from tests.cli.conftest import CONFIG, Run
+from tests.cli.conftest import CONFIG, GatewayOf, Run
 from tests.cli.test_keyboard import needs_bubblewrap
 from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer, Received
@@ -39,8 +40,10 @@ The end.
 
 
 @contextmanager
-def opened(*arguments: str, columns: int = 80, lines: int = 24, **environ: str) -> Iterator[Terminal]:
-    terminal = Terminal(*arguments, columns=columns, lines=lines, environ=environ)
+def opened(
+    *arguments: str, columns: int = 80, lines: int = 24, shell: bool = False, **environ: str
+) -> Iterator[Terminal]:
+    terminal = Terminal(*arguments, columns=columns, lines=lines, environ=environ, shell=shell)
     try:
         terminal.until("\n>")
         yield terminal
@@ -179,6 +182,55 @@ def test_ctrl_c_stops_the_run_first_and_then_leaves(terminal: Terminal) -> None:
     terminal.until("(Ctrl-C once more leaves)")
     terminal.type("\x03")
     assert terminal.ends() == 0
+
+
+def test_a_conversation_is_put_aside_and_goes_on(gateway: Serving) -> None:
+    with opened(shell=True) as terminal:
+        terminal.type("my dog is Rex\r")
+        terminal.until("Leave out what you like")
+        terminal.until_gone("Ctrl-C stops")
+        terminal.type("half a line\x1a")
+        terminal.until("it waits")
+        assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")
+        terminal.type("\r")
+        terminal.until("\n> half a line")
+        terminal.type("\x15what did I say\r")
+        terminal.until("• my dog is Rex")
+        terminal.until_gone("Ctrl-C stops")
+        leave(terminal)
+
+
+def test_a_session_is_summed_up_on_request(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer("a summary")
+    with opened() as terminal:
+        terminal.type("/compact\r")
+        terminal.until("there is no session yet")
+        for number in range(3):
+            terminal.type(f"{'a long story ' * 40}{number}\r")
+            terminal.until("a summary", times=number + 1)
+            terminal.until_gone("Ctrl-C stops")
+        terminal.type("/compact\r")
+        terminal.until("summed up: about")
+        terminal.until("(the history was shortened for the model; the record keeps it whole)")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_no_word_of_what_is_told_is_broken_at_the_end_of_a_line(lab: Lab, term: str) -> None:
+    with opened(columns=40, lines=40, TERM=term) as terminal:
+        terminal.type("/help\r")
+        terminal.until("leave (so does Ctrl-D)")
+        words = " ".join(terminal.text.split())
+    assert [told.meaning for told in COMMANDS.values() if told.meaning not in words] == []
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_who_answers_is_called_by_title_and_emoji(gateway_of: GatewayOf, term: str) -> None:
+    with gateway_of('[agents.main]\nmodel = "demo/demo"\ntitle = "Ada"\nemoji = "🦊"\n'), opened(TERM=term) as terminal:
+        terminal.until("you talk with 🦊 Ada")
+        terminal.type("what did I say\r")
+        terminal.until("You have said nothing before")
+        if term != "dumb":
+            assert "> what did I say\n🦊 Ada\nYou have said nothing before" in terminal.text
 
 
 def test_many_lines_are_one_message(terminal: Terminal) -> None:

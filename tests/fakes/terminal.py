@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import struct
 import subprocess
 import sys
@@ -34,10 +35,16 @@ class _Screen(pyte.HistoryScreen):
 
 
 class Terminal:
-    """`carapax chat` on a terminal of so many columns and lines."""
+    """`carapax chat` on a terminal of so many columns and lines; with `shell` under one that takes the terminal back
+    when it is put aside, says so, and lets it go on at the next Enter."""
 
     def __init__(
-        self, *arguments: str, columns: int = 80, lines: int = 24, environ: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        columns: int = 80,
+        lines: int = 24,
+        environ: Mapping[str, str] | None = None,
+        shell: bool = False,
     ) -> None:
         self._ours, theirs = pty.openpty()
         self._size(columns, lines)
@@ -45,6 +52,8 @@ class Terminal:
         self._screen = _Screen(columns, lines, self._ours)
         self._stream = pyte.ByteStream(self._screen)
         command = [sys.executable, "-m", "carapax", "chat", *arguments]
+        if shell:
+            command = ["bash", "--norc", "-ic", f"{shlex.join(command)}; echo it waits; read; fg"]
         told = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             command,

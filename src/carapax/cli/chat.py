@@ -62,7 +62,7 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
             from carapax.cli.talk import Talk
 
             if session:
-                background.run(conversation.title())
+                background.run(conversation.about())
             asyncio.run(Talk(background, conversation, home()).run())
             return
         chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
@@ -101,8 +101,10 @@ class Chat:
     def run(self) -> None:
         keyboard = Keyboard(self._interrupts)
         if self._conversation.session:
-            title = self._background.run(self._conversation.title())
-            keyboard.note(f"session {self._conversation.session} {one_line(title)}")
+            info = self._background.run(self._conversation.about())
+            keyboard.note(f"session {info.id} {one_line(info.title)}")
+        if called := self._background.run(self._conversation.called()):
+            keyboard.note(f"you talk with {called}")
         keyboard.note("/help lists what else can be done here")
         for line in keyboard.lines():
             try:
@@ -110,7 +112,7 @@ class Chat:
                     return
                 if line.startswith("/"):
                     if told := self._background.run(self._slash.obey(line)):
-                        click.echo(told)
+                        keyboard.tell(told)
                 else:
                     self.say(line)
             except CarapaxError as error:
@@ -156,7 +158,7 @@ async def _open(
             running = gateway.running
         else:
             first_start(home)
-            click.echo(f"no gateway runs on {home.data_dir}: one is started for this conversation", err=True)
+            click.echo(f"no gateway runs on {home.data_dir}:\n  one is started for this conversation", err=True)
             logs = stack.enter_context(Logs(log_to, least="warning"))
             source = read(home)
             config = check(home, source)

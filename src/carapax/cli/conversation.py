@@ -15,7 +15,7 @@ from carapax.api.file import FileSaved
 from carapax.api.reply import Answering, Reply
 from carapax.cli.client import Client, Find, connect, nowhere
 from carapax.cli.rpc import Running
-from carapax.cli.terminal import clean
+from carapax.cli.terminal import clean, one_line
 from carapax.clock import SystemClock
 from carapax.errors import CarapaxError, InvalidRequest, Unavailable
 from carapax.events import ApprovalAsked, Envelope, Kept, MessageReceived, RunStarted, Scope
@@ -38,6 +38,26 @@ class Sent(Struct):
 
 class Listed(Struct):
     sessions: list[SessionInfo]
+
+
+class Agent(Struct):
+    """Who answers."""
+
+    name: str
+    model: str = ""
+    description: str = ""
+    title: str = ""
+    emoji: str = ""
+
+    @property
+    def called(self) -> str:
+        """What people call it; empty where that is only its name."""
+        found = f"{one_line(self.emoji, 20)} {one_line(self.title, 40)}".strip()
+        return "" if found == self.name else found
+
+
+class Agents(Struct):
+    agents: list[Agent]
 
 
 class Conversation:
@@ -137,7 +157,7 @@ class Conversation:
 
     async def _join(self, lost: Callable[[bool], None]) -> list[Envelope]:
         session, self._transcript = self.session, Transcript()
-        opened_at = (await self.call("session.get", {"session": session}, SessionInfo)).seq
+        opened_at = (await self.about()).seq
         exchange: list[Envelope] = []
         self._watcher.lost = lost
         await self._watcher.watch(session, 0)
@@ -175,9 +195,19 @@ class Conversation:
         answer = {"approval": asked.id, "digest": asked.digest, "verdict": "allow" if scope else "deny"}
         await self._client.send("approval.answer", answer | {"scope": scope or "once"})
 
-    async def title(self) -> str:
-        """Raises CarapaxError for a session that does not exist."""
-        return (await self._client.call("session.get", {"session": self.session}, SessionInfo)).title
+    async def agents(self) -> list[Agent]:
+        """Who could answer, the default first."""
+        return (await self.call("agent.list", {}, Agents)).agents
+
+    async def called(self) -> str:
+        """What people call the agent that is talked with; empty where that is only its name."""
+        return next((one.called for one in await self.agents() if self.agent in ("", one.name)), "")
+
+    async def about(self) -> SessionInfo:
+        """The session, whose agent is the one that is talked with. Raises CarapaxError for one that does not exist."""
+        info = await self.call("session.get", {"session": self.session}, SessionInfo)
+        self.agent = info.agent
+        return info
 
     async def sessions(self, limit: int) -> list[SessionInfo]:
         """The last ones of the home."""

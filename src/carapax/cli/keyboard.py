@@ -1,5 +1,6 @@
 """Lines typed at a keyboard that knows nothing else, or piped in; and Ctrl-C."""
 
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,12 @@ class Keyboard:
     def note(self, text: str) -> None:
         if self._terminal:
             click.echo(dim(text, True))
+
+    def tell(self, text: str) -> None:
+        """What was asked for; a terminal is not left to break its words."""
+        from carapax.cli.wrapping import wrap
+
+        click.echo(wrap(text, shutil.get_terminal_size().columns) if self._terminal else text)
 
     def lines(self) -> Iterator[str]:
         """Each line that has something on it, until Ctrl-D, or Ctrl-C twice."""

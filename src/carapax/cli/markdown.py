@@ -2,11 +2,11 @@
 
 import io
 import re
+from itertools import pairwise
 from typing import ClassVar
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from rich.cells import chop_cells
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.padding import Padding
@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from carapax.cli.terminal import clean
+from carapax.cli.wrapping import wrap
 
 _THEME = Theme(
     {
@@ -83,6 +84,7 @@ _HIGHLIGHTED = frozenset(
 _MOST_HIGHLIGHTED = 50_000
 _MOST_PAINTED = 20_000
 _MOST_CODE = 200_000
+_MOST_PARSED = 16_000
 _DEEPEST = 50
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _BLANK_ENDS = re.compile(r"^(?:(?:\x1b\[[0-9;]*m)*\n)+|(?:\n(?:\x1b\[[0-9;]*m)*)+$")
@@ -110,9 +112,7 @@ class Blocks:
         """The blocks that are whole and did not come out yet."""
         if len(self.rest) < self._look_at:
             return []
-        lines = self.rest.rpartition("\n")[0].split("\n")
-        starts = _starts(self._parser, "\n".join(lines))[1:]
-        blocks = self._cut(lines, starts)
+        blocks = self._cut(self.rest.rpartition("\n")[0])
         self._look_at = len(self.rest) + (
             0 if blocks else len(self.rest) // (16 if len(self.rest) < _MOST_PAINTED else 4)
         )
@@ -120,25 +120,45 @@ class Blocks:
 
     def end(self) -> list[str]:
         """All that is left; the next text begins anew."""
-        lines = self.rest.split("\n")
-        blocks = self._cut(lines, _starts(self._parser, self.rest)[1:])
+        blocks = self._cut(self.rest)
         last, self.rest, self._look_at = self.rest, "", 0
         return [*blocks, last] if last.strip() else blocks
 
-    def _cut(self, lines: list[str], starts: list[int]) -> list[str]:
-        blocks = []
-        begun = 0
-        for start in starts:
-            blocks.append("\n".join(lines[begun:start]) + "\n")
-            begun = start
+    def _cut(self, text: str) -> list[str]:
+        """Take the blocks off the rest that end in `text`, its whole lines. They are looked for in a part of it after
+        the other: looking costs more than in proportion. A list longer than a part is cut before an item."""
+        blocks: list[str] = []
+        is_all = False
+        while not is_all:
+            part = _beginning(text)
+            is_all = len(part) == len(text)
+            starts = _starts(self._parser, part, items=not is_all)
+            if not starts and not is_all:
+                part, is_all = text, True
+                starts = _starts(self._parser, part)
+            lines = part.split("\n")
+            for begun, start in pairwise([0, *starts]):
+                blocks.append("\n".join(lines[begun:start]) + "\n")
+                text = text[len(blocks[-1]) :]
         self.rest = self.rest[sum(map(len, blocks)) :]
         return blocks
 
 
-def _starts(parser: MarkdownIt, text: str) -> list[int]:
-    """The lines at which the blocks of the outermost level begin."""
+def _beginning(text: str) -> str:
+    """The lines that are parsed at once."""
+    end = text.rfind("\n", 0, _MOST_PARSED) if len(text) > _MOST_PARSED else -1
+    return text[:end] if end > 0 else text
+
+
+def _starts(parser: MarkdownIt, text: str, *, items: bool = False) -> list[int]:
+    """The lines at which blocks of the outermost level begin, after the first; with `items`, where there are none, that
+    at which the last item of a list begins."""
     tokens = parser.parse(clean(text).replace("\t", "    "), {})
-    return [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+    starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map][1:]
+    if items and not starts:
+        starts = [token.map[0] for token in tokens if token.level == 1 and token.type == "list_item_open" and token.map]
+        starts = starts[1:][-1:]
+    return starts
 
 
 def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
@@ -171,8 +191,7 @@ def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
 
 
 def _plain(block: str, width: int) -> str:
-    lines = clean(block).rstrip("\n").expandtabs(4).split("\n")
-    return "\n".join(part for line in lines for part in chop_cells(line, max(8, width)) or [""])
+    return wrap(clean(block).rstrip("\n").expandtabs(4), width)
 
 
 def _letters(text: str) -> int:

@@ -23,6 +23,7 @@ from carapax.events import (
 from carapax.messages import Origin, ToolCall
 from carapax.policy.legible import sources
 from carapax.sessions.delivery import spoken
+from carapax.text import open_end
 
 
 class Printer:
@@ -40,6 +41,7 @@ class Printer:
         self._origins = origins
         self._calls: dict[str, ToolCall] = {}
         self._streamed = ""
+        self._held = ""
         self._thinking = False
         self._line_open = False
         self._passing = False
@@ -86,10 +88,18 @@ class Printer:
         if self._thinking:
             self._end_line()
         self._streamed += text
-        self._put(self._answer, clean(text))
         self._line_open = not text.endswith("\n")
+        text = self._held + text
+        end = open_end(text)
+        self._held = text[end:]
+        self._put(self._answer, clean(text[:end]))
+
+    def _release(self) -> None:
+        held, self._held = self._held, ""
+        self._put(self._answer, clean(held))
 
     def _think(self, text: str) -> None:
+        self._release()
         self._thinking = True
         self._put(self._aside, dim(clean(text), self._aside.isatty()))
         self._line_open = not text.endswith("\n")
@@ -107,11 +117,14 @@ class Printer:
             self._passing = True
 
     def _end_line(self) -> None:
+        self._release()
         if self._line_open:
             self._put(self._aside if self._thinking else self._answer, "\n")
         self._line_open = self._thinking = False
 
     def _put(self, stream: TextIO, text: str) -> None:
+        if not text:
+            return
         if self._passing:
             self._passing = False
             self._aside.write("\r\x1b[K")

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from carapax.cli.markdown import Blocks, paint
 from carapax.cli.terminal import clean, one_line
+from carapax.cli.wrapping import wrap
 from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -94,6 +95,8 @@ class Scroll:
         self.turn = Turn()
         self.model = ""
         self.effort = ""
+        self.names: dict[str, str] = {}
+        """What people call the agents, by their names; those that are called by those have none."""
         self._look = look
         self._own = own
         self._origins = origins
@@ -116,7 +119,11 @@ class Scroll:
 
     def note(self, text: str) -> None:
         """A line of ours, between what is said."""
-        self._done.append(self._look.style(text, dim=True))
+        self._done.append(self._look.style(self._wrapped(text), dim=True))
+
+    def tell(self, text: str) -> None:
+        """What was asked of us, of the same kind as what is given to `show`."""
+        self._done.append(self._wrapped(text))
 
     def show(self, text: str) -> None:
         """Something of ours, as it is. It must hold nothing that could command the terminal."""
@@ -195,10 +202,12 @@ class Scroll:
         match envelope.event:
             case MessageReceived(text=text, sender=sender, dedupe_key=key) if not self._own(key):
                 self.said(text, sender.name or sender.id)
-            case RunStarted(model=model):
+            case RunStarted(agent=agent, model=model):
                 self.model = model or self.model
                 self._gap = False
                 self.turn = Turn(True, envelope.at)
+                if name := self.names.get(agent):
+                    self._done.append(self._look.style(self.shown(name), fg="cyan"))
             case Steered(messages=messages):
                 self.note(f"(the agent has read your {'message' if len(messages) == 1 else 'messages'})")
             case ApprovalAsked():
@@ -226,7 +235,15 @@ class Scroll:
         """A message, as it was typed here or came from elsewhere."""
         first, *more = clean(text).split("\n")
         name = f"{one_line(who, 40)} " if who else ""
-        self._done.append(self._look.style("\n".join([f"{name}> {first}", *(f"  {line}" for line in more)]), bold=True))
+        lines = "\n".join([f"{name}> {first}", *(f"  {line}" for line in more)])
+        self._done.append(self._look.style(self._wrapped(lines), bold=True))
+
+    def shown(self, text: str) -> str:
+        """The text without pictures where the terminal has none."""
+        return text if self._look.unicode else text.encode("ascii", "ignore").decode().strip()
+
+    def _wrapped(self, text: str) -> str:
+        return wrap(text, self._look.width())
 
     def _commit(self, blocks: Sequence[str]) -> None:
         for block in blocks:

@@ -56,16 +56,6 @@ class _Compacted(Struct):
     tokens_after: int
 
 
-class _Agent(Struct):
-    name: str
-    model: str
-    description: str = ""
-
-
-class _Agents(Struct):
-    agents: list[_Agent]
-
-
 class _Listed(Struct):
     sessions: list[SessionInfo]
 
@@ -131,13 +121,14 @@ class Slash:
             if info.model:
                 return info.model
             agent = info.agent
-        known = (await self._conversation.call("agent.list", {}, _Agents)).agents
+        known = await self._conversation.agents()
         return next((one.model for one in known if agent in ("", one.name)), "not known")
 
     async def _agent(self, rest: str) -> str:
-        known = (await self._conversation.call("agent.list", {}, _Agents)).agents
+        known = await self._conversation.agents()
         if not rest:
-            return "\n".join(f"{one.name}  {clean(one.model)}  {one_line(one.description)}".rstrip() for one in known)
+            rows = [(one.name, one.called, clean(one.model), one_line(one.description)) for one in known]
+            return "\n".join("  ".join(filter(None, row)) for row in rows)
         if rest not in [one.name for one in known]:
             names = ", ".join(one.name for one in known)
             raise InvalidRequest(f"there is no agent {clean(rest)!r}", f"there are: {names}")

@@ -34,16 +34,6 @@ _IDLE_S = 60.0
 S = TypeVar("S")
 
 
-class _Known(Struct):
-    name: str
-    description: str = ""
-    model: str = ""
-
-
-class _Agents(Struct):
-    agents: list[_Known]
-
-
 class _Sessions(Struct):
     sessions: list[SessionInfo]
 
@@ -109,13 +99,16 @@ class Talk:
             self._screen.write(self._scroll.take())
 
     async def _begin(self) -> None:
+        agents = await self._elsewhere(self._conversation.agents())
+        self._words["agent"] = [(agent.name, agent.called or agent.description or agent.model) for agent in agents]
+        self._scroll.names = {agent.name: agent.called for agent in agents if agent.called}
         await self._join()
-        agents = (await self._ask("agent.list", {}, _Agents)).agents
-        self._words["agent"] = [(agent.name, agent.description or agent.model) for agent in agents]
+        named = self._conversation.agent or (agents[0].name if agents else "")
+        if name := self._scroll.names.get(named):
+            self._scroll.note(f"you talk with {self._scroll.shown(name)}")
         if not self._scroll.model:
-            named = self._conversation.agent
             self._scroll.model = self._conversation.model or next(
-                (agent.model for agent in agents if named in ("", agent.name)), ""
+                (agent.model for agent in agents if agent.name == named), ""
             )
         found = await self._ask("session.list", {"limit": 50}, _Sessions)
         self._words["session"] = [(info.id, info.title or info.agent) for info in found.sessions]
@@ -212,8 +205,10 @@ class Talk:
         if line == "/stop":
             self._stops = self._sending > 0
         told = await self._elsewhere(self._slash.obey(line))
-        if told:
+        if told and line.startswith("/show"):
             self._scroll.show(told)
+        elif told:
+            self._scroll.tell(told)
         if line.startswith("/model ") and self._conversation.model:
             self._scroll.model = self._conversation.model
         await self._join()
