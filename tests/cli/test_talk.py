@@ -223,14 +223,11 @@ def test_no_word_of_what_is_told_is_broken_at_the_end_of_a_line(lab: Lab, term: 
     assert [told.meaning for told in COMMANDS.values() if told.meaning not in words] == []
 
 
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
-def test_who_answers_is_called_by_title_and_emoji(gateway_of: GatewayOf, term: str) -> None:
-    with gateway_of('[agents.main]\nmodel = "demo/demo"\ntitle = "Ada"\nemoji = "🦊"\n'), opened(TERM=term) as terminal:
+def test_who_answers_is_called_by_title_and_emoji(gateway_of: GatewayOf) -> None:
+    with gateway_of('[agents.main]\nmodel = "demo/demo"\ntitle = "Ada"\nemoji = "🦊"\n'), opened() as terminal:
         terminal.until("you talk with 🦊 Ada")
         terminal.type("what did I say\r")
-        terminal.until("You have said nothing before")
-        if term != "dumb":
-            assert "> what did I say\n🦊 Ada\nYou have said nothing before" in terminal.text
+        terminal.until("> what did I say\n🦊 Ada\nYou have said nothing before")
 
 
 def test_many_lines_are_one_message(terminal: Terminal) -> None:
@@ -248,7 +245,7 @@ def test_many_lines_are_one_message(terminal: Terminal) -> None:
 def test_what_was_typed_is_found_again_next_time(gateway: Serving, home: Home) -> None:
     with opened() as terminal:
         terminal.type("my dog is Rex\r")
-        terminal.until("> my dog is Rex")
+        terminal.until("Leave out what you like")
         terminal.type(" a secret\r")
         terminal.until(">  a secret")
         leave(terminal)

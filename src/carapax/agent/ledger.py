@@ -333,5 +333,6 @@ async def open_accounts(
     days = open_days(config.user.timezone, environ)
     accounts = Accounts(database, journal, clock, days, budgets(config.budget, config.agents), spawn, environ)
     await accounts.load()
-    log.info("budgets: %s", ", ".join(f"{each.name} {usd(each.limit)} USD" for each in accounts.budgets) or "none")
+    if accounts.budgets:
+        log.info("budgets: %s", ", ".join(f"{each.name} {usd(each.limit)} USD" for each in accounts.budgets))
     return accounts

@@ -103,8 +103,6 @@ class Chat:
         if self._conversation.session:
             info = self._background.run(self._conversation.about())
             keyboard.note(f"session {info.id} {one_line(info.title)}")
-        if called := self._background.run(self._conversation.called()):
-            keyboard.note(f"you talk with {called}")
         keyboard.note("/help lists what else can be done here")
         for line in keyboard.lines():
             try:

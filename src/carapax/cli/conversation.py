@@ -199,10 +199,6 @@ class Conversation:
         """Who could answer, the default first."""
         return (await self.call("agent.list", {}, Agents)).agents
 
-    async def called(self) -> str:
-        """What people call the agent that is talked with; empty where that is only its name."""
-        return next((one.called for one in await self.agents() if self.agent in ("", one.name)), "")
-
     async def about(self) -> SessionInfo:
         """The session, whose agent is the one that is talked with. Raises CarapaxError for one that does not exist."""
         info = await self.call("session.get", {"session": self.session}, SessionInfo)

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Struct
 from carapax.agent.costs import Costs
 from carapax.agent.ledger import Standing
 from carapax.api.approval import Approvals
+from carapax.api.channel import Channels
 from carapax.api.cooldown import States
 from carapax.api.health import Status
 from carapax.cli.costs import usd
@@ -20,13 +20,21 @@ from carapax.cli.rpc import Gateway, find_gateway
 from carapax.cli.terminal import State, clean, mark, one_line, time_of
 from carapax.config import Home
 from carapax.errors import CarapaxError, Unavailable
+from carapax.sessions.presence import Standing as Presence
 from carapax.sessions.sessions import AgentStatus
 from carapax.store import health
 from carapax.store.records import SessionInfo
+from carapax.tls.status import TlsStatus
 from carapax.version import __version__
 
 _LOOK_EVERY_S = 2.0
 _NOT_RUNNING = 3
+_SOON_S = 14 * 86_400.0
+_CHANNEL: dict[str, tuple[State, str]] = {
+    "listening": ("ok", "listens"),
+    "broken": ("fail", "is broken and tried again"),
+    "ended": ("fail", "has ended"),
+}
 
 
 class Agent(Struct, frozen=True):
@@ -57,7 +65,7 @@ class Overview(Struct, frozen=True):
     pid: int = 0
     uptime_s: float = 0.0
     memory_bytes: int = 0
-    encrypted: bool = False
+    tls: TlsStatus = TlsStatus("off")
     stopped: str = ""
     agents: list[Agent] = []
     sessions: list[Running] = []
@@ -65,7 +73,7 @@ class Overview(Struct, frozen=True):
     today_usd: float = 0.0
     budgets: list[Standing] = []
     ailing: list[health.State] = []
-    channels: list[str] = []
+    channels: list[Presence] = []
 
 
 class _Agents(Struct):
@@ -114,7 +122,7 @@ def overview(place: Home, gateway: Gateway) -> Overview:
         gateway.running.pid,
         status.uptime_s,
         status.memory_bytes,
-        urlsplit(gateway.running.url).scheme == "https",
+        gateway.call("tls.status", {}, TlsStatus),
         status.stopped.told() if status.stopped else "",
         [Agent(one.name, one.model, one.sandbox, one.sandbox_ok, one.sandbox_detail) for one in agents],
         list(_running(gateway, status.running)),
@@ -122,16 +130,8 @@ def overview(place: Home, gateway: Gateway) -> Overview:
         costs.total.cost_usd,
         costs.budgets,
         gateway.call("model.health", {}, States).models,
-        sorted(gateway.call("config.get", {}, _Told).config.channels),
+        gateway.call("channel.list", {}, Channels).channels,
     )
-
-
-class _Channels(Struct):
-    channels: dict[str, dict[str, object]] = {}
-
-
-class _Told(Struct):
-    config: _Channels
 
 
 def _running(gateway: Gateway, sessions: list[str]) -> Iterator[Running]:
@@ -151,7 +151,8 @@ def _lines(seen: Overview) -> Iterator[str]:
         return
     yield f"{mark('ok')} carapax {seen.version} at {seen.url}"
     yield f"{mark('')} process    {seen.pid}, up {_span(seen.uptime_s)}, {seen.memory_bytes / 1e6:.0f} MB of memory"
-    yield f"{mark('')} connection {'encrypted (TLS)' if seen.encrypted else 'not encrypted'}; data in {seen.home}"
+    yield _connection(seen.tls)
+    yield f"{mark('')} data       {seen.home}"
     if seen.version != __version__:
         yield f"{mark('warn')} carapax {__version__} is in use from the next start on: `carapax daemon restart`"
     if seen.stopped:
@@ -169,8 +170,21 @@ def _lines(seen: Overview) -> Iterator[str]:
     for failed in seen.ailing:
         until = f", asked again at {time_of(failed.until)}" if failed.until else ""
         yield f"{mark('warn')} model {one_line(f'{failed.provider}/{failed.model}', 80)} failed{until}"
-    if seen.channels:
-        yield f"{mark('')} channels   {', '.join(map(one_line, seen.channels))}"
+    for channel in seen.channels:
+        state, how = _CHANNEL[channel.state]
+        detail = f": {one_line(channel.detail, 120)}" if channel.detail else ""
+        yield f"{mark(state)} channel {one_line(channel.name, 40)} {how} since {time_of(channel.since)}{detail}"
+
+
+def _connection(tls: TlsStatus) -> str:
+    if tls.certificate is None:
+        return f"{mark('')} connection {'not encrypted' if tls.mode == 'off' else 'encrypted (TLS)'}"
+    left_s = tls.certificate.until - time.time()
+    state: State = "fail" if left_s < 0 else "warn" if tls.problem or left_s < _SOON_S else ""
+    renewed = f", renewed {time_of(tls.renews_at)}" if tls.renews_at else ""
+    problem = f"; {one_line(tls.problem, 120)}" if tls.problem else ""
+    until = f"certificate until {time_of(tls.certificate.until)}"
+    return f"{mark(state)} connection encrypted (TLS), {until}{renewed}{problem}"
 
 
 def _money(seen: Overview) -> Iterator[str]:
