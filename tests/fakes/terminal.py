@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 
 import pyte
+from pyte.screens import Char
 
 WAIT_S = 20.0
 
@@ -86,6 +87,12 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    @property
+    def screen(self) -> list[list[Char]]:
+        """What is on the screen, cell by cell."""
+        rows, columns = range(self._screen.lines), range(self._screen.columns)
+        return [[self._screen.buffer[y][x] for x in columns] for y in rows]
 
     def until(self, text: str, times: int = 1) -> None:
         """Wait until a text stands somewhere so many times."""

@@ -1,7 +1,8 @@
 """Pictures of the page for docs/, each as often as a page there uses it: `python -m tests.web.screenshots`.
 
 `NAME.png` is how a place of the page looks on a desk in light colours, `NAME-dark.png` in dark ones, `NAME-phone.png`
-on a phone. `python -m tests.web.screenshots FOLDER` makes all of them, to be looked at.
+on a phone; `terminal.png` is the same talk in the terminal. `python -m tests.web.screenshots FOLDER` makes all of them,
+to be looked at.
 """
 
 import re
@@ -17,6 +18,7 @@ from tests.web.browser import Browser, open_browser
 from tests.web.furnished import SCREENS, asking, drafting, furnished, go_on, newest, replay
 from tests.web.picture import shot, small
 from tests.web.served import Process
+from tests.web.terminal import conversation
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -130,6 +132,12 @@ PLACES: dict[str, Way] = {
 }
 
 
+def drawn(browser: Browser, gateway: Process) -> Iterator[tuple[str, bytes]]:
+    """All pictures: of the terminal, and of every place of the page."""
+    yield "terminal", conversation(browser, gateway)
+    yield from pictures(browser, gateway)
+
+
 def pictures(browser: Browser, gateway: Process) -> Iterator[tuple[str, bytes]]:
     """Every place in every look, by name, as PNG."""
     browser.resize(1280, 800)
@@ -159,7 +167,7 @@ def main() -> None:
         furnished(Path(home)) as gateway,
         open_browser(Path(home) / "profile") as browser,
     ):
-        for name, png in pictures(browser, gateway):
+        for name, png in drawn(browser, gateway):
             if wanted is None or name in wanted:
                 (folder / f"{name}.png").write_bytes(png if wanted is None else small(browser, png))
 

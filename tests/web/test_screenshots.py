@@ -8,6 +8,7 @@ from tests.web.browser import MISSING, Browser
 from tests.web.furnished import SCREENS, furnished
 from tests.web.picture import Seen, seen
 from tests.web.screenshots import IMAGES, PLACES, UNFURNISHED, pictures, used
+from tests.web.terminal import conversation
 
 DESK, PHONE = (1280, 800), (390, 800)
 
@@ -16,6 +17,7 @@ DESK, PHONE = (1280, 800), (390, 800)
 def test_every_place_is_drawn_light_dark_and_on_a_phone(browser: Browser, tmp_path: Path) -> None:
     found: dict[str, Seen] = {}
     with furnished(tmp_path) as gateway:
+        terminal = seen(browser, conversation(browser, gateway))
         for name, png in pictures(browser, gateway):
             found[name] = seen(browser, png)
             assert browser.all(".toast") == [], name
@@ -24,6 +26,8 @@ def test_every_place_is_drawn_light_dark_and_on_a_phone(browser: Browser, tmp_pa
         assert browser.violations == []
         for host in (gateway.url, gateway.url.replace("127.0.0.1", "localhost")):
             browser.forget(host)
+    assert (terminal.width, terminal.height) == (770, 488)
+    assert 0.02 < terminal.drawn < 0.5 > terminal.light
     assert len(found) == 3 * len(PLACES)
     for name in PLACES:
         light, dark, phone = (found[name + look] for look in ("", "-dark", "-phone"))
