@@ -52,7 +52,6 @@ TESTED_ELSEWHERE = {
     "cli/versions.py": "cli/test_update.py",
     "cli/releases.py": "cli/test_update.py",
     "cli/unit.py": "cli/test_daemon.py",
-    "cli/supervisors.py": "cli/test_daemon.py",
     "doctor/run.py": "doctor/test_checks.py",
     "doctor/finding.py": "doctor/test_checks.py",
 }

@@ -103,9 +103,9 @@ class Asker:
 
     def _line(self, asked: ApprovalAsked) -> str | None:
         """What is typed; empty for a no; None once it needs no answer any more."""
-        click.echo("answer: ", nl=False)
         try:
             with self._interrupts.typing():
+                click.echo("answer: ", nl=False)
                 while self._questions.first() is asked:
                     if select.select([sys.stdin], [], [], _GLANCE_S)[0]:
                         return sys.stdin.readline()
