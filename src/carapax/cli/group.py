@@ -1,5 +1,6 @@
 """The commands, imported when called; what all of them take; and how errors become exit codes."""
 
+import gc
 import importlib
 import os
 from collections.abc import Callable
@@ -47,6 +48,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"carapax.cli.{cmd_name.replace('-', '_')}").command
+        gc.freeze()
+        gc.enable()
         assert isinstance(command, click.Command)
         command.epilog = "\b\nExamples:\n" + "\n".join(f"  carapax {line}" for line in COMMANDS[cmd_name].examples)
         return command

@@ -103,9 +103,6 @@ class Screen:
         self._asking = asking
         self._session.app.invalidate()
 
-    def width(self) -> int:
-        return self._session.app.output.get_size().columns
-
     def leave(self) -> None:
         if self._session.app.is_running:
             self._session.app.exit()
