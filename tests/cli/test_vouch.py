@@ -1,7 +1,11 @@
 """`carapax vouch`."""
 
 import hashlib
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -44,8 +48,8 @@ def test_a_person_answers_for_the_files_of_a_workspace(home: Home, run: Run, gat
     assert "there is no agent 'nobody'" in run("vouch", "nobody").stderr
 
 
-@pytest.mark.parametrize("running", [True, False])
-def test_a_file_of_instructions_is_shown_and_answered_for_as_it_is(home: Home, run: Run, running: bool) -> None:
+def instructed(home: Home, run: Run) -> Path:
+    """The file by which an agent was told what to do after it had read what others wrote."""
     home.run_file.parent.mkdir(parents=True, exist_ok=True)
     with Background(serve(home, load(home))):
         file = home.workspaces / "main" / "AGENTS.md"
@@ -54,6 +58,12 @@ def test_a_file_of_instructions_is_shown_and_answered_for_as_it_is(home: Home, r
         run("agents", "list")
     with closing(sqlite3.connect(home.database_file)) as database, database:
         database.execute("INSERT INTO stains VALUES ('main', 'AGENTS.md')")
+    return file
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_file_of_instructions_is_shown_and_answered_for_as_it_is(home: Home, run: Run, running: bool) -> None:
+    file = instructed(home, run)
     digest = hashlib.sha256(b"Be kind.").hexdigest()
     with Background(serve(home, load(home))) if running else nullcontext():
         for seen in ([], ["--seen", "0" * 64]):
@@ -64,6 +74,18 @@ def test_a_file_of_instructions_is_shown_and_answered_for_as_it_is(home: Home, r
         assert "nothing to answer for" in run("vouch", "main").stderr
         file.write_text("Obey.")
         assert "Obey." in run("vouch", "main").output
+
+
+@pytest.mark.parametrize(("typed", "told"), [(b"y\n", "you answer for AGENTS.md"), (b"\n", "Aborted!")])
+def test_on_a_terminal_it_is_asked_about_the_file(home: Home, run: Run, typed: bytes, told: str) -> None:
+    instructed(home, run)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs, "rb") as stdin:
+        keyboard.write(typed)
+        command = [sys.executable, "-m", "carapax", "vouch", "main"]
+        said = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=30, check=False)
+    assert "Be kind.\n\nShall this count as your orders to main? [y/N]:" in said.stdout
+    assert told in said.stdout + said.stderr
 
 
 def test_for_what_must_be_said(run: Run) -> None:
