@@ -5,7 +5,7 @@ import logging
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -223,7 +223,7 @@ class Settings:
                 raise found
             if found.digest != self.source.digest:
                 self._check_there(found)
-                await self._put(await self._parsed(found.text), LOCAL, "file", found)
+                await self._put(await self._checked(found.text), LOCAL, "file", found)
             self.problem, self._failed = None, ""
         except CarapaxError as error:
             misfits = error.misfits if isinstance(error, Unusable) else []
@@ -231,7 +231,7 @@ class Settings:
             self._failed = found.digest if isinstance(found, Source) else ""
             raise
 
-    async def _parsed(self, text: str, look: Look | None = configcheck.look) -> Config:
+    async def _checked(self, text: str, look: Look | None = configcheck.look) -> Config:
         return await asyncio.to_thread(parse, text, str(self.home.config_file), look)
 
     def _check_there(self, source: Source) -> None:
@@ -253,7 +253,7 @@ class Settings:
             if text == self.source.text:
                 return
             try:
-                filed = await self._parsed(text, None if force else configcheck.look)
+                filed = await self._checked(text, None if force else configcheck.look)
             except Unusable as error:
                 raise refused(error.misfits) from error
             await self._put(filed, who, "call", text)
@@ -290,11 +290,13 @@ class Settings:
         return filed
 
 
-def kept_until_restart() -> Iterator[Route]:
+@cache
+def kept_until_restart() -> tuple[Route, ...]:
     """The keys that a running gateway keeps as they were at its start."""
-    for path in RESTART:
-        table = table_at(path)
-        yield from ((*path, key.name) for key in keys(table)) if table else (path,)
+    tables = ((path, table_at(path)) for path in RESTART)
+    return tuple(
+        each for path, table in tables for each in ([(*path, key.name) for key in keys(table)] if table else [path])
+    )
 
 
 def refuse_secrets(changes: Changes) -> None:
