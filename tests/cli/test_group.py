@@ -1,5 +1,8 @@
 """What all commands take, and how errors become exit codes."""
 
+import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -51,3 +54,18 @@ def test_what_fails_exits_with_1_and_says_what_to_do(run: Run) -> None:
     done = run("sessions", "list")
     assert done.exit_code == 1
     assert done.stderr.endswith("holds nothing yet\n  start the gateway with `carapax`\n")
+
+
+def test_the_garbage_of_a_process_that_is_not_ours_is_left_to_it(run: Run) -> None:
+    before = gc.get_freeze_count()
+    run("config", "path")
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, before)
+
+
+def test_a_command_of_our_own_process_collects_its_garbage(home: Home) -> None:
+    script = (
+        "import sys; sys.argv = ['carapax', 'config', 'path']\nfrom carapax.cli.main import main\ntry:\n    main()\n"
+    )
+    script += "finally:\n    import gc; print(gc.isenabled(), gc.get_freeze_count() > 1000)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(home.config_file), "True", "True"]

@@ -48,8 +48,9 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"carapax.cli.{cmd_name.replace('-', '_')}").command
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():  # which `main` has seen to, whose process this is
+            gc.freeze()
+            gc.enable()
         assert isinstance(command, click.Command)
         command.epilog = "\b\nExamples:\n" + "\n".join(f"  carapax {line}" for line in COMMANDS[cmd_name].examples)
         return command
