@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = (CHROMIUM is None or CHROMEDRIVER is None) and not os.environ.get("CI")
 WAIT_S = 10.0
+POLL_S = 0.02
 T = TypeVar("T")
 _FLAGS = (
     "--headless=new",
@@ -36,6 +37,18 @@ addEventListener("securitypolicyviolation", (event) => note(event.violatedDirect
 addEventListener("error", (event) => note("error:", event.message));
 addEventListener("unhandledrejection", (event) => note("rejected:", event.reason));
 """
+_SHOWN = """
+    const [css, text] = arguments;
+    const isSeen = (each) => each.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+        && [...each.getClientRects()].some(({ width, height }) => width && height);
+    const isShown = (each) => isSeen(each.closest("select") ?? each);
+    const moves = ({ playState, effect }) => playState === "running" && effect.getTiming().iterations < Infinity;
+    const isMoving = (each) => moving.some(({ effect }) => effect.target?.contains(each));
+    const found = [...document.querySelectorAll(css)]
+        .find((each) => isShown(each) && (each.innerText ?? each.textContent).includes(text));
+    const moving = found ? document.getAnimations().filter(moves) : [];
+    return found && !isMoving(found) ? found : null;
+"""
 
 
 class Browser:
@@ -46,7 +59,9 @@ class Browser:
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
 
     def open(self, url: str) -> None:
-        self.driver.get("about:blank")
+        """Load a page anew, even where only what follows `#` differs from the address that is shown."""
+        if self.driver.current_url.partition("#")[0].rstrip("/") == url.partition("#")[0].rstrip("/"):
+            self.driver.get("about:blank")
         self.driver.get(url)
 
     def forget(self, origin: str) -> None:
@@ -79,16 +94,11 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
     def find(self, css: str, text: str = "", *, within_s: float = WAIT_S) -> WebElement:
-        """The first element that is shown and contains `text`, once there is one."""
+        """The first element that is shown and contains `text`, once there is one that does not move any more."""
 
-        def shown(_: webdriver.Chrome) -> WebElement | None:
-            for element in self.all(css):
-                try:
-                    if element.is_displayed() and text in element.text:
-                        return element
-                except StaleElementReferenceException:
-                    continue
-            return None
+        def shown(driver: webdriver.Chrome) -> WebElement | None:
+            found: WebElement | None = driver.execute_script(_SHOWN, css, text)
+            return found
 
         return self._wait(shown, f"no {css!r} with {text!r}", within_s)
 
@@ -112,7 +122,7 @@ class Browser:
 
     def _wait(self, met: Callable[[webdriver.Chrome], T | None], problem: str, within_s: float) -> T:
         try:
-            found = WebDriverWait(self.driver, within_s, poll_frequency=0.05).until(met)
+            found = WebDriverWait(self.driver, within_s, poll_frequency=POLL_S).until(met)
         except TimeoutException:
             page = self.run("return document.body.innerText")
             raise AssertionError(f"{problem} within {within_s} s; the page says:\n{page}\n{self.log()}") from None
