@@ -26,28 +26,28 @@ _CONTROLS = """
         const seen = each.checkVisibility({ opacityProperty: true, visibilityProperty: true });
         return seen && each.getClientRects().length;
     });
-    window.reached = new Set();
-    document.activeElement?.blur();
-    return controls.length;
-"""
-_REACHED = """
-    const here = document.activeElement;
-    if (reached.has(here) || here === document.body) return false;
-    reached.add(here);
-    return true;
-"""
-_MISSED = """
-    const told = (each) => each.outerHTML.slice(0, 160);
-    return controls.filter((each) => !reached.has(each) && each.isConnected).map(told);
-"""
-_UNSEEN = """
-    const here = document.activeElement;
     const ring = (each) => {
         const { outlineStyle, boxShadow } = getComputedStyle(each);
         return outlineStyle !== "none" || boxShadow !== "none";
     };
-    const shown = here === document.body || ring(here) || ring(here.parentElement);
-    return shown ? "" : here.outerHTML.slice(0, 160);
+    const note = () => {
+        const here = document.activeElement;
+        const isShown = here === document.body || ring(here) || ring(here.parentElement);
+        if (!isShown) unseen.add(here.outerHTML.slice(0, 160));
+        if (here === document.body) return;
+        window.isRound ||= reached.has(here) && here !== last; // some have more than one stop
+        reached.add(here);
+        window.last = here;
+    };
+    if (!window.reached) addEventListener("keyup", note, true);
+    Object.assign(window, { reached: new Set(), unseen: new Set(), isRound: false, last: null });
+    document.activeElement?.blur();
+    return controls.length;
+"""
+_MISSED = "controls.filter((each) => !reached.has(each) && each.isConnected)"
+_PROBLEMS = f"""
+    const told = {_MISSED}.map((each) => `not reached: ${{each.outerHTML.slice(0, 160)}}`);
+    return [...[...unseen].map((each) => `no focus ring: ${{each}}`), ...told];
 """
 
 
@@ -71,16 +71,15 @@ def unreachable(browser: Browser) -> list[str]:
     """What Tab does not come to, or comes to without showing it, of all that can be pressed or written into."""
     count = browser.run(_CONTROLS)
     assert isinstance(count, int)
-    problems = []
-    for _ in range(count * 2 + 20):
-        browser.type(Keys.TAB)
-        if unseen := browser.run(_UNSEEN):
-            problems.append(f"no focus ring: {unseen}")
-        if not browser.run(_REACHED) and browser.run("return reached.size >= controls.length"):
+    pressed, times = 0, count + 3
+    while pressed < count * 2 + 20:
+        browser.type(Keys.TAB * times)
+        if browser.run(f"return isRound && {_MISSED}.length === 0"):
             break
-    missed = browser.run(_MISSED)
-    assert isinstance(missed, list)
-    return problems + [f"not reached: {each}" for each in missed]
+        pressed, times = pressed + times, 5
+    problems = browser.run(_PROBLEMS)
+    assert isinstance(problems, list)
+    return problems
 
 
 def overflowing(browser: Browser) -> list[str]:
