@@ -94,6 +94,14 @@ FILES = {
     "deploys.csv": "service,version,minutes\nweb,2.4.1,4\nsearch,1.9.0,17\nmail,3.0.2,6\nbilling,5.1.0,12\n",
     "backups.log": "mon 1.7 GB\ntue 1.6 GB\nwed 1.8 GB\nthu 1.7 GB\nfri 1.9 GB\nsat 1.6 GB\nsun 1.7 GB\n",
 }
+FILLED = """document.querySelector('#main > *') && document.fonts.status === 'loaded'
+    && !document.querySelector('[aria-busy=true], #main .loading:not([hidden]), .health progress')"""
+_TO = """
+    if (location.hash === given[0]) return;
+    const moved = new Promise((done) => addEventListener("hashchange", done, { once: true }));
+    location.hash = given[0];
+    await moved;
+"""
 SENDING = "scp notes.txt archive@203.0.113.7:inbox/"
 QUESTION = "Which deployments took longer than ten minutes, and how do I see that myself?"
 SLOW = """Two of the four took longer than ten minutes:
@@ -223,7 +231,14 @@ def _session(browser: Browser, which: str) -> str:
 
 
 def go(browser: Browser, gateway: Process, place: str) -> None:
-    """Open a place of the page, and wait until it is filled."""
-    browser.open(f"{gateway.url}/#/{place}")
-    browser.until("document.querySelector('#main > *') && !document.querySelector('[aria-busy=true]')")
-    browser.until("document.fonts.status === 'loaded'")
+    """Open a place of the page anew, and wait until it is filled. The page itself is loaded where it is not yet."""
+    if not browser.driver.current_url.startswith(gateway.url):
+        browser.open(gateway.url)
+    to(browser, "")
+    to(browser, place)
+
+
+def to(browser: Browser, place: str) -> None:
+    """Go on to a place of the page that is loaded, and wait until it is filled."""
+    browser.run(_TO, f"#/{place}")
+    browser.until(FILLED)

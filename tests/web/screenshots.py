@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 
 from carapax.cli.rpc import find_gateway
 from tests.web.browser import Browser, open_browser
-from tests.web.furnished import SCREENS, asking, drafting, furnished, go_on, newest, replay
+from tests.web.furnished import SCREENS, asking, drafting, furnished, go_on, newest, replay, to
 from tests.web.picture import shot, small
 from tests.web.served import Process
 from tests.web.terminal import conversation
@@ -24,15 +24,13 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 LOOKS = {"": "light", "-dark": "dark", "-phone": "light"}
 UNFURNISHED = ("channels", "wizard")  # what is only there with an extension, and what has a picture for each step
-UNDERWAY = "[aria-busy=true], main .loading:not([hidden]), .health progress"
 Way = Callable[[Browser, Process], None]
 
 
 def go(browser: Browser, place: str) -> None:
     """To a place, without loading the page again."""
     browser.run("document.querySelectorAll('dialog').forEach((each) => each.close())")
-    browser.run("location.hash = given[0]; await new Promise((done) => requestAnimationFrame(done))", f"#/{place}")
-    browser.until(f"!document.querySelector('{UNDERWAY}') && document.fonts.status === 'loaded'")
+    to(browser, place)
 
 
 def at(place: str, *clicks: str) -> Way:

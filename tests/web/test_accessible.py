@@ -24,16 +24,23 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process, None
         yield process
 
 
+def opened(browser: Browser, gateway: Process, place: str, control: str = "") -> None:
+    """Go to a place, and press something there by keyboard."""
+    if "SESSION" in place:
+        go(browser, gateway, "")
+        session = newest(browser)
+        place = place.replace("SESSION", session if place.startswith("pair") else f"s/{session}")
+    go(browser, gateway, place)
+    if control:
+        browser.find(control).send_keys(Keys.ENTER)
+        browser.until("document.querySelector('dialog[open]') || !document.querySelector('[aria-busy=true]')")
+
+
 @pytest.fixture(params=PLACES)
 def place(browser: Browser, gateway: Process, request: pytest.FixtureRequest) -> Generator[Browser, None, None]:
     """The page at one of its places."""
-    browser.forget(gateway.url)
     browser.resize(1280, 800)
-    where = str(request.param)
-    if where.startswith("SESSION"):
-        go(browser, gateway, "")
-        where = where.replace("SESSION", f"s/{newest(browser)}")
-    go(browser, gateway, where)
+    opened(browser, gateway, str(request.param))
     yield browser
     browser.resize(1280, 800)
     browser.prefer()
@@ -86,21 +93,6 @@ HELD = """(() => {
     const dialog = document.querySelector("dialog[open]");
     return !dialog || dialog.contains(document.activeElement);
 })()"""
-
-
-def opened(browser: Browser, gateway: Process, place: str, control: str) -> None:
-    """Go to a place, and press something there by keyboard."""
-    if not browser.driver.current_url.startswith(gateway.url):
-        go(browser, gateway, "")
-    if "SESSION" in place:
-        session = newest(browser)
-        place = place.replace("SESSION", session if place.startswith("pair") else f"s/{session}")
-    for each in ("", place):
-        browser.run("location.hash = given[0]; await new Promise((done) => setTimeout(done))", f"#/{each}")
-        browser.until("!document.querySelector('[aria-busy=true], .loading:not([hidden])')")
-    if control:
-        browser.find(control).send_keys(Keys.ENTER)
-        browser.until("document.querySelector('dialog[open]') || !document.querySelector('[aria-busy=true]')")
 
 
 @pytest.mark.parametrize("state", STATES)

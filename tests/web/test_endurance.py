@@ -16,7 +16,7 @@ from carapax.configfile import free_port
 from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer, Received, converse
 from tests.web.browser import MISSING, Browser
-from tests.web.furnished import furnished
+from tests.web.furnished import FILLED, furnished
 from tests.web.served import Process
 
 pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
@@ -137,8 +137,6 @@ OPENERS = {
     "models": ".actions .button",
     "secrets": ".actions .button",
 }
-FILLED = "document.querySelector('#main > *') && !document.querySelector('[aria-busy=true]')"
-LOADED = "!document.querySelector('.loading:not([hidden]), .health :is(.loading, progress)')"
 TYPED = "1234"
 
 
@@ -153,7 +151,6 @@ def test_every_screen_fills_again_after_the_gateway_was_killed_and_keeps_what_wa
             browser.driver.switch_to.new_window("tab")
             browser.open(f"{home.url}/#/{place.replace('SESSION', f's/{session}')}")
             browser.until(FILLED)
-            browser.until(LOADED)
             if place in OPENERS:
                 browser.find(f"#main {OPENERS[place]}").click()
             if field:
@@ -168,7 +165,6 @@ def test_every_screen_fills_again_after_the_gateway_was_killed_and_keeps_what_wa
             browser.until("document.querySelector('.banner').hidden")
             browser.find(".sessions a", "after the restart")
             browser.until(FILLED)
-            browser.until(LOADED)
             if field := PLACES[place]:
                 value = browser.run("return document.querySelector(`#main ${given[0]}`)?.value ?? null", field)
                 lost += [f"{place}: typed {TYPED}, has {value}"] if value != TYPED else []
