@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -74,9 +74,6 @@ async def burst(name: str, bomb: Bomb) -> Burst:
     return Burst(name, (_memory("VmHWM") - before) / MB, time.perf_counter() - begun)
 
 
-ZEROS = gzip.compress(b"\0" * (256 * MB), 9)
-SPACES = gzip.compress(b"<p>" + b" " * (128 * MB), 9)
-TWICE = gzip.compress(gzip.compress(b"\0" * (64 * MB), 9), 9)
 LAUGHS = (
     b"<!DOCTYPE x ["
     + b"".join(b'<!ENTITY a%d "%s">' % (level, b"&a%d;" % (level - 1) * 10) for level in range(1, 12))
@@ -85,49 +82,60 @@ LAUGHS = (
 OUTSIDE = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'
 DEEP = 400_000
 
-# Pages: what a server answers with, and its headers.
-PAGES: dict[str, tuple[bytes, dict[str, str]]] = {
-    "zeros in gzip": (ZEROS, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
-    "spaces in gzip": (SPACES, {"Content-Encoding": "gzip", "Content-Type": "text/html"}),
-    "gzip in gzip": (TWICE, {"Content-Encoding": "gzip, gzip", "Content-Type": "text/plain"}),
-    "gzip in gzip, told once": (TWICE, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
-    "many empty members": (gzip.compress(b"") * 40_000, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
-    "another packing": (zlib.compress(b"\0" * (64 * MB), 9), {"Content-Encoding": "deflate"}),
-    "a packing nobody asked for": (ZEROS, {"Content-Encoding": "br"}),
-    "a cut archive": (ZEROS[: len(ZEROS) // 2], {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
-    "an archive": (b"PK\3\4" + b"\0" * MB, {"Content-Type": "application/zip"}),
-    "an archive that says it is text": (b"PK\3\4" + b"\0" * MB, {"Content-Type": "text/plain"}),
-    "deep elements": (b"<div>" * DEEP, {"Content-Type": "text/html"}),
-    "deep lists": (b"<ul><li>" * (DEEP // 2), {"Content-Type": "text/html"}),
-    "deep tables": (b"<table><tr><td>" * (DEEP // 4), {"Content-Type": "text/html"}),
-    "deep links": (b'<a href="x">' * (DEEP // 4), {"Content-Type": "text/html"}),
-    "deep quotations": (b"<blockquote>" * (DEEP // 4) + b"x", {"Content-Type": "text/html"}),
-    "a tag without end": (b"<div " + b"a=b " * DEEP, {"Content-Type": "text/html"}),
-    "a value without end": (b'<a href="' + b"x" * MB, {"Content-Type": "text/html"}),
-    "comments without end": (b"<!--" * DEEP, {"Content-Type": "text/html"}),
-    "scripts without end": (b"<script>" * (DEEP // 2), {"Content-Type": "text/html"}),
-    "titles without end": (b"<title>" * (DEEP // 2), {"Content-Type": "text/html"}),
-    "angle brackets": (b"<" * MB, {"Content-Type": "text/html"}),
-    "ampersands": (b"&" * MB, {"Content-Type": "text/html"}),
-    "references": (b"&#99999999999999999999;" * (DEEP // 8), {"Content-Type": "text/html"}),
-    "a long reference": (b"&#" + b"9" * MB + b";", {"Content-Type": "text/html"}),
-    "entities of entities": (LAUGHS, {"Content-Type": "application/xml"}),
-    "entities of entities, as a page": (LAUGHS, {"Content-Type": "text/html"}),
-    "an entity of another file": (OUTSIDE, {"Content-Type": "application/xhtml+xml"}),
-    "deep XML": (b"<a>" * DEEP, {"Content-Type": "application/xml"}),
-    "deep JSON": (b"[" * MB, {"Content-Type": "application/json"}),
-    "a long number": (b"9" * MB, {"Content-Type": "application/json"}),
-    "deep YAML": (b"- " * DEEP, {"Content-Type": "application/yaml"}),
-    "YAML that repeats itself": (
-        b"a: &a [x,x]\n" + b"".join(b"a%d: &a%d [*a,*a]\n" % (n, n) for n in range(9999)),
-        {"Content-Type": "application/yaml"},
-    ),
-    "an encoding that is slow": (b"a-" * DEEP, {"Content-Type": "text/html; charset=punycode"}),
-    "an encoding of domains": (b"a." * DEEP, {"Content-Type": "text/html; charset=idna"}),
-    "an encoding that unpacks": (zlib.compress(b"\0" * (64 * MB)), {"Content-Type": "text/html; charset=zlib"}),
-    "an encoding of wide letters": (b"\xff\xfe" + b"<" * MB, {"Content-Type": "text/html"}),
-    "a drawing": (b"<svg>" + b"<g>" * DEEP, {"Content-Type": "image/svg+xml"}),
-}
+
+@cache
+def zeros() -> bytes:
+    """A quarter of a gigabyte, packed when it is needed first."""
+    return gzip.compress(b"\0" * (256 * MB), 9)
+
+
+@cache
+def made() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """Pages: what a server answers with, and its headers."""
+    spaces = gzip.compress(b"<p>" + b" " * (128 * MB), 9)
+    twice = gzip.compress(gzip.compress(b"\0" * (64 * MB), 9), 9)
+    return {
+        "zeros in gzip": (zeros(), {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
+        "spaces in gzip": (spaces, {"Content-Encoding": "gzip", "Content-Type": "text/html"}),
+        "gzip in gzip": (twice, {"Content-Encoding": "gzip, gzip", "Content-Type": "text/plain"}),
+        "gzip in gzip, told once": (twice, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
+        "many empty members": (gzip.compress(b"") * 40_000, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
+        "another packing": (zlib.compress(b"\0" * (64 * MB), 9), {"Content-Encoding": "deflate"}),
+        "a packing nobody asked for": (zeros(), {"Content-Encoding": "br"}),
+        "a cut archive": (zeros()[: len(zeros()) // 2], {"Content-Encoding": "gzip", "Content-Type": "text/plain"}),
+        "an archive": (b"PK\3\4" + b"\0" * MB, {"Content-Type": "application/zip"}),
+        "an archive that says it is text": (b"PK\3\4" + b"\0" * MB, {"Content-Type": "text/plain"}),
+        "deep elements": (b"<div>" * DEEP, {"Content-Type": "text/html"}),
+        "deep lists": (b"<ul><li>" * (DEEP // 2), {"Content-Type": "text/html"}),
+        "deep tables": (b"<table><tr><td>" * (DEEP // 4), {"Content-Type": "text/html"}),
+        "deep links": (b'<a href="x">' * (DEEP // 4), {"Content-Type": "text/html"}),
+        "deep quotations": (b"<blockquote>" * (DEEP // 4) + b"x", {"Content-Type": "text/html"}),
+        "a tag without end": (b"<div " + b"a=b " * DEEP, {"Content-Type": "text/html"}),
+        "a value without end": (b'<a href="' + b"x" * MB, {"Content-Type": "text/html"}),
+        "comments without end": (b"<!--" * DEEP, {"Content-Type": "text/html"}),
+        "scripts without end": (b"<script>" * (DEEP // 2), {"Content-Type": "text/html"}),
+        "titles without end": (b"<title>" * (DEEP // 2), {"Content-Type": "text/html"}),
+        "angle brackets": (b"<" * MB, {"Content-Type": "text/html"}),
+        "ampersands": (b"&" * MB, {"Content-Type": "text/html"}),
+        "references": (b"&#99999999999999999999;" * (DEEP // 8), {"Content-Type": "text/html"}),
+        "a long reference": (b"&#" + b"9" * MB + b";", {"Content-Type": "text/html"}),
+        "entities of entities": (LAUGHS, {"Content-Type": "application/xml"}),
+        "entities of entities, as a page": (LAUGHS, {"Content-Type": "text/html"}),
+        "an entity of another file": (OUTSIDE, {"Content-Type": "application/xhtml+xml"}),
+        "deep XML": (b"<a>" * DEEP, {"Content-Type": "application/xml"}),
+        "deep JSON": (b"[" * MB, {"Content-Type": "application/json"}),
+        "a long number": (b"9" * MB, {"Content-Type": "application/json"}),
+        "deep YAML": (b"- " * DEEP, {"Content-Type": "application/yaml"}),
+        "YAML that repeats itself": (
+            b"a: &a [x,x]\n" + b"".join(b"a%d: &a%d [*a,*a]\n" % (n, n) for n in range(9999)),
+            {"Content-Type": "application/yaml"},
+        ),
+        "an encoding that is slow": (b"a-" * DEEP, {"Content-Type": "text/html; charset=punycode"}),
+        "an encoding of domains": (b"a." * DEEP, {"Content-Type": "text/html; charset=idna"}),
+        "an encoding that unpacks": (zlib.compress(b"\0" * (64 * MB)), {"Content-Type": "text/html; charset=zlib"}),
+        "an encoding of wide letters": (b"\xff\xfe" + b"<" * MB, {"Content-Type": "text/html"}),
+        "a drawing": (b"<svg>" + b"<g>" * DEEP, {"Content-Type": "image/svg+xml"}),
+    }
 
 
 @asynccontextmanager
@@ -137,7 +145,7 @@ async def serving() -> AsyncIterator[int]:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         name = request.path.strip("/")
         if name.isdigit():
-            body, headers = list(PAGES.values())[int(name)]
+            body, headers = list(made().values())[int(name)]
             return web.Response(body=body, headers=headers)
         if name == "redirects":
             return web.Response(status=302, headers={"Location": "/redirects"})
@@ -165,7 +173,7 @@ async def _fetched(url: str) -> object:
 
 async def pages() -> list[Burst]:
     async with serving() as port:
-        found = [await burst(name, partial(_fetched, f"http://127.0.0.1:{port}/{n}")) for n, name in enumerate(PAGES)]
+        found = [await burst(name, partial(_fetched, f"http://127.0.0.1:{port}/{n}")) for n, name in enumerate(made())]
         for name in ("redirects", "flood"):
             found.append(await burst(name, partial(_fetched, f"http://127.0.0.1:{port}/{name}")))
     return found
@@ -180,7 +188,7 @@ def _bodies() -> Iterator[tuple[str, str, bytes, dict[str, str]]]:
         yield f"deep lists to {door}", path, b"[" * 900_000, json
         yield f"deep objects to {door}", path, b'{"a":' * 150_000, json
         yield f"a long number to {door}", path, call % (b"9" * 900_000), json
-        yield f"a packed body to {door}", path, ZEROS[:MB], {**json, **packed}
+        yield f"a packed body to {door}", path, zeros()[:MB], {**json, **packed}
     yield "an exponent", "/rpc", call % b"1e999999999", json
     yield "many names", "/rpc", call % (b"{" + b",".join(b'"%d":0' % n for n in range(60_000)) + b"}"), json
     yield "many calls", "/rpc", b"[" + b",".join([call % b"{}"] * 9000) + b"]", json
@@ -197,7 +205,7 @@ def _bodies() -> Iterator[tuple[str, str, bytes, dict[str, str]]]:
     yield "one long line of a session", "/api/imports", b'{"seq":1,"x":"' + b"x" * (3 * MB) + b'"}\n', lines
     yield "deep lines of a session", "/api/imports", b"[" * (2 * MB) + b"\n", lines
     yield "empty lines of a session", "/api/imports", b"\n" * (2 * MB), lines
-    yield "a packed session", "/api/imports", ZEROS[:MB], {**lines, **packed}
+    yield "a packed session", "/api/imports", zeros()[:MB], {**lines, **packed}
 
 
 async def _sent(client: GatewayClient, path: str, body: bytes, headers: dict[str, str]) -> object:
@@ -258,7 +266,7 @@ async def _judged(data: bytes) -> object:
 
 def test_the_bombs_find_who_unpacks_all(monkeypatch: pytest.MonkeyPatch) -> None:
     async def whole(response: object, max_bytes: int) -> tuple[bytes, bool]:
-        return gzip.decompress(ZEROS)[:max_bytes], False
+        return gzip.decompress(zeros())[:max_bytes], False
 
     monkeypatch.setattr(carapax.egress, "_body", whole)
 
