@@ -167,3 +167,27 @@ def test_tabs_go_by_arrow_keys_and_make_their_contents_once(modules: Browser) ->
         """
     )
     assert seen == [["two", "one"], "of one", "one"]
+
+
+def test_a_page_is_busy_until_a_place_of_it_is_filled_first(modules: Browser) -> None:
+    busy = modules.run(
+        SETUP
+        + """
+        const app = { rpc: { state: "open" }, menuButton: () => "" };
+        let done;
+        class Shown extends kit.Page {
+            load() { return new Promise((resolve) => (done = resolve)); }
+        }
+        const page = new Shown(app, "models");
+        const seen = [page.element.ariaBusy];
+        const step = async (work) => { work(); await settle(); seen.push(page.element.ariaBusy); };
+        await step(() => page.update());
+        await step(() => done());
+        await step(() => page.refresh());
+        await step(() => done());
+        await step(() => { page.path = "other"; page.refresh(); });
+        await step(() => done());
+        return seen;
+        """
+    )
+    assert busy == ["true", "true", None, None, None, "true", None]

@@ -18,6 +18,7 @@ export class Page {
   #loading = null;
   #isWanted = false;
   #place = "";
+  #filled = null;
 
   constructor(app, name) {
     this.app = app;
@@ -25,7 +26,8 @@ export class Page {
     this.actionBar = h("div", { class: "actions" });
     this.content = h("div", { class: "sheet" }, h("p", { class: "loading" }, t("loading")));
     this.scroller = h("div", { class: "scroller page", tabindex: 0 }, this.content);
-    this.element = h("div", { class: `screen ${name}` }, topBar(app, [this.title], this.actionBar), this.scroller);
+    const about = { class: `screen ${name}`, "aria-busy": "true" };
+    this.element = h("div", about, topBar(app, [this.title], this.actionBar), this.scroller);
   }
 
   /** Call operations, then `put` what they say. Called at opening, after a lost connection, and by `refresh`. */
@@ -34,13 +36,19 @@ export class Page {
   /** Load again; when that is under way, once more after it. */
   refresh() {
     this.#isWanted = true;
-    this.#loading ??= this.#loadAll().finally(() => (this.#loading = null));
+    this.#loading ??= this.#loadAll().finally(() => {
+      this.#loading = null;
+      this.element.ariaBusy = null;
+    });
     return this.#loading;
   }
 
+  /** It is busy while a place is loaded first; what is loaded again is there already. */
   async #loadAll() {
     while (this.#isWanted) {
       this.#isWanted = false;
+      if (this.#filled !== this.path) this.element.ariaBusy = "true";
+      this.#filled = this.path;
       await this.load();
     }
   }
