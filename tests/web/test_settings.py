@@ -12,6 +12,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from carapax.config import Config
 from carapax.configschema import tables
+from tests.web import furnished
 from tests.web.accessible import overflowing, unreachable, violations
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
@@ -53,9 +54,7 @@ def put(gateway: Process, text: str) -> None:
 
 
 def go(page: Browser, gateway: Process, place: str) -> None:
-    page.open("about:blank")
-    page.open(f"{gateway.url}/#/settings/{place}")
-    page.find(".settings .sheet > *")
+    furnished.go(page, gateway, f"settings/{place}")
 
 
 def field(page: Browser, form: str, name: str) -> WebElement:
