@@ -119,3 +119,33 @@ def test_the_way_in_can_be_used_by_everybody(browser: Browser, gateway: Served, 
     browser.resize(360, 740, phone=True)
     assert (violations(browser), overflowing(browser)) == ([], [])
     browser.resize(1280, 800)
+
+
+def test_a_passkey_that_a_person_asks_for_is_not_given_up_for_the_offer_of_one(modules: Browser) -> None:
+    seen = modules.run("""
+        const { SignIn } = await import("/views/signin.js");
+        const settle = () => new Promise((done) => setTimeout(done));
+        const { PublicKeyCredential: real, fetch: really } = window;
+        const { get } = navigator.credentials;
+        let told;
+        const asked = [];
+        const isKnown = new Promise((done) => (told = () => done(true)));
+        const known = { parseRequestOptionsFromJSON: (given) => given, isConditionalMediationAvailable: () => isKnown };
+        window.PublicKeyCredential = known;
+        window.fetch = async () => ({ ok: true, json: async () => ({}) });
+        navigator.credentials.get = (options) => new Promise(() => asked.push(options));
+        const way = new SignIn(() => {});
+        try {
+          way.show({ passkeys: true, secure: true, elsewhere: "" }, false);
+          way.element.querySelector(".button.primary").click();
+          await settle();
+          told();
+          await settle();
+          return asked.map(({ mediation = "asked for", signal }) => [mediation, signal.aborted]);
+        } finally {
+          way.close();
+          Object.assign(window, { PublicKeyCredential: real, fetch: really });
+          navigator.credentials.get = get;
+        }
+    """)
+    assert seen == [["asked for", False]]

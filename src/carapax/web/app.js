@@ -295,7 +295,7 @@ class App {
   }
 
   #enter(isNew) {
-    this.signIn.close();
+    this.signIn?.close(); // two ways in may come to their ends together
     this.signIn = null;
     this.wasOpen &&= !isNew;
     if (isNew || location.hash === SETUP) location.replace("#/");

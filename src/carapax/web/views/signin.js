@@ -111,9 +111,10 @@ export class SignIn {
 
   /** Offer passkeys where the password is typed, as far as the browser can. */
   async #offer() {
-    if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
-    const options = { mediation: "conditional", signal: this.#wait() };
-    await this.#enter(() => showPasskey(options)).catch((error) => this.#tell(error));
+    const signal = this.#wait();
+    const isKnown = await PublicKeyCredential.isConditionalMediationAvailable?.();
+    if (!isKnown || signal.aborted) return;
+    await this.#enter(() => showPasskey({ mediation: "conditional", signal })).catch((error) => this.#tell(error));
   }
 
   async #enter(way, isNew = false) {
