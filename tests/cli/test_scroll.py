@@ -49,6 +49,12 @@ def test_an_answer_is_shown_once_however_it_came() -> None:
     assert shown(TextDelta("Hel"), answered("Hello")) == "Hello\n\n"
 
 
+def test_a_long_message_goes_on_below_its_beginning() -> None:
+    made = scroll()
+    made.said("word " * 12 + "\nmore", "Sam")
+    assert made.take() == f"Sam > {'word ' * 10}word\n  word\n  more\n"
+
+
 def test_an_answer_that_turned_out_otherwise_is_shown_as_it_is_kept() -> None:
     assert shown(TextDelta("Hullo"), answered("Hello")) == "Hello\n\n"
 

@@ -233,10 +233,9 @@ class Scroll:
 
     def said(self, text: str, who: str = "") -> None:
         """A message, as it was typed here or came from elsewhere."""
-        first, *more = clean(text).split("\n")
-        name = f"{one_line(who, 40)} " if who else ""
-        lines = "\n".join([f"{name}> {first}", *(f"  {line}" for line in more)])
-        self._done.append(self._look.style(self._wrapped(lines), bold=True))
+        head = f"{one_line(who, 40)} > " if who else "> "
+        first, *more = wrap(clean(text), self._look.width() - cell_len(head)).split("\n")
+        self._done.append(self._look.style("\n".join([head + first, *(f"  {line}" for line in more)]), bold=True))
 
     def shown(self, text: str) -> str:
         """The text without pictures where the terminal has none."""
