@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from carapax.config import PolicyConfig
 from carapax.events import ApprovalAsked, Event
+from tests.web.accessible import overflowing, unreachable, violations
 from tests.web.browser import MISSING, Browser
 from tests.web.poisoned import CONFIG, obeys, page_with
 from tests.web.served import Served, served
@@ -318,6 +319,33 @@ def test_who_vouches_for_what_was_read_is_not_asked_about_it_again(browser: Brow
         browser.until("document.querySelectorAll('.answer .markdown').length === 2")
         assert (person.sent, len(person.events("approval_asked"))) == ("sent\n", 1)
         assert len(browser.all(".rests:not([hidden])")) == 1
+
+
+def test_a_question_and_its_answer_break_no_rule_of_accessibility(browser: Browser, tmp_path: Path) -> None:
+    with asked(browser, tmp_path) as person:
+        browser.find(".tool summary").click()
+        for place in (f"s/{person.session}", "approvals"):
+            browser.run("location.hash = given[0]", f"#/{place}")
+            browser.until(WORKS.format("deny"))
+            assert rules_broken(browser) == {}
+        assert unreachable(browser) == []
+        browser.run("location.hash = given[0]", f"#/s/{person.session}")
+        person.press("deny")
+        browser.find(".answered summary").click()
+        browser.find(".answered .call")
+        assert rules_broken(browser) == {}
+
+
+def rules_broken(browser: Browser) -> dict[str, list[str]]:
+    """On a desk in both colours, and on a small phone."""
+    found = {}
+    for scheme in ("light", "dark"):
+        browser.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+        found[scheme] = violations(browser)
+    browser.resize(360, 740, phone=True)
+    found["phone"] = [*violations(browser), *overflowing(browser)]
+    browser.resize(1280, 860)
+    return {name: problems for name, problems in found.items() if problems}
 
 
 def test_every_control_of_a_question_has_a_name_for_screen_readers(browser: Browser, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ export class ApprovalCard {
 
   #drawQuestion() {
     const { tool, origins } = this.approval;
-    const level = this.place ? [2, 3] : [4, 5]; // in a list of questions, or within an answer
+    const level = this.place ? [2, 3] : [3, 4]; // in a list of questions, or within an answer
     const named = { id: `asks-${this.approval.id}`, "aria-level": level[0] };
     const title = h("h4", named, t("asks", { tool: legible(tool) }));
     const ring = ringOf();

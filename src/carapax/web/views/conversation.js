@@ -264,8 +264,8 @@ class ToolPart {
     [this.sign, this.name, this.about, this.time] = ["sign", "name", "about", "elapsed"].map((name) => span(name));
     [this.asked, this.output] = [block("arguments"), block("output")];
     const head = h("summary", null, this.sign, this.name, this.about, this.time, icon("chevron", 15));
-    const asked = [h("h4", null, t("arguments")), this.asked];
-    const inside = h("div", { class: "inside" }, asked, h("h4", null, t("output")), this.output);
+    const asked = [h("h3", null, t("arguments")), this.asked];
+    const inside = h("div", { class: "inside" }, asked, h("h3", null, t("output")), this.output);
     this.row = h("details", { class: "tool" }, head, inside);
     this.element = h("div", { class: "step" }, this.row);
   }
