@@ -24,7 +24,7 @@ Called = Annotated[str, Meta(max_length=80, pattern=_LINE)]
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The door.
+    """Where the gateway listens, and which pages and proxies it believes.
 
     host: address to listen on; anything but a loopback address needs a passkey, a password or a token to exist
     port: port to listen on; first start picks a free one and writes it here; 0 takes any free one at every start
@@ -136,7 +136,7 @@ class ReachConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """One agent.
+    """Who answers: its model, its manner, its tools, and where they run.
 
     title: what people call it; empty for its first heading in `agents/NAME/persona.md`, else the name of its table
     emoji: one that stands for it
@@ -376,7 +376,7 @@ class TelemetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `carapax.toml`. There is always an agent; the first one is the default.
 
-    gateway: the door
+    gateway: where the gateway listens, and which pages and proxies it believes
     tls: encryption of the gateway's own port
     tailscale: who reaches the gateway through Tailscale
     limits: what the gateway takes before it refuses

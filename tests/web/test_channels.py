@@ -21,7 +21,7 @@ def test_a_channel_is_shown_checked_changed_and_removed(browser: Browser, tmp_pa
         browser.resize(1280, 860)
         browser.open(gateway.url)
         browser.find(".screens a", "Channels").click()
-        browser.find(".channels tbody tr", "listens").find_element(By.CSS_SELECTOR, "button").click()
+        browser.find(".channels tbody tr", "Listens").find_element(By.CSS_SELECTOR, "button").click()
         browser.find(".channels td [role=status]", "live")
         browser.find(".channels .card .button", "Settings").click()
         browser.find(".channels .form").find_element(By.XPATH, ".//label[.='greeting']/..//input").send_keys("hi\n")

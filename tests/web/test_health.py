@@ -29,15 +29,15 @@ def test_what_is_wrong_is_shown_with_a_button_that_repairs_it(browser: Browser, 
     browser.resize(1280, 860)
     browser.open(f"{gateway.url}/#/health")
     browser.find(".health .summary", "To look at")
-    browser.find(".health .card", f"other users can get at {config}").find_element("css selector", "button").click()
+    browser.find(".health .card", f"Other users can get at {config}").find_element("css selector", "button").click()
     browser.find(".health .repaired", f"only you can get at {config} now")
     assert config.stat().st_mode & 0o777 == 0o600
     browser.until("!document.querySelector('.findings .button')")
-    browser.find(".health .card", "the clock can be right")
+    browser.find(".health .card", "The clock can be right")
     config.chmod(0o604)
     browser.find(".health .actions .button", "Look again").click()
     browser.find(".health .summary", "To look at")
-    browser.find(".health .card", "other users can get at")
+    browser.find(".health .card", "Other users can get at")
     assert browser.violations == []
     browser.forget(gateway.url)
 

@@ -62,7 +62,7 @@ def begin(page: Browser, url: str, name: str, key: str) -> None:
 
 
 def test_models_are_shown_with_what_they_take_and_cost_and_are_searched(page: Browser) -> None:
-    assert rows(page)[0] == "openai/gpt-5 400,000 $1.25 $10.00 yes"
+    assert rows(page)[0] == "openai/gpt-5 400,000 $1.25 $10.00 Yes"
     page.find(".models input[type=search]").send_keys("MINI")
     page.until("document.querySelectorAll('.models tbody tr').length === 2")
     page.find(".models input[type=search]").send_keys("nothing")

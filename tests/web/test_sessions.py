@@ -68,7 +68,7 @@ def test_sessions_are_searched_filtered_sorted_renamed_and_ended(page: Browser, 
     page.find(".rows tbody a", "Yak")
     press(page, "End “Yak”")
     page.find("dialog .primary").click()
-    page.find(".rows .badge", "ended")
+    page.find(".rows .badge", "Ended")
     page.find(".filters option[value=ended]").click()
     page.until("document.querySelectorAll('.rows tbody tr').length === 1")
     assert shown(page) == ["Yak"]

@@ -35,7 +35,7 @@ def test_who_speaks_is_said_where_several_do_and_strangers_are_marked(browser: B
         browser.resize(1280, 800)
         browser.open(f"{gateway.url}/#/s/several")
         browser.find(".answer .markdown", "Hello.")
-        assert browser.run(SEEN) == ["Sam owner", "Mo", "Sam \\u{202e}owner stranger", "10 stranger", "You"]
+        assert browser.run(SEEN) == ["Sam Owner", "Mo", "Sam \\u{202e}owner Stranger", "10 Stranger", "You"]
         assert (browser.run(MARKED), violations(browser)) == (3, [])
         browser.run("location.hash = '#/s/alone'")
         browser.until("document.querySelectorAll('.user').length === 2")

@@ -116,7 +116,7 @@ def test_vendors_are_searched(browser: Browser, gateway: Process) -> None:
     browser.open(gateway.url)
     browser.find(".step [type=search]").send_keys("DEEPS")
     browser.until("document.querySelectorAll('.choices li').length === 2")
-    browser.find(".choices .button", "deepseek").click()
+    browser.find(".choices .button", "DeepSeek").click()
     browser.find(".form .field label", "Key")
     browser.find(".form .button", "Cancel").click()
     browser.until("document.activeElement.type === 'search'")

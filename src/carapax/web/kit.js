@@ -196,7 +196,7 @@ class Field {
     this.input.addEventListener("invalid", () => this.refuse(this.input.validationMessage));
     this.input.addEventListener("input", () => this.refuse(""));
     this.problem = h("small", { class: "problem", id: `${id}-problem` });
-    const about = h("small", { id: `${id}-hint` }, hint);
+    const about = h("small", { id: `${id}-hint` }, coded(hint));
     const isListed = this.input.hasAttribute("list");
     const list = isListed && h("datalist", { id: `${id}-list` });
     const known = type === "text" ? options : Intl.supportedValuesOf("timeZone");
@@ -234,6 +234,17 @@ const MAKERS = {
   "time zone": (given, value) => h("input", { type: "text", ...given, list: `${given.id}-list`, value }),
   select: (given, value, options) => select(options, { ...given, value }),
 };
+
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A sentence in which what stands between backticks is code. */
+export const coded = (text) => sentence(text).split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
+
+/** How a vendor of models writes its name. */
+export function vendorTitle(name) {
+  const title = t(`vendor-${name}`);
+  return title.startsWith("vendor-") ? sentence(name) : title;
+}
 
 const suggestion = (value) => h("option", { value });
 

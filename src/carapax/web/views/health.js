@@ -1,6 +1,6 @@
 // Health: what the doctor finds, check by check, with a button for each repair.
 
-import { badge, button, card, formatMoment, h, legible, Page, t } from "../kit.js";
+import { badge, button, card, formatMoment, h, legible, Page, sentence, t } from "../kit.js";
 
 const FIRST = "configuration";
 const TONES = { ok: "ok", warn: "warn", fail: "bad" };
@@ -81,7 +81,7 @@ export class Health extends Page {
   #finding(finding) {
     const { state, message, remedy = "", fix = "" } = finding;
     const todo = remedy && h("p", { class: "remedy" }, legible(remedy));
-    const about = h("div", null, h("p", null, legible(message)), todo);
+    const about = h("div", null, h("p", null, sentence(legible(message))), todo);
     const repair = fix && button(t("health-fix"), () => this.#repair(finding));
     return h("li", { dataset: { key: fix || message } }, badge(t(`health-${state}`), TONES[state]), about, repair);
   }

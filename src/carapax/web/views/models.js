@@ -1,7 +1,7 @@
 // Models: which vendors can be asked, with what key, and what they offer.
 
 import { button, confirmed, form, formatMoment, formatNumber, formatUsd, h, iconButton, Page } from "../kit.js";
-import { rowButtons, searchBox, t, table } from "../kit.js";
+import { rowButtons, searchBox, t, table, vendorTitle } from "../kit.js";
 import { Offline } from "../rpc.js";
 
 const SHOWN = 200;
@@ -166,7 +166,8 @@ class ProviderForm {
   constructor(rpc, vendors, provider, { onAdded, onCancel }) {
     this.vendors = vendors;
     const label = provider ? t("models-new-key", { name: provider.name }) : t("models-add");
-    const choices = [...vendors.map(({ name }) => name), { value: "", label: t("models-own") }];
+    const known = vendors.map(({ name }) => ({ value: name, label: vendorTitle(name) }));
+    const choices = [...known, { value: "", label: t("models-own") }];
     const key = { name: "key", label: t("models-key"), hint: t("models-key-note"), type: "password", ...SECRET };
     const fields = [
       { name: "vendor", label: t("models-vendor"), type: "select", options: choices },

@@ -1,7 +1,7 @@
 // Settings: every key of the configuration as a form, made from what the gateway says that it can be.
 
 import { ANY, fieldOf, fits, fromFields, same, sparse, tableAt, tableForm, toFields } from "../configform.js";
-import { badge, button, card, form, formatMoment, formDialog, h, legible, Page, rowButtons } from "../kit.js";
+import { badge, button, card, coded, form, formatMoment, formDialog, h, legible, Page, rowButtons } from "../kit.js";
 import { searchBox, t, table } from "../kit.js";
 
 const keyOf = (name) => (/^[\w-]+$/.test(name) ? name : JSON.stringify(name));
@@ -52,10 +52,11 @@ export class Settings extends Page {
 
   #sections() {
     const names = ["general", ...new Set(this.tables.filter(({ path }) => path.length).map(({ path }) => path[0]))];
-    const about = (name) => this.#table([name])?.meaning ?? this.#table([name, ANY])?.meaning ?? t(`settings-${name}`);
+    const known = (name) => (this.#table([name]) ?? this.#table([name, ANY]))?.meaning;
+    const about = (name) => known(name) ?? t(`settings-${name === "general" ? "general-text" : name}`);
     const columns = [
-      { title: t("settings-section"), cell: (name) => link(name, name) },
-      { title: t("settings-meaning"), cell: about },
+      { title: t("settings-section"), cell: (name) => link(name, name === "general" ? t("settings-general") : name) },
+      { title: t("settings-meaning"), cell: (name) => coded(about(name)) },
     ];
     return table({ caption: t("settings-all"), columns, rows: names, key: (name) => name });
   }
@@ -68,7 +69,7 @@ export class Settings extends Page {
     const named = ({ path, key }) => link(place(path), [...path, key.name].join("."));
     const columns = [
       { title: t("settings-key"), cell: named },
-      { title: t("settings-meaning"), cell: ({ key }) => key.meaning },
+      { title: t("settings-meaning"), cell: ({ key }) => coded(key.meaning) },
     ];
     const rows = this.tables.flatMap(keysIn);
     return table({ caption: t("settings-search"), columns, rows, empty: t("settings-none"), key: named });
@@ -92,7 +93,7 @@ export class Settings extends Page {
     const add = { name: "name", label: t("settings-name"), required: true };
     const onsubmit = ({ name }) => void (location.hash = `#/settings/${section}/${encodeURIComponent(name.trim())}`);
     return [
-      h("p", { class: "remarks" }, this.#table([section, ANY])?.meaning),
+      h("p", { class: "remarks" }, coded(this.#table([section, ANY])?.meaning ?? "")),
       table({ caption: section, columns, rows, empty: t("settings-none"), key: (name) => name }),
       form({ fields: [add], submit: t("settings-add"), onsubmit, label: t("settings-add") }),
     ];
@@ -133,7 +134,7 @@ export class Settings extends Page {
     const values = at(this.config.config, path);
     return card(
       path.map(keyOf).join(".") || label,
-      h("p", { class: "remarks" }, about.meaning),
+      h("p", { class: "remarks" }, coded(about.meaning ?? "")),
       tableForm({ table: about, values, onsubmit, about: (key) => this.#about(key, path), label }),
       secrets.map((parts) => h("p", { class: "remarks" }, parts)),
     );
@@ -181,7 +182,7 @@ export class Settings extends Page {
     ];
     return card(
       caption,
-      h("p", { class: "remarks" }, meaning),
+      h("p", { class: "remarks" }, coded(meaning ?? "")),
       table({ caption, columns, rows: items, empty: t("settings-none"), key: (item) => String(index(item)) }),
       button(t("settings-add"), () => edit(items.length), { icon: "plus" }),
     );

@@ -2,7 +2,7 @@
 
 import { setConfig } from "../configform.js";
 import { keep } from "../kept.js";
-import { badge, button, form, h, Page, searchBox, t } from "../kit.js";
+import { badge, button, form, h, Page, searchBox, t, vendorTitle } from "../kit.js";
 
 const STEPS = ["model", "agent", "you", "channels", "sandbox", "done"];
 const EMOJI = ["🦀", "🐙", "🦉", "🦊", "🐢", "🤖", "🌱", "✨"];
@@ -50,21 +50,25 @@ export class Wizard extends Page {
     if (this.#vendor !== null) return this.#add(this.#vendor);
     const found = this.providers.providers.filter(({ dialect }) => dialect && dialect !== "demo");
     const why = ({ key, base_url: url }) => h("small", null, key ? t("wizard-key-at", { place: key }) : url);
-    const about = (each) => h("span", null, h("strong", null, each.name), " ", why(each));
-    const use = (each) => button(t("wizard-use", { name: each.name }), () => this.#use(each));
+    const about = (each) => h("span", null, h("strong", null, vendorTitle(each.name)), " ", why(each));
+    const use = (each) => button(t("wizard-use", { name: vendorTitle(each.name) }), () => this.#use(each));
     const row = (each) => h("li", null, about(each), use(each));
     const list = h("ul", { class: "choices" });
     const search = searchBox(t("wizard-search"), { autocomplete: "off" });
     const draw = () => {
-      const named = this.providers.vendors.filter(({ name }) => name.includes(search.value.trim().toLowerCase()));
+      const wanted = search.value.trim().toLowerCase();
+      const isNamed = ({ name }) => `${name} ${vendorTitle(name)}`.toLowerCase().includes(wanted);
+      const named = this.providers.vendors.filter(isNamed);
       const pick = (name, said) => h("li", null, button(said, () => this.#choose(name)));
-      list.replaceChildren(...named.slice(0, SHOWN).map(({ name }) => pick(name, name)), pick("", t("models-own")));
+      const shown = named.slice(0, SHOWN).map(({ name }) => pick(name, vendorTitle(name)));
+      list.replaceChildren(...shown, pick("", t("models-own")));
     };
     search.addEventListener("input", draw);
     draw();
     const problem = h("p", { class: "problem", role: "alert" }, this.#problem);
     const now = !this.state.is_demo && h("p", null, t("wizard-model-now", { model: this.state.model }));
-    const others = [h("h3", null, t("wizard-others")), h("div", { class: "field" }, search), list];
+    const title = t(found.length ? "wizard-others" : "wizard-vendors");
+    const others = [h("h3", null, title), h("div", { class: "field" }, search), list];
     return [now, found.length > 0 && h("ul", { class: "found" }, found.map(row)), problem, ...others];
   }
 
@@ -85,7 +89,7 @@ export class Wizard extends Page {
     };
     const about = { submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") };
     const note = vendor?.note && h("p", null, vendor.note);
-    return [h("h3", null, name || t("models-own")), note, form({ fields, onsubmit, ...about })];
+    return [h("h3", null, name ? vendorTitle(name) : t("models-own")), note, form({ fields, onsubmit, ...about })];
   }
 
   #choose(vendor) {
