@@ -25,6 +25,14 @@ IMAGES = ROOT / "docs" / "images"
 LOOKS = {"": "light", "-dark": "dark", "-phone": "light"}
 UNFURNISHED = ("channels", "wizard")  # what is only there with an extension, and what has a picture for each step
 Way = Callable[[Browser, Process], None]
+_AT_HOME = """
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walk.nextNode()) texts.push(walk.currentNode);
+    for (const each of texts.filter(({ data }) => data.includes(given[0]))) {
+        each.data = each.data.replaceAll(given[0], "/home/sam/.carapax");
+    }
+"""  # where people have it, instead of a folder for the moment
 
 
 def go(browser: Browser, place: str) -> None:
@@ -148,6 +156,7 @@ def pictures(browser: Browser, gateway: Process) -> Iterator[tuple[str, bytes]]:
             if look == "-phone":
                 browser.resize(390, 800, phone=True)
             browser.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+            browser.run(_AT_HOME, str(gateway.home.config_dir))
             yield name + look, shot(browser)
 
 
