@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 
 @pytest.fixture
 def gateway(browser: Browser, tmp_path: Path) -> Generator[Process, None, None]:
-    process = Process(tmp_path / "home")
+    process = Process(tmp_path / "home", "[budget]\ndaily_usd = 6.0\n")  # that there is one is logged
     process.start()
     browser.resize(1280, 860)
     yield process
