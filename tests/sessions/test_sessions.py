@@ -154,6 +154,22 @@ def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_a_run_that_a_message_begins_while_another_agent_is_chosen_is_that_agents(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = Config(agents={"main": AgentConfig(sandbox="local"), "second": AgentConfig(sandbox="local")})
+        async with opened(tmp_path, ["one", "two"], config=config) as gateway:
+            session = await gateway.say("first")
+            after = (await gateway.finished(session)).seq
+            async with asyncio.TaskGroup() as both:
+                both.create_task(gateway.sessions.configure(session, {"agent": "second"}))
+                both.create_task(gateway.say("again", session))
+            await gateway.finished(session, after)
+            begun = [event.agent for event in await gateway.events(session) if isinstance(event, RunStarted)]
+            assert begun == ["main", "second"]
+
+    run(scenario())
+
+
 def test_a_repetition_does_not_disturb_the_run_that_a_message_beside_it_begins(tmp_path: Path) -> None:
     async def scenario() -> None:
         tool = FunctionTool("look", lambda given: "seen")

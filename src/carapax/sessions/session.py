@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -202,6 +202,15 @@ class Session:
             return False
         self._cancelling = why
         return self._driving.cancel() if self._driving else True
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Nothing begins here meanwhile; what is said waits. Raises Conflict while a run is under way or to go on."""
+        transcript = await self.transcript()
+        if self.busy or transcript.run or transcript.interrupted:
+            raise Conflict(f"session {self.name} is running", "wait for it, or cancel it")
+        async with self._turn:
+            yield
 
     async def settled(self) -> None:
         """Wait until nothing is under way, if only for a moment."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -263,16 +264,15 @@ class Sessions:
         if chosen.get("model"):
             self._check_model(chosen["model"])
         live = await self._session(session)
-        transcript = await live.transcript()
-        state = {"agent": live.agent.name, **transcript.state}
-        if chosen.get("agent", state["agent"]) != state["agent"]:
-            self.agent(chosen["agent"])
-            if live.busy or transcript.run or transcript.interrupted:
-                raise Conflict(f"session {session} is running", "wait for it or cancel it, then choose another agent")
+        state = {"agent": live.agent.name, **(await live.transcript()).state}
         events = [StateChanged(key, value) for key, value in chosen.items() if state.get(key, "") != value]
-        if events:
-            also = self._audit.of("session.configure", who, session=session, detail=dict(chosen))
-            await self._around.journal.append(session, *events, also=also)
+        also = self._audit.of("session.configure", who, session=session, detail=dict(chosen))
+        async with AsyncExitStack() as stack:
+            if any(event.key == "agent" for event in events):
+                self.agent(chosen["agent"])
+                await stack.enter_async_context(live.still())
+            if events:
+                await self._around.journal.append(session, *events, also=also)
         return await self._around.journal.session(session)
 
     async def compact(self, session: str) -> HistoryCompacted:
