@@ -345,6 +345,21 @@ def test_of_several_cookies_that_of_the_sign_in_counts_and_of_two_sign_ins_none(
     assert run(main()) == [200, 200, 401]
 
 
+def test_several_wrong_cookies_are_one_guess_and_the_same_again_are_none() -> None:
+    async def main() -> list[list[int]]:
+        found: list[list[int]] = []
+        async with opened() as (gateway, browser):
+            await gateway.services.owner.password.set(Secret(WORDS), LOCAL)
+            for tries in ([0] * 12, range(12)):
+                found.append([])
+                for number in tries:
+                    browser.cookie = "; ".join(f"carapax-{gateway.gateway.port}=cps_{n}_{number}" for n in range(2))
+                    found[-1].append((await browser.ask("GET", "/api/sessions"))[0])
+        return found
+
+    assert run(main()) == [[401] * 12, [401] * 10 + [429] * 2]
+
+
 def test_over_https_the_cookie_is_one_that_only_the_host_itself_can_set() -> None:
     async def main() -> tuple[str, list[int], str]:
         config = Config(gateway=GatewayConfig(behind_proxy=("127.0.0.1",), allowed_hosts=("gateway.example",)))

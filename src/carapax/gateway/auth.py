@@ -163,10 +163,12 @@ class Gate:
 
     async def _chosen(self, request: BaseRequest, peer: Peer) -> _Shown:
         """What is shown. Of several cookies, which other sites of the domain and other ports can set, it is the one
-        that is of a sign-in; where there are two, none, for one of them is somebody else's."""
+        that is of a sign-in; where there are two, none, for one of them is somebody else's. Where there is none, they
+        are one wrong secret together."""
         shown = _shown(request, peer)
         if len(shown) > 1:
-            shown = [each for each in shown if await self._services.signins.check(each.secret)]
+            known = [each for each in shown if await self._services.signins.check(each.secret)]
+            shown = known or [_Shown("; ".join(each.secret for each in shown), is_cookie=True)]
         return shown[0] if len(shown) == 1 else _Shown("", is_cookie=True)
 
     async def _recognise(self, shown: _Shown, peer: Peer, page: str) -> Credential:
