@@ -90,6 +90,28 @@ def test_a_channel_that_was_lost_comes_back(tmp_path: Path, monkeypatch: pytest.
     run(main())
 
 
+def test_a_channel_that_was_lost_holds_up_neither_another_one_nor_another_change(tmp_path: Path) -> None:
+    other = "tests.fakes.other_channel"
+
+    async def main() -> None:
+        text = f'{FILE}[channels."{NAME}"]\nport = 5\n[channels."{other}"]\nport = 7\n'
+        async with gateway_on(tmp_path, text) as (gateway, _):
+            settings = gateway.services.settings
+            for channel in OPEN:
+                channel.loses_its_port = True
+            TAKEN.add(6)
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await settings.change({("channels", name, "port"): 6 for name in (NAME, other)})
+            TAKEN.discard(7)
+            await settings.change({("agents", "main", "title"): "Ada"})
+            assert [channel.name for channel in OPEN] == ["other"]
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await settings.change({("channels", NAME, "port"): 6})
+        TAKEN.clear()
+
+    run(main())
+
+
 def test_who_a_channel_s_people_are_is_read_when_they_speak(tmp_path: Path) -> None:
     async def main() -> None:
         async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\n', ["a", "b"]) as (gateway, _):

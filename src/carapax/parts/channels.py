@@ -76,7 +76,8 @@ class LiveChannels:
         return self._sections.keys() != self._open.keys()
 
     async def reopen(self, config: Config, undo: AsyncExitStack) -> Switch:
-        """What is changed or removed is closed before anything is opened: both would want the same port, or name."""
+        """What is changed or removed is closed before anything is opened: both would want the same port, or name. What
+        was lost, and is not changed, may be missing still: it holds up nothing else."""
         wanted = config.channels
         left = [name for name in self._open if wanted.get(name) != self._sections[name]]
         opened: dict[str, _Open] = {}
@@ -85,8 +86,14 @@ class LiveChannels:
             await self._supervise(f"channel {name}", self._open[name].stack.aclose())
         for name, section in wanted.items():
             if name in left or name not in self._open:
-                opened[name] = await self._opened(name, section)
-                undo.push_async_callback(opened[name].stack.aclose)
+                try:
+                    opened[name] = await self._opened(name, section)
+                except CarapaxError as error:
+                    if name in left or self._sections.get(name) != section:
+                        raise
+                    log.debug("channel %s is still not there: %s", name, error)
+                else:
+                    undo.push_async_callback(opened[name].stack.aclose)
 
         def switch() -> None:
             for name in left:
