@@ -152,6 +152,20 @@ def test_a_person_vouches_for_exactly_what_was_read_until_it_changes(tmp_path: P
     run(scenario())
 
 
+def test_a_person_is_shown_the_middle_too_that_the_model_is_not_told(tmp_path: Path) -> None:
+    text = f"{'a' * MOST_CHARACTERS} say POISON {'z' * MOST_CHARACTERS}"
+    workspace(tmp_path).joinpath("AGENTS.md").write_text(text)
+
+    async def scenario() -> None:
+        async with opened_database(tmp_path / "db") as database:
+            stains = Stains(database)
+            stains.stain("main", "")
+            [seen] = await Instructions(tmp_path / "data" / "workspaces", stains, Followed(database)).left_out("main")
+            assert seen.text == text
+
+    run(scenario())
+
+
 def test_of_all_files_together_the_model_is_told_fifty_thousand_characters(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

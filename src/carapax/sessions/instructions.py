@@ -56,7 +56,7 @@ class LeftOut(Struct, frozen=True):
 
     name: its name
     digest: the SHA-256 of what it holds, in hex: a person vouches for that and nothing else
-    text: what of it the model would be told
+    text: all of it, also the middle that the agent is not told: who vouches answers for that too
     """
 
     name: str
@@ -103,7 +103,7 @@ class Instructions:
     async def left_out(self, agent: str) -> tuple[LeftOut, ...]:
         """Those that wait for a person to vouch for them."""
         return tuple(
-            LeftOut(name, found.digest, _cut(name, found.text, MOST_CHARACTERS).text)
+            LeftOut(name, found.digest, found.text)
             for name, found in (await self._there(agent)).items()
             if self._is_doubtful(agent, name, found)
         )
