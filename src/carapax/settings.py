@@ -161,17 +161,23 @@ class Settings:
             if self._failed:
                 await uninterrupted(self._take_settled(self._failed))
             for part in incomplete:
-                await uninterrupted(self._complete(part))
+                if not self._changing.locked():
+                    await self._complete(part)
 
     async def _complete(self, part: Part) -> None:
-        async with self._changing, AsyncExitStack() as undo:
+        """Nobody waits for what may take long to fail: after a change meanwhile, what was made ready is given up."""
+        tried = self.current
+        async with AsyncExitStack() as undo:
             try:
-                switch = await part.reopen(self.current, undo)
-            except CarapaxError as error:
+                async with asyncio.timeout(LONGEST_WAIT_S):
+                    switch = await part.reopen(tried, undo)
+            except (CarapaxError, TimeoutError) as error:
                 log.debug("still not there: %s", error)
-            else:
-                switch()
-                undo.pop_all()
+                return
+            async with self._changing:
+                if self.current is tried:
+                    switch()
+                    undo.pop_all()
 
     async def changes(self) -> list[Change]:
         """Who changed which key last. Raises a StoreError."""

@@ -1,5 +1,6 @@
 """A chat platform in memory that a configuration can name, with a port that only one can have."""
 
+import asyncio
 from types import TracebackType
 
 from msgspec import Struct
@@ -9,6 +10,8 @@ from carapax.testing import MemoryChannel
 
 OPEN: list["LiveChannel"] = []
 TAKEN: set[int] = set()
+SILENT: set[int] = set()
+"""The ports at which nothing ever answers."""
 TRIED: list[int] = []
 """The ports of all that were to be opened."""
 
@@ -33,6 +36,8 @@ class LiveChannel(MemoryChannel):
 
     async def __aenter__(self) -> "LiveChannel":
         TRIED.append(self.config.port)
+        if self.config.port in SILENT:
+            await asyncio.Event().wait()
         if self.config.port in TAKEN:
             raise Unavailable(f"port {self.config.port} is taken", "choose another")
         TAKEN.add(self.config.port)

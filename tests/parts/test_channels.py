@@ -1,11 +1,12 @@
 """Channels that come, change and go while the gateway runs."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from carapax.errors import Broken, Unavailable
-from tests.fakes.live_channel import OPEN, TAKEN, TRIED
+from tests.fakes.live_channel import OPEN, SILENT, TAKEN, TRIED
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
 
@@ -108,6 +109,29 @@ def test_a_channel_that_was_lost_holds_up_neither_another_one_nor_another_change
             with pytest.raises(Unavailable, match="port 6 is taken"):
                 await settings.change({("channels", NAME, "port"): 6})
         TAKEN.clear()
+
+    run(main())
+
+
+def test_a_lost_channel_that_never_answers_holds_up_neither_a_change_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carapax.settings.FIRST_WAIT_S", 0.01)
+
+    async def main() -> None:
+        async with asyncio.timeout(30), gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\nport = 5\n') as (gateway, _):
+            OPEN[0].loses_its_port = True
+            TAKEN.add(6)
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await gateway.services.settings.change({("channels", NAME, "port"): 6})
+            SILENT.add(5)
+            tried = len(TRIED)
+            await until(lambda: len(TRIED) > tried)
+            SILENT.clear()
+            TAKEN.clear()
+            await gateway.services.settings.change({("agents", "main", "title"): "Ada"})
+            assert [channel.config.port for channel in OPEN] == [5]
+        assert ([], set()) == (OPEN, TAKEN)
 
     run(main())
 
