@@ -84,7 +84,7 @@ def told(folder: Path, text: str) -> list[str]:
                 f":2: gateway.behind_proxy: '{wide}' takes half the world for your proxies, "
                 "and anybody could say to be anybody: name their addresses",
             )
-            for wide in ("0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3")
+            for wide in ("0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3", "2000::/7")
         ),
         ("[providers.openai]\naccent.nothing = 1\n", ":2: providers.openai.accent.nothing: unknown key"),
         ("[providers.tavily]\naccent.depth = 1\n", ":2: providers.tavily.accent.depth: unknown key"),

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Any
 
 from carapax import extensions
@@ -16,8 +16,9 @@ from carapax.store.days import open_days
 from carapax.tls.names import spell
 from carapax.vault import is_name
 
-_WIDEST = {4: 8, 6: 7}
-"""Bits of the widest network that can be somebody's own: 10.0.0.0/8 and fc00::/7."""
+_WIDEST = {4: 8, 6: 16}
+"""Bits of the widest public network that can be somebody's own."""
+_LOCAL = IPv6Network("fc00::/7")
 _TABLES: tuple[tuple[str, extensions.Kind], ...] = (
     ("channels", "channel"),
     ("tools", "tool"),
@@ -94,7 +95,8 @@ def _proxies(entries: Iterable[str]) -> Iterator[tuple[Route, str]]:
         except ValueError:
             yield ("gateway", "behind_proxy"), f'{entry!r} is no address and no network such as "10.0.0.0/24"'
             continue
-        if network.prefixlen < _WIDEST[network.version]:
+        is_local = isinstance(network, IPv6Network) and network.subnet_of(_LOCAL)
+        if not is_local and network.prefixlen < _WIDEST[network.version]:
             why = "takes half the world for your proxies, and anybody could say to be anybody: name their addresses"
             yield ("gateway", "behind_proxy"), f"{entry!r} {why}"
 
