@@ -20,7 +20,7 @@ const KEPT_FEEDS = 8;
 const TOAST_MS = 6_000;
 const WRITING = "input:not([type=range]), textarea, select";
 const SHORTCUTS = [
-  ["N", "key-new"],
+  ["N", "new-session"],
   ["Ctrl K", "key-search"],
   ["/", "key-focus"],
   ["↑ ↓", "key-list"],

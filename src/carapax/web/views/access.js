@@ -79,12 +79,12 @@ function ownCard(page, known, { passkeys, password, free }) {
   const unowned = h("p", null, t(free ? "access-free" : "access-unowned"));
   if (!known.owned && known.how !== "code") return card(title, unowned, toSetup());
   const takeAway = (id) => (current) => ask(`api/passkeys/${id}`, { current }, "DELETE");
-  const remove = ({ id, name }) => certain(page, t("access-remove"), name, takeAway(id));
+  const remove = ({ id, name }) => certain(page, t("remove"), name, takeAway(id));
   const passkey = t("passkey-of", { host: known.passkey_host });
   const buttons = (each) => rowButtons(button(t("rename"), () => rename(page, each)), removal(() => remove(each)));
   const make = () => certain(page, "", "", (current) => makePasskey(passkey, current));
   const columns = [
-    { title: t("access-name"), cell: ({ name }) => legible(name) },
+    { title: t("name"), cell: ({ name }) => legible(name) },
     { title: t("access-host"), cell: ({ host }) => host },
     { title: t("access-used"), cell: ({ last_used_at: at }) => moment(at) },
     { title: t("actions"), cell: buttons, className: "buttons" },
@@ -128,13 +128,13 @@ function tokenCard(page, known, tokens) {
   const end = (id) => (current) => ask(`api/tokens/${id}`, { current }, "DELETE");
   const revoke = ({ id, name }) => certain(page, t("access-revoke"), name, end(id));
   const columns = [
-    { title: t("access-name"), cell: ({ name }) => legible(name) },
+    { title: t("name"), cell: ({ name }) => legible(name) },
     { title: t("access-scopes"), cell: ({ scopes, trust }) => `${scopes.join(", ")} · ${trust}` },
     { title: t("access-used"), cell: ({ last_used_at: at }) => moment(at) },
     { title: t("actions"), cell: (each) => rowButtons(removal(() => revoke(each))), className: "buttons" },
   ];
   const fields = [
-    { name: "name", label: t("access-name"), required: true, maxlength: 200 },
+    { name: "name", label: t("name"), required: true, maxlength: 200 },
     { name: "scope", label: t("access-scopes"), hint: t("access-scopes-hint"), type: "select", options: SCOPES },
     { name: "trust", label: t("access-trust"), hint: t("access-trust-hint"), type: "select", options: TRUST },
   ];
@@ -155,11 +155,11 @@ function tokenCard(page, known, tokens) {
 }
 
 const moment = (at) => (at ? formatMoment(at) : "—");
-const removal = (action) => button(t("access-remove"), action, { tone: "danger" });
+const removal = (action) => button(t("remove"), action, { tone: "danger" });
 const toSetup = () => h("a", { class: "link", href: "#/setup" }, t("setup"));
 
 async function rename(page, { id, name }) {
-  const field = h("input", { value: name, maxlength: 200, "aria-label": t("access-name") });
+  const field = h("input", { value: name, maxlength: 200, "aria-label": t("name") });
   if (!(await page.app.ask(t("rename"), field, t("save")))) return;
   await change(page, () => ask(`api/passkeys/${id}`, { name: field.value }, "PATCH"));
 }

@@ -111,7 +111,7 @@ class Log extends Pages {
     this.text = searchBox(t("log-search"), { onchange });
     this.trouble = h("p", { class: "problem", hidden: true });
     const find = h("label", { class: "field find" }, this.text);
-    const choices = h("div", { class: "choices" }, this.level, find, button(t("log-again"), onchange));
+    const choices = h("div", { class: "choices" }, this.level, find, button(t("look-again"), onchange));
     this.element = h("div", { class: "log" }, choices, this.trouble, this.rows);
     this.open();
   }

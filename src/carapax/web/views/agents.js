@@ -29,7 +29,7 @@ export class Agents extends Page {
     const columns = [
       { title: t("agent"), cell: about },
       { title: t("model"), cell: ({ model, model_reason: why }) => h("span", { title: why }, model) },
-      { title: t("agents-state"), cell: stateOf },
+      { title: t("state"), cell: stateOf },
       { title: t("agents-spent", { days: DAYS }), cell: (agent) => formatUsd(spent(agent)), className: "to-right" },
     ];
     this.put(table({ caption: t("screen-agents"), columns, rows: this.app.agents, key: ({ name }) => name }));
@@ -47,7 +47,7 @@ export class Agents extends Page {
       this.#isAdding = false;
       location.hash = `#/agents/${encodeURIComponent(name)}`;
     };
-    const more = [{ ...NAME, label: t("agents-name"), hint: t("agents-name-hint") }];
+    const more = [{ ...NAME, label: t("name"), hint: t("agents-name-hint") }];
     const about = tableAt(this.tables, ["agents", "*"]);
     const cancel = () => this.#add(false);
     return tableForm({ table: about, values: {}, names: FIRST, more, onsubmit, cancel, label: t("agents-add") });
@@ -58,8 +58,8 @@ export class Agents extends Page {
     const asked = [this.call("agent.persona", { agent: name }), this.call("workspace.stains", { agent: name })];
     const [persona, stained, tools] = await Promise.all([...asked, this.call("tools.catalogue")]);
     const isLast = this.app.agents.length === 1;
-    const remove = button(t("agents-remove"), () => this.#remove(name), { tone: "danger", disabled: isLast });
-    this.actions(h("a", { class: "button", href: "#/agents" }, t("agents-all")), remove);
+    const remove = button(t("remove"), () => this.#remove(name), { tone: "danger", disabled: isLast });
+    this.actions(h("a", { class: "button", href: "#/agents" }, t("all-agents")), remove);
     const own = (tools?.tools ?? []).filter(({ agents }) => agents.includes(name));
     const { [name]: config } = this.config.agents;
     const parts = {
@@ -82,7 +82,7 @@ export class Agents extends Page {
     const well = isWell ? badge(t("health-ok"), "ok") : badge(legible(detail), "bad");
     const rows = [
       [t("model"), h("a", { href: "#/models" }, agent.model), legible(agent.model_reason)],
-      [t("agents-state"), stateOf(agent), running.map(session)],
+      [t("state"), stateOf(agent), running.map(session)],
       [t("agents-sandbox"), `${sandbox}, ${level}`, well],
       ...budgets.map((budget) => [t(`costs-${budget.period}`), t("costs-spent", spent(budget))]),
       ...instructions.map((file) => [t("agents-file"), h("code", null, file.name), legible(file.problem)]),
@@ -135,7 +135,7 @@ export class Agents extends Page {
   }
 
   #remove(name) {
-    return this.sure(t("agents-remove-of", { name }), t("agents-remove-sure"), t("agents-remove"), async () => {
+    return this.sure(t("remove-of", { name }), t("agents-remove-sure"), t("remove"), async () => {
       await setConfig(this.app, [["agents", name], null]);
       location.hash = "#/agents";
     });
@@ -143,8 +143,8 @@ export class Agents extends Page {
 }
 
 function stateOf({ sandbox_ok: isWell, running }) {
-  if (running.length) return badge(t("running"), "ok");
-  return isWell ? badge(t("agents-idle"), "quiet") : badge(t("agents-no-sandbox"), "bad");
+  if (running.length) return badge(t("state-running"), "ok");
+  return isWell ? badge(t("state-idle"), "quiet") : badge(t("agents-no-sandbox"), "bad");
 }
 
 const toolItem = ({ name, effects }) => h("li", null, h("code", null, name), effects.map((each) => badge(each)));

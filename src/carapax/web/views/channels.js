@@ -23,8 +23,8 @@ export class Channels extends Page {
     const check = ({ name }) => button(t("models-check"), () => this.#check(name));
     const known = ({ name }) => h("span", { role: "status" }, legible(this.#known.get(name) ?? ""));
     const columns = [
-      { title: t("channels-name"), cell: ({ name }) => legible(name) },
-      { title: t("agents-state"), cell: stateOf },
+      { title: t("channel"), cell: ({ name }) => legible(name) },
+      { title: t("state"), cell: stateOf },
       { title: t("channels-known"), cell: known },
       { title: t("actions"), cell: check, className: "buttons" },
     ];
@@ -44,7 +44,7 @@ export class Channels extends Page {
     const isThere = this.configured.includes(name);
     if (name !== this.#chosen || !about) {
       const open = about && button(t(isThere ? "tools-settings" : "channels-set-up"), () => this.#open(name));
-      const remove = isThere && button(t("secrets-remove"), () => this.#remove(name), { tone: "danger" });
+      const remove = isThere && button(t("remove"), () => this.#remove(name), { tone: "danger" });
       return card(name, h("p", { class: "remedy" }, about?.meaning ?? ""), rowButtons(open, remove));
     }
     const onsubmit = async (changes) => {
@@ -64,7 +64,7 @@ export class Channels extends Page {
   }
 
   #remove(name) {
-    return this.sure(t("agents-remove-of", { name }), t("channels-remove-sure"), t("secrets-remove"), async () => {
+    return this.sure(t("remove-of", { name }), t("channels-remove-sure"), t("remove"), async () => {
       await setConfig(this.app, [["channels", name], null]);
       await this.refresh();
     });

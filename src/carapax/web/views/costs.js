@@ -41,7 +41,7 @@ export class Costs extends Page {
       return h("button", { type: "button", "aria-pressed": pressed, onclick: () => this.#choose(name, value) }, text);
     };
     const group = (label, all) => h("div", { class: "tabs", role: "group", "aria-label": t(label) }, all);
-    const groups = BY.map((by) => choice("by", by, t(`costs-by-${by}`)));
+    const groups = BY.map((by) => choice("by", by, t(by)));
     const periods = DAYS.map((days) => choice("days", days, t("costs-days", { count: days })));
     return h("div", { class: "choices" }, group("costs-by", groups), group("costs-period", periods));
   }
@@ -121,9 +121,9 @@ function groupTable({ by }, groups) {
   const link = (group) => (isLink(group) ? h("a", { href: `#/s/${group.name}` }, name(group)) : name(group));
   const number = (key, cell) => ({ title: t(`costs-${key}`), cell, className: "to-right" });
   const columns = [
-    { title: t(`costs-by-${by}`), cell: link },
+    { title: t(by), cell: link },
     number("cost", ({ tally }) => formatUsd(tally.cost_usd)),
     ...counted.map((key) => number(key, ({ tally }) => formatNumber(tally[key]))),
   ];
-  return table({ caption: t(`costs-by-${by}`), columns, rows: by === "day" ? groups.toReversed() : groups });
+  return table({ caption: t(by), columns, rows: by === "day" ? groups.toReversed() : groups });
 }

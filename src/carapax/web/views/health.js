@@ -47,7 +47,7 @@ export class Health extends Page {
   #draw() {
     const waiting = this.#checks.length - this.#found.size;
     const fixable = [...this.#found.values()].flat().filter(({ fix }) => fix);
-    const again = button(t("health-again"), () => this.refresh(), { disabled: waiting > 0 });
+    const again = button(t("look-again"), () => this.refresh(), { disabled: waiting > 0 });
     const all = fixable.length > 1 && button(t("health-fix-all"), () => this.#repairAll(fixable), { tone: "primary" });
     this.actions(all, again);
     const label = t("health-progress", { done: this.#found.size, count: this.#checks.length });
@@ -75,7 +75,7 @@ export class Health extends Page {
     const release = ({ key }) => button(t("health-lift"), () => lift(key));
     const parts = (ban) => [badge(t("health-banned"), "warn"), until(ban), release(ban)];
     const item = (ban) => h("li", { dataset: { key: ban.key } }, parts(ban));
-    return card(t("health-bans"), h("ul", null, this.#bans.map(item)));
+    return card(t("health-banned"), h("ul", null, this.#bans.map(item)));
   }
 
   #finding(finding) {

@@ -12,7 +12,7 @@ export class Live {
   #rows = [];
   #streaming = new Map();
   #agents = new Map();
-  #filter = { what: "", agent: "", session: "" };
+  #filter = { which: "", agent: "", session: "" };
   #receive = ({ detail }) => this.#take(detail);
 
   constructor(app, sessions) {
@@ -21,11 +21,11 @@ export class Live {
     this.pause = button(t("activity-pause"), () => this.#toggle());
     this.count = h("span", { class: "count", role: "status" });
     const all = (label) => ({ value: "", label: t(label) });
-    const what = ["", "kept", "streamed"].map((value) => ({ value, label: t(`activity-what-${value || "all"}`) }));
-    const agents = [all("activity-all-agents"), ...app.agents.map(({ name }) => name)];
+    const which = ["", "kept", "streamed"].map((value) => ({ value, label: t(`activity-what-${value || "all"}`) }));
+    const agents = [all("all-agents"), ...app.agents.map(({ name }) => name)];
     const known = sessions.map(({ id, title }) => ({ value: id, label: oneLine(title || id, 40) }));
-    const options = { what, agent: agents, session: [all("activity-all-sessions"), ...known] };
-    const choices = Object.entries(options).map(([name, offered]) => this.#choice(name, offered));
+    const within = [all("activity-all-sessions"), ...known];
+    const choices = [this.#choice("which", which), this.#choice("agent", agents), this.#choice("session", within)];
     this.none = h("p", { class: "none" }, t("activity-quiet"));
     const bar = h("div", { class: "choices" }, choices, this.pause, this.count);
     this.element = h("div", { class: "live" }, bar, this.none, this.list);
@@ -47,12 +47,12 @@ export class Live {
       this.#filter[name] = target.value;
       this.#rows.forEach(({ element, envelope }) => (element.hidden = !this.#wants(envelope)));
     };
-    return select(options, { "aria-label": t(`activity-by-${name}`), onchange });
+    return select(options, { "aria-label": t(name), onchange });
   }
 
   #wants({ session, event }) {
-    const { what, agent, session: wanted } = this.#filter;
-    if (what && isStreamed(event.kind) !== (what === "streamed")) return false;
+    const { which, agent, session: wanted } = this.#filter;
+    if (which && isStreamed(event.kind) !== (which === "streamed")) return false;
     if (wanted && session !== wanted) return false;
     return !agent || (this.#agents.get(session) ?? this.app.sessions.find(session)?.agent) === agent;
   }

@@ -65,7 +65,7 @@ export class Models extends Page {
       h("p", { role: "status", class: checked?.ok === false ? "problem" : "checked" }, checkText(checked)),
     ];
     const again = hasKey && act("pen", "models-new-key", "key", () => this.#open(provider));
-    const remove = isOurs && act("trash", "models-remove", "remove", () => this.#remove(name));
+    const remove = isOurs && act("trash", "remove-of", "remove", () => this.#remove(name));
     return h("li", { dataset: { tone: isWell ? "good" : "bad" } }, ...parts, rowButtons(again, check, remove));
   }
 
@@ -77,8 +77,8 @@ export class Models extends Page {
   }
 
   async #remove(name) {
-    const title = t("models-remove", { name });
-    if (!(await confirmed(this.app, title, t("models-remove-sure", { name }), t("models-remove-it")))) return;
+    const title = t("remove-of", { name });
+    if (!(await confirmed(this.app, title, t("models-remove-sure", { name }), t("remove")))) return;
     try {
       await this.app.rpc.call("provider.remove", { provider: name });
     } catch (error) {
@@ -171,7 +171,7 @@ class ProviderForm {
     const key = { name: "key", label: t("models-key"), hint: t("models-key-note"), type: "password", ...SECRET };
     const fields = [
       { name: "vendor", label: t("models-vendor"), type: "select", options: choices },
-      { name: "name", label: t("models-name"), required: true, maxlength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*" },
+      { name: "name", label: t("name"), required: true, maxlength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*" },
       { name: "base_url", label: t("models-url"), type: "url", placeholder: "http://127.0.0.1:8000", maxlength: 500 },
       key,
       { name: "default_model", label: t("models-default"), ...SECRET },

@@ -91,7 +91,7 @@ export class Palette {
   }
 
   #option({ kind, label, detail, icon: sign = "tool", keys }, index) {
-    const said = [t(`palette-of-${kind}`), detail].filter(Boolean).join(" · ");
+    const said = [t(kind), detail].filter(Boolean).join(" · ");
     const [onclick, onpointermove] = [() => this.#run(index), () => this.#choose(index)];
     const attributes = { role: "option", id: `palette-${index}`, onclick, onpointermove };
     const shortcut = keys && h("kbd", { "aria-hidden": "true" }, keys);

@@ -18,7 +18,7 @@ export class Secrets extends Page {
   #draw() {
     this.actions(button(t("secrets-add"), () => this.#choose(""), { tone: "primary", icon: "plus" }));
     const columns = [
-      { title: t("secrets-name"), cell: ({ name }) => h("code", null, name) },
+      { title: t("name"), cell: ({ name }) => h("code", null, name) },
       { title: t("secrets-users"), cell: ({ name }) => this.#users(name) },
       { title: t("secrets-changed"), cell: ({ changed_at: at }) => (at ? formatMoment(at) : t("models-unknown")) },
       { title: t("actions"), cell: ({ name }) => this.#buttons(name), className: "buttons" },
@@ -43,7 +43,7 @@ export class Secrets extends Page {
 
   #buttons(name) {
     const change = button(t("secrets-change"), () => this.#choose(name));
-    return rowButtons(change, button(t("secrets-remove"), () => this.#remove(name), { tone: "danger" }));
+    return rowButtons(change, button(t("remove"), () => this.#remove(name), { tone: "danger" }));
   }
 
   #choose(name) {
@@ -54,7 +54,7 @@ export class Secrets extends Page {
 
   #form() {
     const isNew = !this.#chosen;
-    const named = { name: "name", label: t("secrets-name"), hint: t("secrets-name-hint"), maxlength: 200 };
+    const named = { name: "name", label: t("name"), hint: t("secrets-name-hint"), maxlength: 200 };
     const name = { ...named, required: true, spellcheck: "false" };
     const given = { name: "value", label: t("secrets-value"), hint: t("models-key-note"), type: "password" };
     const value = { ...given, required: true, autocomplete: "new-password" };
@@ -76,7 +76,7 @@ export class Secrets extends Page {
   async #remove(name) {
     const users = this.#users(name);
     const text = users === "—" ? t("secrets-remove-sure", { name }) : t("secrets-remove-used", { name, users });
-    await this.sure(t("secrets-remove-of", { name }), text, t("secrets-remove"), async () => {
+    await this.sure(t("remove-of", { name }), text, t("remove"), async () => {
       await this.app.rpc.call("secret.remove", { name });
       await this.refresh();
     });

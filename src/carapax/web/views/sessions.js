@@ -20,8 +20,8 @@ export class Sessions extends Page {
     const choice = (label, options) => select(options, { "aria-label": t(label), onchange: changed });
     const states = ["", ...STATES].map((value) => ({ value, label: t(`state-${value || "all"}`) }));
     this.agent = choice("agent", []);
-    this.channel = choice("sessions-channel", []);
-    this.state = choice("sessions-state", states);
+    this.channel = choice("channel", []);
+    this.state = choice("state", states);
     this.order = choice("sessions-order", ORDERS.map((value) => ({ value, label: t(`order-${value}`) })));
     this.found = h("div", { class: "spent" });
     const kept = { type: "file", accept: ".jsonl,application/x-ndjson", hidden: true };
@@ -50,7 +50,7 @@ export class Sessions extends Page {
     if (!this.app.agents.length) await this.app.loadAgents();
     const { sessions, found = {} } = answer;
     const known = this.app.agents.map(({ name }) => name);
-    choices(agent, "sessions-agents", [...known, ...sessions.map((session) => session.agent)]);
+    choices(agent, "all-agents", [...known, ...sessions.map((session) => session.agent)]);
     choices(channel, "sessions-channels", sessions.map((session) => session.channel));
     const isFull = sessions.length === this.#limit && this.#limit < MOST;
     const more = button(t("more-sessions"), () => this.#more());
@@ -70,12 +70,12 @@ export class Sessions extends Page {
     const link = ({ id, title }) => h("a", { href: `#/s/${id}` }, title || t("untitled"));
     const said = ({ id }) => found[id] && h("small", null, `… ${found[id]} …`);
     return [
-      { title: t("sessions-title"), cell: (row) => h("div", { class: "entry" }, link(row), said(row)) },
+      { title: t("session"), cell: (row) => h("div", { class: "entry" }, link(row), said(row)) },
       { title: t("agent"), cell: ({ agent }) => this.app.called(agent) },
-      { title: t("sessions-channel"), cell: ({ channel }) => channel },
-      { title: t("sessions-state"), cell: ({ state = "idle" }) => badge(t(`state-${state}`), TONES[state]) },
+      { title: t("channel"), cell: ({ channel }) => channel },
+      { title: t("state"), cell: ({ state = "idle" }) => badge(t(`state-${state}`), TONES[state]) },
       { title: t("order-updated"), cell: ({ updated_at: at }) => h("time", { title: formatExact(at) }, formatAgo(at)) },
-      { title: t("sessions-doing"), cell: (row) => this.#actions(row), className: "doing" },
+      { title: t("actions"), cell: (row) => this.#actions(row), className: "doing" },
     ];
   }
 

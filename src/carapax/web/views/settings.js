@@ -89,8 +89,8 @@ export class Settings extends Page {
     const rows = [...new Set([...given, ...this.tables.filter(isNamed).map(({ path }) => path[1])])];
     const named = (name) => link(`${section}/${encodeURIComponent(name)}`, legible(name));
     const state = (name) => (given.includes(name) ? badge(t("settings-set"), "ok") : t("settings-default"));
-    const columns = [{ title: t("settings-name"), cell: named }, { title: t("settings-state"), cell: state }];
-    const add = { name: "name", label: t("settings-name"), required: true };
+    const columns = [{ title: t("name"), cell: named }, { title: t("state"), cell: state }];
+    const add = { name: "name", label: t("name"), required: true };
     const onsubmit = ({ name }) => void (location.hash = `#/settings/${section}/${encodeURIComponent(name.trim())}`);
     return [
       h("p", { class: "remarks" }, coded(this.#table([section, ANY])?.meaning ?? "")),
@@ -101,13 +101,13 @@ export class Settings extends Page {
 
   #entry(section, name) {
     const isThere = at(this.config.given, [section, name]) !== undefined;
-    const question = [t("settings-remove", { name }), t("settings-remove-text"), t("settings-remove-yes")];
+    const question = [t("remove-of", { name }), t("settings-remove-text"), t("remove")];
     const remove = () =>
       this.sure(...question, async () => {
         await this.#set([{ path: [section, name], value: null }]);
         location.hash = `#/settings/${section}`;
       });
-    const label = t("settings-remove", { name: legible(name) });
+    const label = t("remove-of", { name: legible(name) });
     return [this.#forms([section, name]), isThere && button(label, remove, { tone: "danger" })];
   }
 
@@ -174,7 +174,7 @@ export class Settings extends Page {
     const buttons = (item) =>
       rowButtons(
         button(t("settings-edit"), () => edit(index(item))),
-        button(t("settings-remove-yes"), remove(item), { tone: "danger" }),
+        button(t("remove"), remove(item), { tone: "danger" }),
       );
     const columns = [
       { title: t("settings-entry"), cell: (item) => h("code", null, legible(about(item).join(", "))) },

@@ -16,7 +16,9 @@ export class Sidebar {
     this.app = app;
     const search = { type: "button", class: "search", "aria-haspopup": "dialog", onclick: () => app.commands.open() };
     this.search = h("button", search, icon("search", 16), t("search"), hint(SEARCH_KEYS));
-    this.list = h("nav", { class: "sessions", "aria-label": t("sessions"), onkeydown: (event) => this.#arrows(event) });
+    const named = { "aria-label": t("screen-sessions") };
+    const onkeydown = (event) => this.#arrows(event);
+    this.list = h("nav", { class: "sessions", ...named, onkeydown });
     this.screens = h("nav", { class: "screens", "aria-label": t("screens") });
     this.theme = iconButton("auto", "", () => this.nextTheme());
     this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
@@ -29,8 +31,8 @@ export class Sidebar {
     const begin = h("a", anew, icon("plus"), t("new-session"), hint("N"));
     const help = iconButton("help", t("shortcuts"), () => app.showShortcuts());
     const foot = h("div", { class: "foot" }, this.theme, help, this.stop, this.signOut);
-    const about = { class: "sidebar", id: "sidebar", "aria-label": t("sessions") };
-    this.element = h("aside", about, brand, begin, this.search, this.list, this.screens, foot);
+    const parts = [brand, begin, this.search, this.list, this.screens, foot];
+    this.element = h("aside", { class: "sidebar", id: "sidebar", ...named }, parts);
     this.#drawTheme();
     setInterval(() => this.draw(), 60_000);
   }
@@ -69,7 +71,7 @@ export class Sidebar {
   #row(info) {
     const current = this.app.route.session === info.id;
     const asks = this.app.approvals.of(info.id) > 0;
-    const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("running") : "";
+    const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("state-running") : "";
     const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
     const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
     const who = h("span", { class: asks && "asks", dir: "auto" }, asks ? state : this.app.called(info.agent));

@@ -123,7 +123,7 @@ export class Tools extends Page {
 
   #trial() {
     const told = h("div", { role: "status" });
-    const given = { name: "given", label: t("tools-given"), hint: t("tools-given-hint"), type: "textarea" };
+    const given = { name: "given", label: t("arguments"), hint: t("tools-given-hint"), type: "textarea" };
     const fields = [
       { name: "tool", label: t("tools-tool"), type: "select", options: this.tools.map(({ name }) => name) },
       { ...given, required: true, spellcheck: "false" },

@@ -12,7 +12,7 @@ export class Traces {
   constructor(app, sessions) {
     this.app = app;
     const options = sessions.map(({ id, title }) => ({ value: id, label: oneLine(title || id, 60) }));
-    this.choice = select(options, { "aria-label": t("activity-by-session"), onchange: () => this.open() });
+    this.choice = select(options, { "aria-label": t("session"), onchange: () => this.open() });
     this.about = h("p", { class: "remarks", role: "status" });
     this.runs = h("div", { class: "runs" });
     this.element = h("div", { class: "traces" }, h("div", { class: "choices" }, this.choice), this.about, this.runs);
@@ -42,7 +42,7 @@ function runCard(session, run) {
   const start = Math.min(run.from, ...run.spans.map(({ from }) => from));
   const [input, output] = [run.input, run.output].map(formatNumber);
   const figures = t("trace-run", { time: formatElapsed(to - run.from), input, output });
-  const state = run.to ? badge(run.reason, run.reason === "done" ? "ok" : "warn") : badge(t("running"), "ok");
+  const state = run.to ? badge(run.reason, run.reason === "done" ? "ok" : "warn") : badge(t("state-running"), "ok");
   const rows = run.spans.slice(0, SPANS).map((span) => spanRow(session, span, start, Math.max(to - start, 1e-6), now));
   const list = h("ol", { class: "waterfall", "aria-label": figures }, rows);
   return card(formatMoment(run.from), h("p", { class: "remarks" }, state, " ", figures), list);

@@ -77,7 +77,7 @@ export class Wizard extends Page {
     const vendor = this.providers.vendors.find((each) => each.name === name);
     const text = (field, label, more) => ({ name: field, label: t(label), ...more });
     const fields = [
-      !vendor && text("name", "models-name", { required: true, maxlength: 64 }),
+      !vendor && text("name", "name", { required: true, maxlength: 64 }),
       (!vendor || vendor.local) && text("base_url", "models-url", { required: !vendor, placeholder: LOCAL }),
       !vendor?.login && text("key", "models-key", { type: "password", hint: t("models-key-note") }),
       !vendor && text("default_model", "models-default"),
@@ -117,7 +117,7 @@ export class Wizard extends Page {
   _agent() {
     const { agent, title, emoji, manner } = this.state;
     const fields = [
-      { name: "title", label: t("wizard-title"), maxlength: 80 },
+      { name: "title", label: t("name"), maxlength: 80 },
       { name: "emoji", label: t("wizard-emoji"), maxlength: 16 },
       { name: "manner", label: t("wizard-manner"), type: "textarea", rows: 2, maxlength: 2000 },
     ];
