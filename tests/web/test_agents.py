@@ -75,7 +75,7 @@ def test_an_agent_is_added_changed_and_removed_and_the_file_keeps_its_comments(p
     most.clear()
     most.send_keys("0")
     most.submit()
-    page.until("document.querySelector('.form input:invalid')")
+    page.until("document.querySelector('.form input:invalid[aria-invalid=true]')")
     most.clear()
     most.send_keys("7")
     most.submit()
