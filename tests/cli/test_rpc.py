@@ -28,10 +28,17 @@ def test_what_the_gateway_refuses_is_told(home: Home, gateway: Serving) -> None:
         Gateway(gateway.running).call("session.get", {"session": "x"}, dict[str, Any])
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"url": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"url": 1}', b'{"url": "\xff"}'])
 def test_a_run_file_that_says_nothing_is_no_gateway(home: Home, content: bytes) -> None:
     home.run_file.parent.mkdir(parents=True)
     home.run_file.write_bytes(content)
+    assert find_gateway(home) is None
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", f"http://ü{'a' * 80}:1"])
+def test_an_address_that_is_none_is_no_gateway(home: Home, url: str) -> None:
+    home.run_file.parent.mkdir(parents=True)
+    home.run_file.write_bytes(msgspec.json.encode(Running(url, 1, "token")))
     assert find_gateway(home) is None
 
 

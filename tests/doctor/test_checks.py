@@ -3,8 +3,10 @@
 import os
 import shutil
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -116,8 +118,13 @@ def test_a_port_that_is_taken_fails_unless_it_is_by_the_gateway_of_this_home(hom
     assert of("port", findings(home)) == [("ok", f"127.0.0.1:{port} is free")]
     with socket.create_server(("127.0.0.1", port)):
         assert of("port", findings(home))[0][0] == "fail"
-        home.run_file.write_text(f'{{"url": "http://127.0.0.1:{port}", "pid": 1, "token": "x"}}')
+    home.run_file.write_text(f'{{"url": "http://127.0.0.1:{port}", "pid": 1, "token": "x"}}')
+    with HTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
         assert of("port", findings(home)) == [("ok", f"the gateway of this home answers at http://127.0.0.1:{port}")]
+        server.shutdown()
+        thread.join()
 
 
 def test_a_key_is_named_by_its_variable_and_never_shown(home: Home) -> None:

@@ -71,8 +71,9 @@ class _Problem(Struct, frozen=True):
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, patience_s: float = _TIMEOUT_S) -> None:
         self.running = running
+        self._patience_s = patience_s
 
     def call(self, method: str, params: Struct | dict[str, object], result: type[T]) -> T:
         """Raises Unavailable when nobody answers, CarapaxError for what the gateway refuses."""
@@ -87,11 +88,11 @@ class Gateway:
             raise Unavailable(f"{self.running.url} does not answer as a gateway does: {error}") from error
 
     def is_alive(self) -> bool:
-        address = urlsplit(self.running.url)
         try:
+            address = urlsplit(self.running.url)
             with socket.create_connection((address.hostname or "", address.port or 80), timeout=5):
                 return True
-        except OSError:
+        except (OSError, ValueError):
             return False
 
     def export(self, session: str) -> bytes:
@@ -121,9 +122,9 @@ class Gateway:
         address = urlsplit(self.running.url)
         host, context = address.hostname or "", self.running.context()
         connection = (
-            http.client.HTTPSConnection(host, address.port, timeout=_TIMEOUT_S, context=context)
+            http.client.HTTPSConnection(host, address.port, timeout=self._patience_s, context=context)
             if context
-            else http.client.HTTPConnection(host, address.port, timeout=_TIMEOUT_S)
+            else http.client.HTTPConnection(host, address.port, timeout=self._patience_s)
         )
         try:
             connection.request(method, path, body, {**headers, "Authorization": f"Bearer {self.running.token}"})
@@ -139,7 +140,7 @@ def announced(home: Home) -> Running | None:
     """What the gateway of this home said of itself when it started last, or None."""
     try:
         return msgspec.json.decode(home.run_file.read_bytes(), type=Running)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -28,6 +28,7 @@ from carapax.tls.status import TlsStatus
 from carapax.version import __version__
 
 _LOOK_EVERY_S = 2.0
+_PATIENCE_S = 10.0
 _NOT_RUNNING = 3
 _SOON_S = 14 * 86_400.0
 _CHANNEL: dict[str, tuple[State, str]] = {
@@ -101,7 +102,7 @@ def command(as_json: bool, watch: bool) -> None:
 
 def _shown(place: Home, as_json: bool, *, anew: bool = False) -> Overview:
     gateway = find_gateway(place)
-    seen = overview(place, gateway) if gateway else Overview(str(place.data_dir), False)
+    seen = overview(place, Gateway(gateway.running, _PATIENCE_S)) if gateway else Overview(str(place.data_dir), False)
     if anew and not as_json and sys.stdout.isatty():
         click.clear()
     click.echo(msgspec.json.encode(seen) if as_json else "\n".join(_lines(seen)))

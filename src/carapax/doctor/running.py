@@ -1,6 +1,8 @@
 """Whether a gateway answers for a home."""
 
+import http.client
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import msgspec
@@ -9,6 +11,7 @@ from msgspec import Struct
 from carapax.config import Home
 
 _PATIENCE_S = 2.0
+_LONGEST_S = 5.0
 
 
 class Announced(Struct, frozen=True):
@@ -22,7 +25,7 @@ def announced(home: Home) -> Announced | None:
     """What the last gateway of a home said of itself, unless it has ended well, or said nothing that can be read."""
     try:
         return msgspec.json.decode(home.run_file.read_bytes(), type=Announced)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -34,3 +37,23 @@ def answers(url: str) -> bool:
             return True
     except (OSError, ValueError):
         return False
+
+
+def is_silent(url: str) -> bool:
+    """Whether whoever listens there says nothing to a request."""
+    address, context = urlsplit(url), ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is told it, and nothing believed
+    host = address.hostname or ""
+    connection = (
+        http.client.HTTPSConnection(host, address.port, timeout=_LONGEST_S, context=context)
+        if address.scheme == "https"
+        else http.client.HTTPConnection(host, address.port, timeout=_LONGEST_S)
+    )
+    try:
+        connection.request("GET", "/health")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return True
+    finally:
+        connection.close()
+    return False

@@ -1,15 +1,17 @@
 """Whether the port can be listened on."""
 
+import asyncio
 import socket
 
 from carapax.doctor.finding import Finding, Patient
+from carapax.doctor.running import is_silent
 
 NAME = "port"
 
 
 async def check(patient: Patient) -> list[Finding]:
     if patient.running:
-        return [Finding(NAME, "ok", f"the gateway of this home answers at {patient.running}")]
+        return [await _of_gateway(patient.running)]
     if patient.config is None:
         return []
     host, port = patient.config.gateway.host, patient.config.gateway.port
@@ -25,3 +27,11 @@ async def check(patient: Patient) -> list[Finding]:
             message = f"cannot listen on {host}:{port}: {error.strerror or error}"
             return [Finding(NAME, "fail", message, remedy, f"{NAME}:move:")]
     return [Finding(NAME, "ok", f"{host}:{port} is free")]
+
+
+async def _of_gateway(url: str) -> Finding:
+    is_hung = await asyncio.to_thread(is_silent, url)
+    if is_hung:
+        message = f"what listens at {url} does not answer: the gateway of this home hangs"
+        return Finding(NAME, "fail", message, "see `carapax logs`, and restart it: `carapax daemon restart`")
+    return Finding(NAME, "ok", f"the gateway of this home answers at {url}")
