@@ -1,5 +1,6 @@
 """The connection that stays."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -103,6 +104,22 @@ def test_a_lost_connection_is_made_again_and_events_go_on_after_the_last_one_see
 
     run(scenario())
     assert subscribed == [4, 5]
+
+
+def test_nothing_happens_when_the_connection_is_lost_in_the_moment_of_sending() -> None:
+    async def answer(ws: web.WebSocketResponse, request: dict[str, Any]) -> None:
+        await reply(ws, request, {})
+        assert ws._req is not None and ws._req.transport is not None  # nothing else hangs up at once
+        ws._req.transport.abort()  # as above
+
+    async def scenario() -> None:
+        async with server(answer) as client:
+            await client.call("health", {}, dict[str, str])
+            for _ in range(50):
+                await client.send("session.cancel", {})
+                await asyncio.sleep(0)
+
+    run(scenario())
 
 
 def test_what_is_too_long_for_the_gateway_is_refused_and_not_said_again() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import aiohttp
@@ -140,7 +140,8 @@ class Client:
     async def send(self, method: str, params: dict[str, Any]) -> None:
         """Ask without waiting for the answer, which nobody hears; nothing happens while the connection is lost."""
         if self._socket is not None and not self._socket.closed:
-            await self._write(self._socket, method, params)
+            with suppress(aiohttp.ClientError, OSError):  # it is being lost just now
+                await self._write(self._socket, method, params)
 
     async def close(self) -> None:
         if self._socket is not None:
