@@ -1,9 +1,12 @@
 """`carapax logs`."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -39,6 +42,21 @@ def test_the_last_lines_are_shown_without_a_gateway(run: Run, home: Home) -> Non
     assert run("logs", "-n", "0").output == ""
     shown = [msgspec.json.decode(line, type=Line) for line in run("logs", "--json").output.encode().splitlines()]
     assert shown == list(LINES)
+
+
+def test_what_others_wrote_into_the_file_only_shows(run: Run, home: Home) -> None:
+    hostile = Line(1.0, "info", "a", "\x1b[2J\u202ex", fields={"\x1b]0;t\x07": "y"})
+    write(home.log_folder, Line(-1e15, "info", "a", "before time"), hostile)
+    assert run("logs").output == "1970-01-01T00:00:01.000Z INFO a: \\x1b[2J\\u{202e}x \\x1b]0;t\\x07=y\n"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_a_log_that_is_no_file_is_told(run: Run, home: Home, make: Callable[[Path], None]) -> None:
+    home.log_folder.mkdir(parents=True)
+    make(home.log_folder / "gateway.jsonl")
+    result = run("logs")
+    assert result.exit_code == 1
+    assert re.search(r"gateway\.jsonl (is no file|cannot be read: Is a directory)", result.output)
 
 
 @pytest.mark.parametrize("chosen", [("--level", "error"), ("--text", "ODD")])

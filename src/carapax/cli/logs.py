@@ -10,7 +10,7 @@ import click
 from carapax.cli.group import home, takes_home
 from carapax.cli.terminal import write
 from carapax.logs.files import Tail, Wanted, newest
-from carapax.logs.line import LEVELS, Level, Line, as_json, as_text
+from carapax.logs.line import LEVELS, Level, Line, as_json, as_text, safe
 
 _LOOK_EVERY_S = 0.25
 
@@ -43,5 +43,5 @@ def command(limit: int, follow: bool, level: Level, session: str, text: str, is_
 
 
 def _show(lines: Iterable[Line], *, is_json: bool) -> None:
-    for line in lines:
+    for line in (safe(each, str) for each in lines):  # whoever wrote the file
         write(as_json(line).decode() if is_json else as_text(line))

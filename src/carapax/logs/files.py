@@ -1,12 +1,14 @@
 """The log on disk: JSON lines, private, in a few files that take turns so that all of them together stay small."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from carapax.errors import StoreError
 from carapax.logs.line import Level, Line, is_at_least
 
 MAX_BYTES = 8 << 20
@@ -86,7 +88,8 @@ def place(folder: Path, number: int = 0) -> Path:
 
 
 def newest(folder: Path, wanted: Wanted, limit: int) -> list[Line]:
-    """The last lines that are wanted, newest first; none where nothing was logged."""
+    """The last lines that are wanted, newest first; none where nothing was logged. Raises StoreError for files that
+    cannot be read."""
     found: list[Line] = []
     for _, data in reversed(_files(folder)):
         for raw in reversed(data.splitlines()):
@@ -107,7 +110,7 @@ class Tail:
         self._read = 0
 
     def more(self) -> Iterator[Line]:
-        """The lines since the last call."""
+        """The lines since the last call. Raises StoreError for files that cannot be read."""
         files = _files(self._folder)
         known = next((at for at, (inode, _) in enumerate(files) if inode == self._inode), 0)
         for inode, data in files[known:]:
@@ -124,14 +127,24 @@ def _files(folder: Path) -> list[tuple[int, bytes]]:
     twice, of which one stays, and none never."""
     found: dict[int, bytes] = {}
     for number in range(KEPT + 1):
+        file = place(folder, number)
         try:
-            with place(folder, number).open("rb") as stream:
-                inode = os.fstat(stream.fileno()).st_ino
-                if inode not in found:
-                    found[inode] = stream.read()
+            with open(file, "rb", opener=_at_once) as stream:  # Path.open takes no opener
+                told = os.fstat(stream.fileno())
+                if not stat.S_ISREG(told.st_mode):
+                    raise StoreError(f"{file} is no file", "move it away: the gateway makes it anew")
+                if told.st_ino not in found:
+                    found[told.st_ino] = stream.read()
         except FileNotFoundError:
             continue
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read: {error.strerror}", "see who may read it") from error
     return list(reversed(found.items()))
+
+
+def _at_once(file: str, flags: int) -> int:
+    """Open without waiting for whoever would write into a pipe."""
+    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def _parsed(raw: bytes) -> Line | None:

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from carapax.text import written_out
 
@@ -17,6 +17,7 @@ LONGEST = 65_536
 """Characters of a message or of a traceback that are kept."""
 MOST_FIELDS = 32
 _CUT = " [cut]"
+_YEAR_10000 = 253_402_300_800.0
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
@@ -34,7 +35,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     fields: what else it says, by name
     """
 
-    at: float
+    at: Annotated[float, Meta(ge=0, lt=_YEAR_10000)]
     level: Level
     logger: str
     text: str
