@@ -12,7 +12,8 @@ Unit = Literal["", "s", "By", "USD", "{token}", "%"]
 
 MOST_VALUES = 100
 """Values that one label may have; more than that are counted as `OTHER`."""
-LONGEST_VALUE = 120
+LONGEST_VALUE = 200
+"""Characters of a value; a longer one counts as `OTHER`: cut, it might end with the beginning of a secret."""
 OTHER = "other"
 
 
@@ -34,9 +35,8 @@ class Family:
             raise ValueError(f"{self.name} has the labels {self.labels}, not {values}")
         found: list[str] = []
         for value, known in zip(values, self._known, strict=True):
-            value = value[:LONGEST_VALUE]
             if value not in known:
-                if len(known) >= MOST_VALUES:
+                if len(known) >= MOST_VALUES or len(value) > LONGEST_VALUE:
                     value = OTHER
                 known.add(value)
             found.append(value)
