@@ -38,15 +38,21 @@ def test_a_line_of_fence_marks_makes_no_piece_too_long() -> None:
     assert all(len(piece) <= 100 for piece in split_text("`" * 60 + "\n" + "word " * 100, 100))
 
 
-def test_a_joiner_shows_unless_it_joins_pictures() -> None:
+def test_a_joiner_shows_unless_it_joins_pictures_or_letters_that_join() -> None:
     family = "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525"
     assert written_out(family) == family
+    for joined in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"):
+        assert written_out(joined) == joined
+    assert written_out("a\u200cb \u0645\u200c") == "a\\u{200c}b \u0645\\u{200c}"
     for text in ("a\u200db", "\U0001f468\u200d", "\u200d\U0001f468", "\U0001f468\u200d\u200d\U0001f469"):
         assert "\u200d" not in written_out(text)
         assert "\\u{200d}" in written_out(text)
 
 
-@given(st.text("a\U0001f468\u200d\ufe0f", max_size=20), st.text("a\U0001f468\u200d\ufe0f", max_size=20))
+JOINERS = "a\U0001f468\u0645\u200c\u200d\ufe0f"
+
+
+@given(st.text(JOINERS, max_size=20), st.text(JOINERS, max_size=20))
 def test_what_comes_before_an_open_end_is_written_out_the_same_whatever_follows(text: str, more: str) -> None:
     end = open_end(text)
     assert written_out(text[:end]) + written_out((text + more)[end:]) == written_out(text + more)

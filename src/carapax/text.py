@@ -3,14 +3,16 @@
 import re
 
 _PICTURE = "\u2190-\u2bff\U0001f000-\U0001faff"
+_LETTER = "\u0620-\u065f\u066e-\u06d3\u06fa-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17ff"
+"""Of Arabic, Indic and other scripts whose letters join."""
 _COMMANDS = re.compile(
-    f"(?<![{_PICTURE}\ufe0f])\u200d|\u200d(?![{_PICTURE}])"  # a joiner that joins no pictures
+    f"(?<![{_PICTURE}\ufe0f{_LETTER}])[\u200c\u200d]|[\u200c\u200d](?![{_PICTURE}{_LETTER}])"  # it joins nothing
     "|[\x00-\x1f\x7f-\x9f"  # control characters
-    "\u00ad\u061c\u180e\u200b\u200c\u200e\u200f"  # invisible, or turning the line
+    "\u00ad\u061c\u180e\u200b\u200e\u200f"  # invisible, or turning the line
     "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_JOINABLE = re.compile(f"[{_PICTURE}\ufe0f\u200d]")
+_JOINABLE = re.compile(f"[{_PICTURE}{_LETTER}\ufe0f\u200c\u200d]")
 _MOST_JOINED = 32
 _FENCE = re.compile(r"^(\s{0,3})(`{3,}|~{3,})(.*)$")
 _MOST_MARKS = 4
@@ -24,8 +26,8 @@ def written_out(text: str, keep: str = "") -> str:
 
 
 def open_end(text: str) -> int:
-    """Where that end of a text begins of which it depends on what follows how it is written out: pictures, to which a
-    joiner may join the next one."""
+    """Where that end of a text begins of which it depends on what follows how it is written out: pictures and letters,
+    to which a joiner may join the next one."""
     end = len(text)
     while end and len(text) - end < _MOST_JOINED and _JOINABLE.match(text[end - 1]):
         end -= 1

@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from carapax.cli.printer import Printer
 from carapax.events import (
     BudgetReached,
@@ -63,6 +65,24 @@ def test_thoughts_stand_aside_on_their_own_lines() -> None:
     assert printed(ThinkingDelta("hm"), TextDelta("Yes"), answered("Yes")) == ("Yes\n", "hm\n")
 
 
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_only_a_terminal_that_can_write_over_a_line_shows_a_call_under_way(
+    term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = Tty()
+    printer = Printer(io.StringIO(), screen)
+    printer.show(Envelope(1, "session", 0.0, ToolCalled(ToolCall("1", "shell", "漢字" * 20))))
+    assert screen.getvalue() == ("· shell 漢字漢字漢…" if term == "xterm" else "")
+
+
 def test_why_a_run_ended_early_is_told() -> None:
     assert printed(RunFinished("limit", "25 answers")) == ("", "(limit: 25 answers)\n")
 
@@ -89,3 +109,8 @@ def test_pictures_that_are_joined_show_as_one_however_they_stream() -> None:
     assert printed(*map(TextDelta, f"we {family}!"), answered(f"we {family}!"))[0] == f"we {family}!\n"
     assert printed(*map(TextDelta, family), answered(family))[0] == f"{family}\n"
     assert printed(TextDelta("a\u200d"), TextDelta("b"), answered("a\u200db"))[0] == "a\\u{200d}b\n"
+
+
+def test_a_word_whose_letters_are_joined_shows_as_it_is_however_it_streams() -> None:
+    wanted = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    assert printed(*map(TextDelta, wanted), answered(wanted))[0] == f"{wanted}\n"

@@ -5,7 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carapax.cli.scroll import Look, Scroll, clip, short
+from carapax.cli.scroll import Look, Scroll, short
+from carapax.cli.wrapping import clip
 from carapax.events import (
     Envelope,
     Event,

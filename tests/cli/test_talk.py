@@ -357,6 +357,13 @@ def test_wide_characters_and_right_to_left_writing_are_shown(lab: Lab) -> None:
         assert "שלום" in terminal.text
 
 
+def test_what_the_terminal_cannot_show_is_written_out(lab: Lab) -> None:
+    lab.answer = lambda asked: Answer("漢 é")
+    with opened(PYTHONIOENCODING="ascii") as terminal:
+        terminal.type("go\r")
+        terminal.until("\\u6f22 \\xe9")
+
+
 def test_without_colours_there_are_none(lab: Lab) -> None:
     lab.answer = lambda asked: Answer(MARKDOWN)
     with opened(NO_COLOR="1") as terminal:

@@ -1,7 +1,6 @@
 """`carapax chat`: one message, or a conversation at the keyboard."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +21,7 @@ from carapax.cli.question import Asker, Questions, card
 from carapax.cli.rpc import announced, find_gateway
 from carapax.cli.serving import serve
 from carapax.cli.slash import Slash
-from carapax.cli.terminal import clean, one_line, whole, write
+from carapax.cli.terminal import clean, one_line, repaints, whole, write
 from carapax.cli.unlocking import passphrase_of
 from carapax.config import Home
 from carapax.configcheck import check
@@ -52,7 +51,7 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
         message = sys.stdin.read()
     passphrase = None if find_gateway(home()) else passphrase_of(home())
     interrupts = Interrupts()
-    talks = message is None and not as_json and _is_able()
+    talks = message is None and not as_json and sys.stdin.isatty() and repaints(sys.stdout)
     log_to = None if talks else sys.stderr  # the screen is not for the log, which is in its file
     background = Background(_open(home(), session, agent, model, passphrase, log_to), interrupts.take)
     with interrupts, background as conversation:
@@ -69,11 +68,6 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
         if message is not None:
             sys.exit(0 if chat.say(message) else 1)
         chat.run()
-
-
-def _is_able() -> bool:
-    """Whether this is a terminal that can do more than print lines."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
 
 class Chat:

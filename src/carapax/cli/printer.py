@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from carapax.cli.terminal import clean, dim, one_line
+from carapax.cli.terminal import clean, dim, one_line, repaints, showable
 from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -109,11 +109,14 @@ class Printer:
         self._put(self._aside, dim(text, self._aside.isatty()) + "\n")
 
     def _show_running(self, call: ToolCall) -> None:
-        """On a terminal, a line that the next thing printed takes the place of."""
-        if self._aside.isatty():
+        """Where that can be, a line that the next thing printed takes the place of."""
+        if repaints(self._aside):
+            from carapax.cli.wrapping import clip
+
             self._end_line()
             width = shutil.get_terminal_size().columns - 1
-            self._put(self._aside, dim(one_line(f"· {call.name} {call.arguments}", width), True))
+            line = one_line(f"· {call.name} {call.arguments[: 4 * width]}", width)
+            self._put(self._aside, dim(clip(line, width), True))
             self._passing = True
 
     def _end_line(self) -> None:
@@ -129,6 +132,5 @@ class Printer:
             self._passing = False
             self._aside.write("\r\x1b[K")
             self._aside.flush()
-        encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.write(showable(text, stream.encoding))
         stream.flush()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from carapax.cli.terminal import one_line
+from carapax.cli.terminal import one_line, repaints
 
 _PATIENCE_S = 0.4
 _FRAME_S = 0.1
@@ -44,7 +44,7 @@ class Progress:
 def progress(what: str) -> Iterator[Progress]:
     """Show what goes on for as long as the block lasts, once that is longer than a blink."""
     told = Progress(what)
-    if not sys.stderr.isatty():
+    if not repaints(sys.stderr):
         yield told
         return
     over = threading.Event()
@@ -60,10 +60,13 @@ def progress(what: str) -> Iterator[Progress]:
 def _paint(told: Progress, over: threading.Event) -> None:
     import shutil
 
+    from carapax.cli.wrapping import clip
+
     if over.wait(_PATIENCE_S):
         return
     for sign in itertools.cycle("|/-\\"):
-        sys.stderr.write(f"\r{sign} {told.line(shutil.get_terminal_size().columns - 4)}\x1b[K")
+        width = shutil.get_terminal_size().columns - 4
+        sys.stderr.write(f"\r{sign} {clip(told.line(width), width)}\x1b[K")
         sys.stderr.flush()
         if over.wait(_FRAME_S):
             break

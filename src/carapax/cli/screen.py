@@ -17,7 +17,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 
 from carapax.cli.history import PrivateHistory
-from carapax.cli.terminal import has_colours
+from carapax.cli.terminal import has_colours, showable
 from carapax.clock import SystemClock
 
 _QUIET_S = 0.5
@@ -81,7 +81,7 @@ class Screen:
         app = self._session.app
         if app.is_running:
             app.renderer.erase()
-        app.output.write_raw(text.replace("\n", "\r\n"))
+        app.output.write_raw(showable(text, app.output.encoding()).replace("\n", "\r\n"))
         app.output.flush()
         if app.is_running:
             app.renderer.request_absolute_cursor_position()

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import click
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from carapax.cli.markdown import Blocks, paint
 from carapax.cli.terminal import clean, one_line
-from carapax.cli.wrapping import wrap
+from carapax.cli.wrapping import clip, wrap
 from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -303,12 +303,6 @@ class Scroll:
 
     def _dim(self, text: str) -> str:
         return self._look.style(text, dim=True)
-
-
-def clip(text: str, width: int) -> str:
-    """The beginning of a line, in at most so many cells of the terminal."""
-    shown = clean(text.expandtabs(4))
-    return shown if cell_len(shown) <= width else f"{set_cell_size(shown, max(1, width - 1)).rstrip()}…"
 
 
 def short(arguments: str) -> str:

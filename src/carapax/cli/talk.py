@@ -15,9 +15,10 @@ from carapax.cli.conversation import Conversation
 from carapax.cli.costs import usd
 from carapax.cli.question import Questions, answers, card, choices, meant, none_of
 from carapax.cli.screen import Screen, pause
-from carapax.cli.scroll import Look, Scroll, clip
+from carapax.cli.scroll import Look, Scroll
 from carapax.cli.slash import Slash
 from carapax.cli.terminal import clean, has_colours, one_line, whole
+from carapax.cli.wrapping import clip
 from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import CarapaxError

@@ -46,6 +46,17 @@ def has_colours(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def repaints(stream: TextIO) -> bool:
+    """Whether what is written there can be written over: it is a terminal that can do more than print lines."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+
+
+def showable(text: str, encoding: str | None) -> str:
+    """The text with what this encoding does not have written out."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def dim(text: str, stream_is_terminal: bool) -> str:
     """The text in a weaker colour where there are colours."""
     plain = not stream_is_terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
@@ -65,6 +76,5 @@ def time_of(at: float) -> str:
 
 def write(text: str) -> None:
     """Print without a line end, at once; characters that the terminal cannot show are written out."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.write(showable(text, sys.stdout.encoding))
     sys.stdout.flush()

@@ -2,7 +2,9 @@
 
 import re
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from carapax.cli.terminal import clean
 
 _SECOND_COLUMN = re.compile(r"\S\s{2,}(?=\S)")
 _BELOW = "    "
@@ -13,6 +15,12 @@ def wrap(text: str, width: int) -> str:
     second, which begins on a line of its own where there is no room beside the first. Only a word that is longer than a
     line is broken."""
     return "\n".join(part for line in text.split("\n") for part in _parts(line, max(8, width)))
+
+
+def clip(text: str, width: int) -> str:
+    """The beginning of a line, in at most so many cells of the terminal."""
+    shown = clean(text.expandtabs(4))
+    return shown if cell_len(shown) <= width else f"{set_cell_size(shown, max(1, width - 1)).rstrip()}…"
 
 
 def _parts(line: str, width: int) -> list[str]:
