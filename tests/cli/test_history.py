@@ -1,8 +1,10 @@
 """What was typed, kept."""
 
+import os
 import stat
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +30,14 @@ def test_a_history_that_cannot_be_kept_is_none(tmp_path: Path) -> None:
     history = PrivateHistory(tmp_path / "no" / "folder")
     history.store_string("one")
     assert list(history.load_history_strings()) == []
+
+
+def test_root_keeps_no_history_in_the_home_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 4711, 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    PrivateHistory(tmp_path / "history").store_string("one")
+    assert not list(tmp_path.iterdir())
 
 
 @given(st.binary(max_size=200))

@@ -63,6 +63,8 @@ def password_and_the_rest(home: Home, run: Run) -> None:
         (("config", "set", "log.level", "debug"), None),
         (("secrets", "set", "a"), "value\n"),
         (("agents", "persona", "main", "--stdin"), "calm\n"),
+        (("models", "refresh"), None),
+        (("tls", "trust"), None),
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
@@ -71,6 +73,7 @@ def test_root_writes_nothing_into_the_home_of_another_user(
 ) -> None:
     if begun:
         assert run("token", "create").exit_code == run("secrets", "set", "b", typed="value\n").exit_code == 0
+        assert run("tls", "ca").exit_code == 0
     before = [home.config_dir, *home.config_dir.rglob("*")]
     if os.geteuid() == 0:
         for each in before:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
-from carapax.durable import replace
+from carapax.durable import refuse_root, replace
+from carapax.errors import Forbidden
 
 _MOST = 1000
 _LONGEST = 100_000
@@ -26,14 +27,16 @@ class PrivateHistory(History):
         lines = self._lines()
         if len(lines) > _MOST:
             lines = lines[-_MOST:]
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, Forbidden):
+                refuse_root(self._file.parent)
                 replace(self._file, "".join(f"{line}\n" for line in lines).encode())
         return [text for line in reversed(lines) if (text := _read(line))]
 
     def store_string(self, string: str) -> None:
         if string.startswith(" ") or len(string) > _LONGEST:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Forbidden):
+            refuse_root(self._file.parent)
             descriptor = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 os.fchmod(descriptor, 0o600)

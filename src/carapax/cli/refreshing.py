@@ -1,5 +1,6 @@
 """Fetching the facts and prices of models anew, by the gateway that runs on a home or without one."""
 
+from carapax import durable
 from carapax.cli.rpc import find_gateway
 from carapax.config import Home
 from carapax.models.facts import Refreshed
@@ -15,6 +16,7 @@ def refresh(home: Home) -> Refreshed:
     from carapax.http import Http
     from carapax.models.facts import FactBook
 
+    durable.refuse_root(home.config_dir, home.data_dir)
     config = load(home)
 
     async def fetch() -> Refreshed:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +66,7 @@ def trust(apply: bool) -> None:
 
     place = home()
     certificate = _authority(place)
-    durable.replace(place.public_authority_file, public_pem(certificate), 0o644)
+    _write(place.public_authority_file, public_pem(certificate))
     known = facts(certificate)
     name = f"carapax-{known.fingerprint.replace(':', '')[:8].lower()}"
     for store in stores(place.public_authority_file, name):
@@ -103,21 +104,28 @@ def _status(place: Home) -> TlsStatus:
 def _authority(place: Home) -> "Certificate":
     from carapax.configfile import first_start
     from carapax.homelock import lock_home
-    from carapax.tls.authority import open_authority
+    from carapax.tls.authority import open_authority, read_authority
     from carapax.tls.certificates import mode_of
     from carapax.tls.names import asked, found
 
     config = _config(place)
     if mode_of(config) == "own":
         raise Conflict("tls.cert names a certificate of your own", "ask whoever vouches for it")
-    if find_gateway(place) is None and not place.authority_file.exists():
+    known = read_authority(place.authority_file)
+    if known is None and find_gateway(place) is None:
         first_start(place)
         with lock_home(place):
             place.tls.mkdir(mode=0o700, exist_ok=True)
-            open_authority(place.authority_file, [*found(config), *asked(config)], SystemClock().now())
-    if not place.authority_file.exists():
+            known = open_authority(place.authority_file, [*found(config), *asked(config)], SystemClock().now())
+    if known is None:
         raise NotFound("the gateway runs without TLS and has no authority", "start it with --tls")
-    return open_authority(place.authority_file, (), SystemClock().now()).certificate
+    return known.certificate
+
+
+def _write(file: Path, data: bytes) -> None:
+    if not file.exists() or file.read_bytes() != data:
+        durable.refuse_root(file.parent)
+        durable.replace(file, data, 0o644)
 
 
 def _config(place: Home) -> Config:
