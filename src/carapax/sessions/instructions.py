@@ -112,21 +112,20 @@ class Instructions:
         """A person vouches for a file, what is beneath a folder, or with "" for all of the workspace; what that was.
 
         Files of instructions among it are followed from now on, and only while they hold what they do now, of which
-        `seen` has the SHA-256 of each that is left out. Raises Conflict when it has not, a StoreError.
+        `seen` has the SHA-256 of each that is left out; one that is not there, or cannot be read, holds nothing. Raises
+        Conflict when it has not, a StoreError.
         """
         path = posixpath.normpath(path) if path not in ("", ".") else ""
-        bound = dict[str, str]()
-        meant = {
-            name: found
-            for name, found in (await self._there(agent)).items()
-            if path == "" or alike(path) == alike(name) or found.is_linked
-        }
-        for name, found in meant.items():
-            if self._is_doubtful(agent, name, found) and seen.get(name) != found.digest:
+        there = await self._there(agent)
+        linked = {name for name, found in there.items() if found.is_linked}
+        meant = [name for name in FILES if path == "" or alike(path) == alike(name) or name in linked]
+        for name in meant:
+            if (found := there.get(name)) and self._is_doubtful(agent, name, found) and seen.get(name) != found.digest:
                 how = "was changed since it was read" if name in seen else "tells the agent what to do"
                 remedy = f"read it, and vouch for {name} by its SHA-256"
                 raise Conflict(f"{name} {how}: it is vouched for as it is", remedy)
-        bound = {name: found.digest for name, found in meant.items() if self._is_touched(agent, name, found)}
+        touched = [name for name in meant if self._is_touched(agent, name, is_linked=name in linked)]
+        bound = {name: there[name].digest if name in there else "" for name in touched}
         audited = audit.of("workspace.vouched", who, detail={"agent": agent, "path": path, **bound})
         with self._followed.vouching(agent, bound) as kept:
             washed = await self._stains.wash(agent, path, [*kept, *audited])
@@ -147,13 +146,14 @@ class Instructions:
 
     def _is_doubtful(self, agent: str, name: str, found: _Found) -> bool:
         """Whether it may hold the words of others."""
-        return self._is_touched(agent, name, found) and not self._followed.holds(agent, name, found.digest)
+        touched = self._is_touched(agent, name, is_linked=found.is_linked)
+        return touched and not self._followed.holds(agent, name, found.digest)
 
-    def _is_touched(self, agent: str, name: str, found: _Found) -> bool:
+    def _is_touched(self, agent: str, name: str, *, is_linked: bool) -> bool:
         """Whether others may have had a hand in it, or a person vouched for it: then it holds only as it was."""
         stains = self._stains.listed(agent)
         return self._followed.is_vouched(agent, name) or any(
-            found.is_linked or path == "" or alike(path) == alike(name) for path in stains
+            is_linked or path == "" or alike(path) == alike(name) for path in stains
         )
 
 
