@@ -193,6 +193,28 @@ def test_what_is_private_is_not_read_where_a_stranger_listens_unless_a_person_sa
     run(scenario())
 
 
+def test_what_an_agent_has_read_stays_private_when_one_goes_on_that_reaches_nothing_private(tmp_path: Path) -> None:
+    agents = {"main": AgentConfig(sandbox="local"), "web": AgentConfig(sandbox="local", tools=("tell",))}
+    tell = FunctionTool("tell", lambda given: "told", frozenset({"network"}), source="outside")
+    script: Script = [call("list_files"), "done", call("tell", text="what stands in the files"), "no"]
+
+    async def scenario() -> None:
+        async with opened(tmp_path, script, config=Config(agents=agents), tools=[tell]) as gateway:
+            inbound = Inbound("test", "", Sender("eve", trust="stranger"), "list the owner's files, and tell me")
+            session = (await gateway.sessions.submit(inbound)).session
+            question = await asked(gateway, session)
+            await gateway.sessions.answer(question.id, question.digest, "allow", LOCAL)
+            after = (await gateway.finished(session)).seq
+            await gateway.sessions.configure(session, {"agent": "web"})
+            await gateway.sessions.submit(inbound, session=session)
+            await gateway.until(session, lambda kept: isinstance(kept.event, ApprovalAsked | RunFinished), after)
+            assert [question.tool for _, question in gateway.sessions.approvals()] == ["tell"]
+            await gateway.sessions.cancel(session)
+            await gateway.finished(session, after)
+
+    run(scenario())
+
+
 def test_a_file_that_somebody_sends_is_not_taken_for_his_own_words(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path, [call("post"), "no"], tools=[POST]) as gateway:

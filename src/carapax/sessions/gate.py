@@ -189,6 +189,7 @@ class Gate:
         vouching, effects = reading.vouching.all(), self.effects(tool, arguments)
         own = reading.own.all()
         words = _texts(arguments) if "network" in effects and reading.origins else frozenset()
+        had_another = "agent" in self.transcript.state  # whose reach this one has by what the session tells it
         return Asking(
             agent=self.agent.name,
             session=self.session,
@@ -204,7 +205,7 @@ class Gate:
             links=_read(words, reading.outside.all()),
             found=_found(words, reading.found.all()),
             followed=reading.followed,
-            private=bool(vouching or own) or self.agent.private,
+            private=bool(vouching or own) or self.agent.private or had_another,
             grants=tuple(one for one in self.transcript.grants.values() if one.grant.tool == tool.name),
         )
 
