@@ -156,16 +156,10 @@ class App {
 
   /** A question with one answer; whether it was given. */
   async ask(title, content, yes) {
-    const no = h("button", { class: "button", value: "" }, t("cancel"));
+    const no = h("button", { type: "button", class: "button", onclick: () => dialog.close() }, t("cancel"));
     const go = h("button", { class: "button primary", value: "yes" }, yes);
     const dialog = this.#openDialog(title, "", content, no, go);
-    // Enter in a field presses the first button of a form, which here is the one that does nothing.
-    content.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter") return;
-      event.preventDefault();
-      dialog.close("yes");
-    });
-    if (content.select) content.select();
+    content.select?.();
     await closed(dialog);
     return dialog.returnValue === "yes";
   }
