@@ -80,4 +80,5 @@ export function callSummary(text) {
   }
 }
 
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export const oneLine = (text, limit = 160) => text.slice(0, limit).replace(/\s+/g, " ").trim();

@@ -1,6 +1,7 @@
 // What screens are made of: elements, texts and formats, and of these pages, tables, forms, buttons, cards, tabs.
 
 import { h, icon } from "./dom.js";
+import { sentence } from "./format.js";
 import { Offline, RpcError } from "./rpc.js";
 import { t } from "./strings.js";
 
@@ -235,16 +236,8 @@ const MAKERS = {
   select: (given, value, options) => select(options, { ...given, value }),
 };
 
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 /** A sentence in which what stands between backticks is code. */
 export const coded = (text) => sentence(text).split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
-
-/** How a vendor of models writes its name. */
-export function vendorTitle(name) {
-  const title = t(`vendor-${name}`);
-  return title.startsWith("vendor-") ? sentence(name) : title;
-}
 
 const suggestion = (value) => h("option", { value });
 

@@ -1,8 +1,9 @@
 // Models: which vendors can be asked, with what key, and what they offer.
 
 import { button, confirmed, form, formatMoment, formatNumber, formatUsd, h, iconButton, Page } from "../kit.js";
-import { rowButtons, searchBox, t, table, vendorTitle } from "../kit.js";
+import { rowButtons, searchBox, t, table } from "../kit.js";
 import { Offline } from "../rpc.js";
+import { vendorTitle } from "../vendors.js";
 
 const SHOWN = 200;
 

@@ -2,7 +2,8 @@
 
 import { setConfig } from "../configform.js";
 import { keep } from "../kept.js";
-import { badge, button, form, h, Page, searchBox, t, vendorTitle } from "../kit.js";
+import { badge, button, form, h, Page, searchBox, t } from "../kit.js";
+import { vendorTitle } from "../vendors.js";
 
 const STEPS = ["model", "agent", "you", "channels", "sandbox", "done"];
 const EMOJI = ["🦀", "🐙", "🦉", "🦊", "🐢", "🤖", "🌱", "✨"];
