@@ -1,9 +1,9 @@
 // Models: which vendors can be asked, with what key, and what they offer.
 
-import { button, confirmed, form, formatMoment, formatNumber, formatUsd, h, iconButton, Page } from "../kit.js";
+import { button, confirmed, formatMoment, formatNumber, formatUsd, h, iconButton, Page } from "../kit.js";
 import { rowButtons, searchBox, t, table } from "../kit.js";
 import { Offline } from "../rpc.js";
-import { vendorTitle } from "../vendors.js";
+import { ProviderForm } from "./providerform.js";
 
 const SHOWN = 200;
 
@@ -158,61 +158,4 @@ function checkText(checked) {
   if (!checked) return "";
   if (!checked.ok) return checked.hint ? `${checked.error} (${checked.hint})` : checked.error;
   return t("models-answers", { time: Math.round(checked.latency_s * 1000), count: formatNumber(checked.models) });
-}
-
-const SECRET = { spellcheck: "false", maxlength: 500 };
-
-class ProviderForm {
-  /** `provider` is one that is there and only gets another key. `onAdded(provider)` and `onCancel()`. */
-  constructor(rpc, vendors, provider, { onAdded, onCancel }) {
-    this.vendors = vendors;
-    const label = provider ? t("models-new-key", { name: provider.name }) : t("models-add");
-    const known = vendors.map(({ name }) => ({ value: name, label: vendorTitle(name) }));
-    const choices = [...known, { value: "", label: t("models-own") }];
-    const key = { name: "key", label: t("models-key"), hint: t("models-key-note"), type: "password", ...SECRET };
-    const fields = [
-      { name: "vendor", label: t("models-vendor"), type: "select", options: choices },
-      { name: "name", label: t("name"), required: true, maxlength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*" },
-      { name: "base_url", label: t("models-url"), type: "url", placeholder: "http://127.0.0.1:8000", maxlength: 500 },
-      key,
-      { name: "default_model", label: t("models-default"), ...SECRET },
-    ];
-    const onsubmit = async (given) => {
-      const added = await rpc.call("provider.add", provider ? { name: provider.name, ...given } : this.#asked(given));
-      this.of("key").value = "";
-      onAdded(added);
-    };
-    this.note = h("p", { class: "note" });
-    const values = { vendor: vendors[0]?.name ?? "" };
-    const about = { submit: t("models-save"), label, cancel: onCancel, onsubmit };
-    this.element = form({ fields: provider ? [key] : fields, values, ...about });
-    this.element.classList.add("provider-form");
-    this.element.prepend(h("h2", null, label), this.note);
-    if (provider) return;
-    this.of("vendor").addEventListener("change", () => this.#chosen());
-    this.#chosen();
-  }
-
-  of(name) { return this.element.elements.namedItem(name); }
-  focus() { this.element.elements[0].focus(); }
-  #show(name, isShown) { this.of(name).closest(".field").hidden = !isShown; }
-
-  #chosen() {
-    const vendor = this.vendors.find(({ name }) => name === this.of("vendor").value);
-    const name = this.of("name");
-    if (!name.value || this.vendors.some((each) => each.name === name.value)) name.value = vendor?.name ?? "";
-    this.of("base_url").required = !vendor;
-    this.#show("base_url", !vendor || vendor.local);
-    this.#show("default_model", !vendor);
-    this.#show("key", !vendor?.login || vendor.key_env);
-    this.note.textContent = vendor?.note ?? "";
-  }
-
-  /** What is not shown does not count; a vendor is named where the provider has another name. */
-  #asked({ vendor, ...given }) {
-    const isShown = (name) => !this.of(name).closest(".field").hidden;
-    const shown = ([name, value]) => [name, isShown(name) ? value.trim() : ""];
-    const asked = Object.fromEntries(Object.entries(given).map(shown));
-    return vendor && vendor !== asked.name ? { ...asked, vendor } : asked;
-  }
 }

@@ -4,12 +4,12 @@ import { setConfig } from "../configform.js";
 import { keep } from "../kept.js";
 import { badge, button, form, h, Page, searchBox, t } from "../kit.js";
 import { vendorTitle } from "../vendors.js";
+import { providerFields } from "./providerform.js";
 
 const STEPS = ["model", "agent", "you", "channels", "sandbox", "done"];
 const EMOJI = ["🦀", "🐙", "🦉", "🦊", "🐢", "🤖", "🌱", "✨"];
 const MANNERS = ["wizard-manner-brief", "wizard-manner-warm", "wizard-manner-teacher"];
 const SHOWN = 8;
-const LOCAL = "http://127.0.0.1:8000";
 
 export class Wizard extends Page {
   #vendor = null;
@@ -76,13 +76,6 @@ export class Wizard extends Page {
   /** The form for a vendor of the catalogue, or with "" for a server of one's own. */
   #add(name) {
     const vendor = this.providers.vendors.find((each) => each.name === name);
-    const text = (field, label, more) => ({ name: field, label: t(label), ...more });
-    const fields = [
-      !vendor && text("name", "name", { required: true, maxlength: 64 }),
-      (!vendor || vendor.local) && text("base_url", "models-url", { required: !vendor, placeholder: LOCAL }),
-      !vendor?.login && text("key", "models-key", { type: "password", hint: t("models-key-note") }),
-      !vendor && text("default_model", "models-default"),
-    ].filter(Boolean);
     const onsubmit = async (given) => {
       const added = await this.app.rpc.call("provider.add", { name, ...given });
       this.#vendor = null;
@@ -90,6 +83,7 @@ export class Wizard extends Page {
     };
     const about = { submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") };
     const note = vendor?.note && h("p", null, vendor.note);
+    const fields = providerFields(vendor);
     return [h("h3", null, name ? vendorTitle(name) : t("models-own")), note, form({ fields, onsubmit, ...about })];
   }
 
