@@ -43,8 +43,7 @@ export class Sidebar {
     const { sessions, route } = this.app;
     this.#drawScreens();
     this.#count(this.app.approvals.items.length);
-    const groups = {};
-    for (const info of sessions.items) (groups[dayGroup(info.updated_at)] ??= []).push(info);
+    const groups = Object.groupBy(sessions.items, ({ updated_at: at }) => dayGroup(at));
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const rows = (infos) => h("ul", null, infos.map((info) => this.#row(info)));
     const section = ([name, infos]) => h("section", null, h("h2", null, name), rows(infos));
