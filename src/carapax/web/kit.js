@@ -15,6 +15,7 @@ let made = 0;
 /** A screen: `class Agents extends Page { async load() { ...; this.put(...) } }`. `path` is what follows `#/NAME/`. */
 export class Page {
   path = "";
+  opened = null;
   #isOpen = false;
   #loading = null;
   #isWanted = false;
@@ -90,8 +91,24 @@ export class Page {
 
   focus() { this.title.focus({ preventScroll: true }); }
 
+  /** Show what was loaded; `opened` says whose form is open in it: something's, or null for no form. */
+  draw() {}
+
+  /** Open the form of something, or with null none, and go where that is. */
+  open(what) {
+    this.opened = what;
+    this.draw();
+    const place = what === null ? ".actions button" : ".form :is(input, select, textarea)";
+    this.element.querySelector(place)?.focus();
+  }
+
   /** Esc; whether it meant something here. */
-  escape() { return false; }
+  escape() {
+    const wasOpen = this.opened !== null;
+    if (wasOpen) this.open(null);
+    return wasOpen;
+  }
+
   close() {}
 }
 

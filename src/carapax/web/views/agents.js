@@ -8,8 +8,6 @@ const NAME = { name: "name", type: "text", required: true, maxlength: 64, patter
 const FIRST = ["title", "emoji", "manner", "description", "model"];
 
 export class Agents extends Page {
-  #isAdding = false;
-
   async load() {
     await this.app.loadAgents();
     const told = await this.calls(["costs.get", { by: "agent", days: DAYS }], "config.schema", "config.get");
@@ -17,12 +15,12 @@ export class Agents extends Page {
     const [costs, { tables }, { config }] = told;
     Object.assign(this, { costs, tables, config });
     const agent = this.app.agents.find(({ name }) => name === this.path);
-    await (agent ? this.#one(agent) : this.#all());
+    await (agent ? this.#one(agent) : this.draw());
   }
 
-  #all() {
-    if (this.#isAdding) return this.put(card(t("agents-add"), this.#newForm()));
-    this.actions(button(t("agents-add"), () => this.#add(true), { tone: "primary", icon: "plus" }));
+  draw() {
+    if (this.opened !== null) return this.put(card(t("agents-add"), this.#newForm()));
+    this.actions(button(t("agents-add"), () => this.open(""), { tone: "primary", icon: "plus" }));
     const spent = ({ name }) => this.costs.groups.find((group) => group.name === name)?.tally.cost_usd ?? 0;
     const link = ({ name, title }) => h("a", { href: `#/agents/${encodeURIComponent(name)}` }, title || name);
     const about = (agent) => [agent.emoji, " ", link(agent), h("p", { class: "remedy" }, agent.description)];
@@ -35,21 +33,15 @@ export class Agents extends Page {
     this.put(table({ caption: t("screen-agents"), columns, rows: this.app.agents, key: ({ name }) => name }));
   }
 
-  #add(isAdding) {
-    this.#isAdding = isAdding;
-    this.#all();
-    (this.content.querySelector("form input") ?? this.actionBar.querySelector("button"))?.focus();
-  }
-
   #newForm() {
     const onsubmit = async (changes, { name }) => {
       await setConfig(this.app, [["agents", name], changes]);
-      this.#isAdding = false;
+      this.opened = null;
       location.hash = `#/agents/${encodeURIComponent(name)}`;
     };
     const more = [{ ...NAME, label: t("name"), hint: t("agents-name-hint") }];
     const about = tableAt(this.tables, ["agents", "*"]);
-    const cancel = () => this.#add(false);
+    const cancel = () => this.open(null);
     return tableForm({ table: about, values: {}, names: FIRST, more, onsubmit, cancel, label: t("agents-add") });
   }
 

@@ -7,17 +7,16 @@ const TONES = { listening: "ok", broken: "bad", ended: "warn" };
 
 export class Channels extends Page {
   #known = new Map();
-  #chosen = "";
 
   async load() {
     const told = await this.calls("channel.list", "config.schema", "config.get");
     if (!told) return;
     const [listed, { tables }, { config }] = told;
     Object.assign(this, listed, { tables, sections: config.channels });
-    this.#draw();
+    this.draw();
   }
 
-  #draw() {
+  draw() {
     const stateOf = ({ state, detail, since }) =>
       [badge(t(`channels-${state}`), TONES[state]), ` ${formatMoment(since)} `, legible(detail)];
     const check = ({ name }) => button(t("models-check"), () => this.#check(name));
@@ -35,32 +34,26 @@ export class Channels extends Page {
 
   async #check(name) {
     this.#known.set(name, (await this.app.rpc.call("channel.check", { channel: name })).known_as);
-    this.#draw();
+    this.draw();
   }
 
   /** What sets a channel up, as its extension's settings say. */
   #section(name) {
     const about = tableAt(this.tables, ["channels", name]);
     const isThere = this.configured.includes(name);
-    if (name !== this.#chosen || !about) {
-      const open = about && button(t(isThere ? "tools-settings" : "channels-set-up"), () => this.#open(name));
+    if (name !== this.opened || !about) {
+      const open = about && button(t(isThere ? "tools-settings" : "channels-set-up"), () => this.open(name));
       const remove = isThere && button(t("remove"), () => this.#remove(name), { tone: "danger" });
       return card(name, h("p", { class: "remedy" }, about?.meaning ?? ""), rowButtons(open, remove));
     }
     const onsubmit = async (changes) => {
       if (isThere) await setKeys(this.app, ["channels", name], changes);
       else await setConfig(this.app, [["channels", name], changes]);
-      this.#chosen = "";
+      this.opened = null;
       await this.refresh();
     };
-    const cancel = () => this.#open("");
+    const cancel = () => this.open(null);
     return card(name, tableForm({ table: about, values: this.sections[name], onsubmit, cancel, label: name }));
-  }
-
-  #open(name) {
-    this.#chosen = name;
-    this.#draw();
-    this.content.querySelector(".form input, .form select")?.focus();
   }
 
   #remove(name) {

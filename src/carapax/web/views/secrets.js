@@ -5,18 +5,16 @@ import { badge, button, card, form, formatMoment, h, legible, Page, rowButtons, 
 const PROVIDER = "provider:";
 
 export class Secrets extends Page {
-  #chosen = null;
-
   async load() {
     const kept = await this.call("secret.list");
     if (!kept) return;
     this.secrets = kept.secrets;
     this.uses = kept.uses;
-    this.#draw();
+    this.draw();
   }
 
-  #draw() {
-    this.actions(button(t("secrets-add"), () => this.#choose(""), { tone: "primary", icon: "plus" }));
+  draw() {
+    this.actions(button(t("secrets-add"), () => this.open(""), { tone: "primary", icon: "plus" }));
     const columns = [
       { title: t("name"), cell: ({ name }) => h("code", null, name) },
       { title: t("secrets-users"), cell: ({ name }) => this.#users(name) },
@@ -28,7 +26,7 @@ export class Secrets extends Page {
     const lack = (name) => [badge(t("secrets-missing"), "warn"), h("code", null, name), this.#users(name)];
     const notes = missing.map(({ secret }) => h("p", { class: "note" }, lack(secret)));
     const list = table({ caption: t("screen-secrets"), columns, rows: this.secrets, empty: t("secrets-none"), key });
-    this.put(this.#chosen !== null && this.#form(), notes, list);
+    this.put(this.opened !== null && this.#form(), notes, list);
   }
 
   /** Who gets it: a provider of models, or agents by a credential. */
@@ -42,35 +40,24 @@ export class Secrets extends Page {
   }
 
   #buttons(name) {
-    const change = button(t("secrets-change"), () => this.#choose(name));
+    const change = button(t("secrets-change"), () => this.open(name));
     return rowButtons(change, button(t("remove"), () => this.#remove(name), { tone: "danger" }));
   }
 
-  #choose(name) {
-    this.#chosen = name;
-    this.#draw();
-    this.content.querySelector(name ? "input[type=password]" : "input")?.focus();
-  }
-
   #form() {
-    const isNew = !this.#chosen;
+    const isNew = !this.opened;
     const named = { name: "name", label: t("name"), hint: t("secrets-name-hint"), maxlength: 200 };
     const name = { ...named, required: true, spellcheck: "false" };
     const given = { name: "value", label: t("secrets-value"), hint: t("models-key-note"), type: "password" };
     const value = { ...given, required: true, autocomplete: "new-password" };
     const onsubmit = async (typed) => {
-      await this.app.rpc.call("secret.set", { name: this.#chosen, ...typed });
-      this.#close();
+      await this.app.rpc.call("secret.set", { name: this.opened, ...typed });
+      this.open(null);
+      await this.refresh();
     };
-    const label = isNew ? t("secrets-add") : t("secrets-change-of", { name: this.#chosen });
+    const label = isNew ? t("secrets-add") : t("secrets-change-of", { name: this.opened });
     const fields = isNew ? [name, value] : [value];
-    return card(label, form({ fields, onsubmit, cancel: () => this.#close(), label }));
-  }
-
-  #close() {
-    this.#chosen = null;
-    this.actionBar.querySelector("button").focus();
-    return this.refresh();
+    return card(label, form({ fields, onsubmit, cancel: () => this.open(null), label }));
   }
 
   async #remove(name) {
@@ -80,11 +67,5 @@ export class Secrets extends Page {
       await this.app.rpc.call("secret.remove", { name });
       await this.refresh();
     });
-  }
-
-  escape() {
-    if (this.#chosen === null) return false;
-    this.#close();
-    return true;
   }
 }

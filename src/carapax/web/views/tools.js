@@ -10,7 +10,6 @@ const badges = (tag, effects) => h(tag, { class: "badges" }, effects.map((effect
 const remedy = (text) => h("p", { class: "remedy" }, text);
 
 export class Tools extends Page {
-  #editing = null;
   #edited = h("div");
 
   async load() {
@@ -18,10 +17,10 @@ export class Tools extends Page {
     if (!told) return;
     const [{ tools }, { tables }, { config }] = told;
     Object.assign(this, { tools, tables, config, rules: config.policy.rules });
-    this.#draw();
+    this.draw();
   }
 
-  #draw() {
+  draw() {
     const parts = { tools: () => this.#tools(), rules: () => this.#rules(), trial: () => this.#trial() };
     const all = Object.entries(parts).map(([name, content]) => ({ name, label: t(`tools-${name}`), content }));
     this.put(tabs(all, this.shown ?? this.path));
@@ -69,7 +68,7 @@ export class Tools extends Page {
     const add = () => this.#edit(this.rules.length);
     return stack(
       remedy(t("tools-order")),
-      this.#editing !== null && this.#ruleForm(this.#editing),
+      this.opened !== null && this.#ruleForm(this.opened),
       table({ caption: t("tools-rules"), columns, rows: this.rules, empty, key }),
       h("div", null, button(t("tools-rule-add"), add, { tone: "primary", icon: "plus" })),
       card(t("tools-policy"), tableForm({ ...given, onsubmit })),
@@ -97,10 +96,8 @@ export class Tools extends Page {
   }
 
   #edit(index) {
-    this.#editing = index;
     this.shown = "rules";
-    this.#draw();
-    this.content.querySelector(index === null ? ".actions button" : ".form select")?.focus();
+    this.open(index);
   }
 
   #removeRule(index) {
@@ -115,7 +112,7 @@ export class Tools extends Page {
 
   async #change(work) {
     await work();
-    this.#editing = null;
+    this.opened = null;
     this.shown = "rules";
     await this.refresh();
     this.app.announce(t("config-saved"));
