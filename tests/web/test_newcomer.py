@@ -13,7 +13,7 @@ from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer, Received
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
-from tests.web.test_signin import authenticator
+from tests.web.test_signin import authenticator, nothing_offered
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 
@@ -127,11 +127,10 @@ def talk(browser: Browser, gateway: Process, server: ModelServer) -> None:
 
 
 def sign_out_and_in(browser: Browser, *, phone: bool) -> None:
-    browser.driver.set_user_verified(False)
     if phone:
         browser.find(".bar button[aria-label='Show sessions']").click()
-    browser.find("button[aria-label='Sign out']").click()
-    browser.find(".sign-in h1", "Sign in")
-    browser.driver.set_user_verified(True)
-    browser.find("button", "Sign in with a passkey").click()
-    browser.find(".answer", "It is written down, Sam.")
+    with nothing_offered(browser):
+        browser.find("button[aria-label='Sign out']").click()
+        browser.find(".sign-in h1", "Sign in")
+        browser.find("button", "Sign in with a passkey").click()
+        browser.find(".answer", "It is written down, Sam.")
