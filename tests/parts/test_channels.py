@@ -136,6 +136,20 @@ def test_a_lost_channel_that_never_answers_holds_up_neither_a_change_nor_the_end
     run(main())
 
 
+def test_a_channel_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.parts.channels.OPENS_WITHIN_S", 0.1)
+
+    async def main() -> None:
+        async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\nport = 5\n') as (gateway, _):
+            SILENT.add(6)
+            with pytest.raises(Unavailable, match=f"channel {NAME} was not open within 0.1 s"):
+                await gateway.services.settings.change({("channels", NAME, "port"): 6})
+            SILENT.clear()
+            assert [channel.config.port for channel in OPEN] == [5]
+
+    run(main())
+
+
 def test_who_a_channel_s_people_are_is_read_when_they_speak(tmp_path: Path) -> None:
     async def main() -> None:
         async with gateway_on(tmp_path, f'{FILE}[channels."{NAME}"]\n', ["a", "b"]) as (gateway, _):

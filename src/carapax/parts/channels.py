@@ -10,12 +10,14 @@ from typing import Any, NamedTuple, Protocol
 from carapax import extensions
 from carapax.config import Config
 from carapax.contracts import Channel, Submit, Supervise
-from carapax.errors import CarapaxError
+from carapax.errors import CarapaxError, Unavailable
 from carapax.sessions.delivery import Delivery
 from carapax.sessions.presence import Presence
 from carapax.settings import Switch
 
 log = logging.getLogger(__name__)
+OPENS_WITHIN_S = 30.0
+"""How long a channel may take to open: until then no other change is made, and the gateway does not end."""
 
 
 class Keep(Protocol):
@@ -113,7 +115,12 @@ class LiveChannels:
         settings = extensions.configure("channel", name, module, section)
         made = extensions.export("channel", name, module)(settings)
         async with AsyncExitStack() as stack:
-            channel: Channel = await self._supervise(f"channel {name}", stack.enter_async_context(made))
+            try:
+                async with asyncio.timeout(OPENS_WITHIN_S):
+                    channel: Channel = await self._supervise(f"channel {name}", stack.enter_async_context(made))
+            except TimeoutError as error:
+                problem = f"channel {name} was not open within {OPENS_WITHIN_S:g} s"
+                raise Unavailable(problem, "see whether its platform can be reached, then try again") from error
             return _Open(channel, stack.pop_all())
 
     async def _again(self, name: str) -> None:
