@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import cache, partial
 from typing import Any, Literal, Protocol, TypeVar
@@ -101,14 +101,14 @@ class Settings:
         self._filed = self._started = _parsed(self.source) or current
         self._audit = audit
         self._failed = ""
-        self._parts: list[tuple[Part, Callable[[], bool]]] = []
+        self._parts: list[tuple[Part, Callable[[], bool] | None]] = []
         self._changing = asyncio.Lock()
 
     def given(self) -> dict[str, Any]:
         """What the file says, as it was last put in force: only what is set there."""
         return tomllib.loads(self.source.text)
 
-    def follow(self, part: Part, lacks: Callable[[], bool] = lambda: False) -> None:
+    def follow(self, part: Part, lacks: Callable[[], bool] | None = None) -> None:
         """Have a part opened anew at every change, after those that follow already, and now and then while it `lacks`
         what could not be had."""
         self._parts.append((part, lacks))
@@ -151,21 +151,21 @@ class Settings:
                 known = settled
 
     async def mend(self) -> None:
-        """Try again what could not be had, what the file says and what parts lack, until cancelled: first soon, then
-        less and less often, for a try may close for a moment what is open."""
-        wait = FIRST_WAIT_S
-        while True:
-            await asyncio.sleep(wait)
-            incomplete = [part for part, lacks in self._parts if lacks()]
-            wait = min(LONGEST_WAIT_S, wait * 2) if self._failed or incomplete else FIRST_WAIT_S
-            if self._failed:
-                await uninterrupted(self._take_settled(self._failed))
-            for part in incomplete:
-                if not self._changing.locked():
-                    await self._complete(part)
+        """Try again what could not be had, what the file says and what parts lack, until cancelled: each for itself,
+        first soon, then less and less often, for a try may close for a moment what is open."""
+        async with asyncio.TaskGroup() as tries:
+            tries.create_task(_again(lambda: self._failed, self._take_failed))
+            for part, lacks in self._parts:
+                if lacks is not None:
+                    tries.create_task(_again(lacks, partial(self._complete, part)))
+
+    async def _take_failed(self) -> None:
+        await uninterrupted(self._take_settled(self._failed))
 
     async def _complete(self, part: Part) -> None:
         """Nobody waits for what may take long to fail: after a change meanwhile, what was made ready is given up."""
+        if self._changing.locked():
+            return
         tried = self.current
         async with AsyncExitStack() as undo:
             try:
@@ -294,6 +294,19 @@ class Settings:
         for path in kept_until_restart():
             filed = _with(filed, path, _of(self.current, path))
         return filed
+
+
+async def _again(lacks: Callable[[], object], attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try while something is lacking; what it is tells it from something else, which is tried soon."""
+    loop, known, wait, due = asyncio.get_running_loop(), lacks(), FIRST_WAIT_S, 0.0
+    while True:
+        await asyncio.sleep(FIRST_WAIT_S)
+        if (lacking := lacks()) != known:
+            known, wait, due = lacking, FIRST_WAIT_S, 0.0
+        if lacking and loop.time() >= due:
+            wait = min(LONGEST_WAIT_S, wait * 2)
+            await attempt()
+            due = loop.time() + wait
 
 
 @cache

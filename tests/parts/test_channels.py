@@ -7,6 +7,7 @@ import pytest
 
 from carapax.errors import Broken, Unavailable
 from tests.fakes.live_channel import OPEN, SILENT, TAKEN, TRIED
+from tests.fakes.live_sandbox import MISSING
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
 
@@ -68,6 +69,29 @@ def test_a_file_that_failed_for_a_passing_reason_is_tried_again(
             TAKEN.discard(6)
             await until(lambda: settings.problem is None)
             assert [channel.config.port for channel in OPEN] == [6]
+
+    run(main())
+
+
+def test_what_is_lacking_is_tried_each_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox comes back while the try of a channel hangs."""
+    monkeypatch.setattr("carapax.settings.FIRST_WAIT_S", 0.05)
+
+    async def main() -> None:
+        text = FILE.replace("local", "tests.fakes.live_sandbox")
+        MISSING.add("")
+        async with gateway_on(tmp_path, f'{text}[channels."{NAME}"]\nport = 5\n') as (gateway, _):
+            OPEN[0].loses_its_port = True
+            TAKEN.add(6)
+            with pytest.raises(Unavailable, match="port 6 is taken"):
+                await gateway.services.settings.change({("channels", NAME, "port"): 6})
+            SILENT.add(5)
+            tried = len(TRIED)
+            await until(lambda: len(TRIED) > tried)
+            MISSING.clear()
+            await until(lambda: gateway.services.sessions.status().sandbox_ok)
+            SILENT.clear()
+        TAKEN.clear()
 
     run(main())
 
