@@ -1,18 +1,13 @@
 // The ways into the gateway: what it knows of this browser, passkeys, password, token, and the setup code.
 
-import { Offline, RpcError } from "./rpc.js";
+import { fetched, RpcError } from "./rpc.js";
 
 export const hasPasskeys = () => typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === "function";
 
 /** GET an address of the gateway, or POST to it; what it refuses is an RpcError. */
-export async function ask(path, body, method = body && "POST") {
+export function ask(path, body, method = body && "POST") {
   const sent = { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, body ? sent : {}).catch(() => {
-    throw new Offline();
-  });
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  throw new RpcError({ code: response.status, message: answer.detail ?? response.statusText, data: answer });
+  return fetched(path, body ? sent : {});
 }
 
 /** Who this browser is to the gateway, and what it can sign in with: `GET /auth`. */

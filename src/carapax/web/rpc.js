@@ -18,6 +18,16 @@ export class RpcError extends Error {
 /** There was no connection, or it went away before the answer came: nobody knows whether the call was carried out. */
 export class Offline extends Error {}
 
+/** What the gateway answers by HTTP, as JSON; what it refuses is an RpcError. */
+export async function fetched(path, sent) {
+  const response = await fetch(path, sent).catch(() => {
+    throw new Offline();
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  throw new RpcError({ code: response.status, message: answer.detail ?? response.statusText, data: answer });
+}
+
 /** Fires "state" when `state` changes ("connecting", "open", "unauthorized") and "event" (a CustomEvent with the
  * envelope as `detail`) for each notification. */
 export class Connection extends EventTarget {

@@ -1,6 +1,7 @@
 // Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
 
 import { formatBytes, h, icon, iconButton, t } from "../kit.js";
+import { fetched, RpcError } from "../rpc.js";
 
 const MOST = 10;
 
@@ -77,12 +78,9 @@ export class Attachments {
       const type = file.type === "application/json" ? "" : file.type;
       const headers = { "content-type": type || "application/octet-stream" };
       const name = encodeURIComponent(file.name.slice(0, 200));
-      const response = await fetch(`api/files?name=${name}`, { method: "POST", headers, body: file });
-      const answer = await response.json();
-      if (response.ok) Object.assign(entry, answer);
-      else entry.error = answer.hint ? `${answer.detail} (${answer.hint})` : answer.detail;
-    } catch {
-      entry.error = t("file-lost");
+      Object.assign(entry, await fetched(`api/files?name=${name}`, { method: "POST", headers, body: file }));
+    } catch (error) {
+      entry.error = error instanceof RpcError ? error.message : t("file-lost");
     }
     if (this.#files.includes(entry)) this.#changed();
   }

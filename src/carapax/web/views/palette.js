@@ -1,6 +1,6 @@
 // The command palette: whatever there is, found by a few of its letters.
 
-import { h, icon, t } from "../kit.js";
+import { h, icon, openDialog, t } from "../kit.js";
 import { SCREENS, shownScreens } from "../screens.js";
 
 const SHOWN = 12;
@@ -27,11 +27,10 @@ export class Palette {
     this.input = h("input", { ...text, ...list, ...about, oninput, onkeydown });
     this.list = h("ul", { id: "palette-list", role: "listbox", "aria-label": label });
     this.none = h("p", { class: "none", role: "status" });
-    const onclick = (event) => event.target === this.dialog && this.dialog.close();
     const box = h("div", null, h("label", { class: "search" }, icon("search", 16), this.input), this.list, this.none);
-    this.dialog = h("dialog", { class: "palette", "aria-label": label, onclick, onclose: () => this.#closed() }, box);
-    document.body.append(this.dialog);
-    this.dialog.showModal();
+    this.dialog = openDialog(label, box, "palette");
+    this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("close", () => this.#closed());
     this.input.focus();
     this.#draw();
   }
@@ -54,7 +53,6 @@ export class Palette {
 
   #closed() {
     this.#found = [];
-    this.dialog.remove();
     this.dialog = null;
   }
 

@@ -1,6 +1,7 @@
 // Sessions: found by words, agent, channel and state; renamed, copied, taken away, brought back, ended.
 
 import { badge, button, formatAgo, formatExact, h, iconButton, Page, searchBox, select, t, table } from "../kit.js";
+import { fetched } from "../rpc.js";
 
 const PAGE = 50;
 const MOST = 1000;
@@ -111,11 +112,12 @@ export class Sessions extends Page {
     this.file.value = "";
     if (!file) return;
     const headers = { "content-type": "application/x-ndjson" };
-    const response = await fetch("api/imports", { method: "POST", headers, body: file }).catch(() => null);
-    const answer = await response?.json().catch(() => null);
-    const why = [answer?.detail, answer?.hint].filter(Boolean).join(" ");
-    if (response?.ok) location.hash = `#/s/${answer.id}`;
-    else this.app.toast(answer ? t("went-wrong", { why }) : t("offline"));
+    try {
+      const { id } = await fetched("api/imports", { method: "POST", headers, body: file });
+      location.hash = `#/s/${id}`;
+    } catch (error) {
+      this.app.tell(error);
+    }
   }
 }
 
