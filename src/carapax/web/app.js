@@ -7,7 +7,7 @@ import { KillSwitch } from "./killswitch.js";
 import { closed, h, icon, iconButton, openDialog, t } from "./kit.js";
 import { Outbox } from "./outbox.js";
 import { Connection, Offline } from "./rpc.js";
-import { Screen, SCREENS } from "./screens.js";
+import { SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { Palette } from "./views/palette.js";
 import { Pair, Session } from "./views/session.js";
@@ -187,8 +187,8 @@ class App {
     const pair = found(/^#\/pair\/(\w+)\/(\w+)$/);
     const [model = ""] = found(/^#\/new\/(.+)$/);
     const known = Object.hasOwn(SCREENS, screen) ? screen : "";
-    const [id, chosen] = [session, model].map(decoded);
-    this.route = { session: id, tab, seq: Number(seq) || 0, screen: known, path, model: chosen, pair };
+    const [id, chosen, place] = [session, model, path].map(decoded);
+    this.route = { session: id, tab, seq: Number(seq) || 0, screen: known, path: place, model: chosen, pair };
     const shown = this.route.screen ? `#/${screen}` : model || pair.length ? location.hash : this.route.session;
     if (!this.view || this.view.id !== shown) {
       this.view?.close();
@@ -196,7 +196,7 @@ class App {
       this.main.replaceChildren(this.view.element);
     }
     this.view.id = shown;
-    if (this.route.screen) this.view.show(decoded(path));
+    if (this.route.screen) this.view.show(place);
     else this.view.show?.(tab, this.route.seq);
     if (!session && !pair.length) this.entitle(t(this.route.screen ? `screen-${screen}` : "product"));
     this.toggleDrawer(false);
@@ -211,8 +211,26 @@ class App {
 
   #open({ session, screen, model, pair }) {
     if (pair.length) return new Pair(this, pair);
-    if (screen) return new Screen(this, screen);
+    if (screen) return this.#openScreen(screen);
     return session ? new Session(this, session) : new Welcome(this, model);
+  }
+
+  /** A screen is there at once, and filled as soon as its code is. */
+  #openScreen(name) {
+    const bar = h("header", { class: "bar" }, this.menuButton());
+    const element = h("div", { class: "screen", "aria-busy": "true" }, bar);
+    const blank = { element, show() {}, update() {}, focus() {}, close() {} };
+    this.#fill(blank, name);
+    return blank;
+  }
+
+  async #fill(blank, name) {
+    const View = await SCREENS[name].load().catch(() => this.tell(new Offline()));
+    if (!View || this.view !== blank) return;
+    this.view = Object.assign(new View(this, name), { id: blank.id, path: this.route.path });
+    this.view.update();
+    blank.element.replaceWith(this.view.element);
+    this.#focus();
   }
 
   #created({ session }) {

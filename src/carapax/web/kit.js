@@ -55,6 +55,13 @@ export class Page {
     }
   }
 
+  /** Go to a place within the screen, as the address says. */
+  show(path) {
+    if (path === this.path) return;
+    this.path = path;
+    this.refresh();
+  }
+
   /** Something happened in the app. */
   update() {
     const wasOpen = this.#isOpen;

@@ -2,9 +2,6 @@
 // place in it; its link says `screen-NAME`, shows `icon` and stands in `group`. Its code is loaded when it is opened
 // first: `load` gives a class like `Page` of kit.js. `shown(app)` may say that there is nothing that it could be about.
 
-import { h } from "./dom.js";
-import { Offline } from "./rpc.js";
-
 export const GROUPS = ["work", "agents", "gateway"];
 
 const channels = async () => (await import("./views/channels.js")).Channels;
@@ -26,44 +23,3 @@ export const SCREENS = {
 
 /** The names of the screens that there are now. */
 export const shownScreens = (app) => Object.keys(SCREENS).filter((name) => SCREENS[name].shown?.(app) ?? true);
-
-/** A screen by name, there at once and filled as soon as its code is. */
-export class Screen {
-  #view = null;
-  #path = "";
-  #closed = false;
-
-  constructor(app, name) {
-    this.element = h("div", { class: "screen", "aria-busy": "true" }, h("header", { class: "bar" }, app.menuButton()));
-    this.#open(app, name);
-  }
-
-  async #open(app, name) {
-    const View = await SCREENS[name].load().catch(() => app.tell(new Offline()));
-    if (!View || this.#closed) return;
-    this.#view = new View(app, name);
-    this.#view.path = this.#path;
-    this.#view.update();
-    this.element.replaceWith(this.#view.element);
-    this.element = this.#view.element;
-    if (!matchMedia("(pointer: coarse)").matches) this.#view.focus();
-  }
-
-  /** Go to a place within the screen, as the address says. */
-  show(path) {
-    if (path === this.#path) return;
-    this.#path = path;
-    if (!this.#view) return;
-    this.#view.path = path;
-    this.#view.refresh?.();
-  }
-
-  update() { this.#view?.update(); }
-  focus() { this.#view?.focus(); }
-  escape() { return this.#view?.escape?.() ?? false; }
-
-  close() {
-    this.#closed = true;
-    this.#view?.close();
-  }
-}
