@@ -11,6 +11,10 @@ from tests.web.served import Served, served
 
 pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
 SAID = "return [...document.querySelectorAll('.user .bubble')].map((each) => each.textContent)"
+CHIPS = """
+    const told = (each) => ["name", "small"].map((css) => each.querySelector(`.${css}, ${css}`).textContent).join(" ");
+    return [...document.querySelectorAll(".attachments li")].map(told);
+"""
 HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b><script>document.title=2</script><iframe src="/"></iframe>'
 
 
@@ -60,6 +64,53 @@ def test_a_message_waits_for_a_file_that_did_not_arrive_until_it_is_tried_again_
     page.until("document.querySelectorAll('.user .files a').length === 2")
     page.find(".answer .markdown", "Seen.")
     assert page.run(SAID) == ["Read them"]
+
+
+def test_files_are_there_with_the_words_after_a_reload_and_what_had_not_arrived_is_said(
+    page: Browser, tmp_path: Path
+) -> None:
+    good, lost = tmp_path / "good.txt", tmp_path / "lost.txt"
+    for path in (good, lost):
+        path.write_text("words", encoding="utf-8")
+    page.run("window.really = fetch; fetch = (...all) => all[0].includes('lost') ? Promise.reject(0) : really(...all)")
+    choose(page, good, lost)
+    page.find(".composer textarea").click()
+    page.type("Read both")
+    page.driver.refresh()
+    page.find(".attachments .failed .name", "lost.txt")
+    assert page.run(CHIPS) == ["good.txt 5 B", "lost.txt could not be sent"]
+    page.find(".composer textarea").click()
+    page.type(Keys.ENTER)
+    page.find(".attachments .failed small", "Your message waits")
+    page.find(".attachments .failed .icon-button").click()
+    page.find(".composer textarea").click()
+    page.type(Keys.ENTER)
+    page.until("document.querySelectorAll('.user .files a').length === 1")
+    page.find(".answer .markdown", "Seen.")
+    assert page.run("return Object.keys(localStorage).filter((name) => name.includes('draft'))") == []
+
+
+def test_files_of_an_edited_message_that_is_not_taken_stay_with_it(page: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "more.txt"
+    path.write_text("words", encoding="utf-8")
+    page.type("Look", Keys.ENTER)
+    page.find(".answer .markdown", "Seen.")
+    page.run("""
+        const { Connection, RpcError } = await import("/rpc.js");
+        const call = Connection.prototype.call;
+        Connection.prototype.call = function (method, ...rest) {
+            if (method === "session.fork") return Promise.reject(new RpcError({ message: "not now" }));
+            return call.call(this, method, ...rest);
+        };
+    """)
+    page.run("document.querySelector('.user .acts button').click()")
+    page.find(".editing", "goes to a copy")
+    choose(page, path)
+    page.find(".composer textarea").click()
+    page.type(" again", Keys.ENTER)
+    page.until("document.querySelectorAll('.attachments li').length === 1")
+    assert page.run(CHIPS) == ["more.txt 5 B"]
+    assert page.run("return document.querySelector('.composer textarea').value") == "Look again"
 
 
 def test_more_files_than_go_along_are_said_and_not_left_out_unsaid(page: Browser, tmp_path: Path) -> None:

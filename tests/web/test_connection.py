@@ -185,6 +185,29 @@ def test_a_refused_message_stays_with_its_reason_and_the_next_goes_on(modules: B
     assert entries == [["bad", "too long (say less)"]]
 
 
+def test_nonsense_that_was_kept_holds_up_no_message(modules: Browser) -> None:
+    sent = modules.run(
+        _GATEWAY
+        + """
+        const { Outbox } = await import("/outbox.js");
+        localStorage.clear();
+        const whole = { key: "a", session: "s1", text: "kept", at: "late", error: null, attachments: [null, 7, {}] };
+        const entries = { a: whole, b: { ...whole, key: "x" }, c: [], d: null, e: { ...whole, key: "e", text: 5 } };
+        for (const [name, entry] of Object.entries(entries)) {
+          localStorage.setItem(`carapax.outbox.${name}`, JSON.stringify(entry));
+        }
+        localStorage.setItem("carapax.outbox.f", "{");
+        const gateway = new Gateway();
+        const outbox = new Outbox(gateway, () => {});
+        outbox.add({ session: "s1", text: "new" });
+        await settle();
+        localStorage.clear();
+        return gateway.calls.map(([, { text, attachments }]) => [text, attachments]);
+        """
+    )
+    assert sent == [["kept", []], ["new", []]]
+
+
 def test_a_line_that_was_given_up_for_another_one_does_not_end_that(modules: Browser) -> None:
     states = modules.run("""
         const { Connection } = await import("/rpc.js");

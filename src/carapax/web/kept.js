@@ -1,38 +1,26 @@
 // What the page keeps in this browser. Where that is refused, full or nonsense, the page does without.
 
 /** The text under a name; "" where there is none. */
-export function kept(name) {
-  try {
-    return localStorage.getItem(name) ?? "";
-  } catch {
-    return "";
-  }
-}
+export const kept = (name) => attempt(() => localStorage.getItem(name)) ?? "";
 
 /** The names of what is kept that begin like this. */
-export function keptNames(start) {
-  try {
-    return Object.keys(localStorage).filter((name) => name.startsWith(start));
-  } catch {
-    return [];
-  }
-}
+export const keptNames = (start) =>
+  attempt(() => Object.keys(localStorage).filter((name) => name.startsWith(start))) ?? [];
 
 /** What was kept as JSON; null where it is none. */
-export function keptJson(name) {
+export const keptJson = (name) => attempt(() => JSON.parse(kept(name)));
+
+/** Of what was kept as files {name, digest, ...}, those that are some. */
+export const filesOf = (all) => (Array.isArray(all) ? all : []).filter((file) => typeof file?.name === "string");
+
+/** Keep a text, for as long as the page lasts at least; "" takes it away. */
+export const keep = (name, text) =>
+  attempt(() => (text ? localStorage.setItem(name, text) : localStorage.removeItem(name)));
+
+function attempt(work) {
   try {
-    return JSON.parse(kept(name));
+    return work();
   } catch {
     return null;
-  }
-}
-
-/** Keep a text; "" takes it away. */
-export function keep(name, text) {
-  try {
-    if (text) localStorage.setItem(name, text);
-    else localStorage.removeItem(name);
-  } catch {
-    // it lasts as long as the page does
   }
 }

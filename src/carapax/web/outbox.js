@@ -2,7 +2,7 @@
 // that sending it again, after a lost connection or from a second tab, never makes two of it; and each is kept under
 // its own name, so that no tab ever writes over what another one keeps.
 
-import { keep, keptJson, keptNames } from "./kept.js";
+import { filesOf, keep, keptJson, keptNames } from "./kept.js";
 import { RpcError } from "./rpc.js";
 
 const STORE = "carapax.outbox.";
@@ -130,7 +130,9 @@ const keptEntries = () => inOrder(keptNames(STORE).map(keptEntry).filter(Boolean
 function keptEntry(name) {
   const entry = keptJson(name);
   const isText = ["key", "session", "text"].every((each) => typeof entry?.[each] === "string");
-  return isText && STORE + entry.key === name && Array.isArray(entry.attachments ?? []) ? entry : null;
+  if (!isText || STORE + entry.key !== name) return null;
+  const { at, error, attachments } = entry;
+  return { ...entry, at: Number.isFinite(at) ? at : 0, error: String(error ?? ""), attachments: filesOf(attachments) };
 }
 
 export function newKey() {

@@ -1,5 +1,6 @@
 // Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
 
+import { filesOf, keep, keptJson } from "../kept.js";
 import { formatBytes, h, icon, iconButton, t } from "../kit.js";
 import { fetched, RpcError } from "../rpc.js";
 
@@ -7,6 +8,7 @@ const MOST = 10;
 
 export class Attachments {
   #files = [];
+  #draft = "";
 
   /** `onChange()` is called whenever what goes along differs. */
   constructor(onChange) {
@@ -18,12 +20,23 @@ export class Attachments {
   }
 
   /** What a message names: `{digest, name, media_type, size}` of each file that has arrived. */
-  get ready() {
-    const sent = this.#files.filter(({ digest }) => digest);
-    return sent.map(({ digest, name, media_type, size }) => ({ digest, name, media_type, size }));
-  }
+  get ready() { return this.#told.filter(({ digest }) => digest); }
+
+  get #told() { return this.#files.map(({ digest, name, media_type, size }) => ({ digest, name, media_type, size })); }
 
   get isBusy() { return this.#files.some(({ digest, error }) => !digest && !error); }
+
+  /** Go on with what was chosen under a name. Of a file that had not arrived, only its name is left. */
+  open(draft) {
+    this.#draft = draft;
+    this.restore(filesOf(keptJson(draft)));
+  }
+
+  /** Have these go along again, as `ready` gave them. */
+  restore(files) {
+    this.#files.push(...files.map((file) => ({ ...file, error: file.digest ? "" : t("file-lost") })));
+    this.#changed();
+  }
 
   add(files) {
     for (const file of files) this.#upload({ file, name: file.name, size: file.size, digest: "", error: "" });
@@ -86,6 +99,7 @@ export class Attachments {
   }
 
   #changed() {
+    if (this.list.isConnected) keep(this.#draft, this.#files.length ? JSON.stringify(this.#told) : "");
     const hadFocus = this.list.contains(document.activeElement);
     this.list.hidden = !this.#files.length;
     this.list.replaceChildren(...this.#files.map((entry) => this.#chip(entry)));
@@ -108,7 +122,7 @@ export class Attachments {
     const told = h("small", { role: entry.error ? "alert" : null }, state);
     const close = iconButton("close", t("file-remove", { name: entry.name }), remove);
     const tone = entry.error ? "failed" : entry.digest ? "" : "busy";
-    const again = entry.error && h("button", { type: "button", class: "link", onclick: retry }, t("retry"));
+    const again = entry.error && entry.file && h("button", { type: "button", class: "link", onclick: retry }, t("retry"));
     return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, again, close);
   }
 }

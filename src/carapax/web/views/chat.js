@@ -120,6 +120,7 @@ export class Chat {
       this.app.tell(error);
       this.#edit(item);
       this.composer.set(text);
+      this.composer.attachments.restore(more);
     }
   }
 

@@ -34,6 +34,7 @@ export class Composer {
   open(session) {
     this.#draft = `carapax.draft.${session}`;
     this.set(kept(this.#draft));
+    this.attachments.open(`${this.#draft}.files`);
   }
 
   set(text) {
