@@ -190,6 +190,11 @@ def test_another_agent_is_chosen_for_a_session(page: Browser, gateway: Served) -
     page.find("dialog .primary").click()
     page.find(".notice", "From here on answers second")
     gateway.run(gateway.services.settings.change({("agents",): None}))
+    page.open(f"{gateway.url}/?without{page.run('return location.hash')}")
+    page.find(".choice").click()
+    page.find("dialog option[value=main]").click()
+    page.find("dialog .primary").click()
+    page.find(".notice", "From here on answers main")
 
 
 def test_messages_that_look_like_orders_are_marked(page: Browser, gateway: Served) -> None:

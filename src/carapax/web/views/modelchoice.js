@@ -5,10 +5,10 @@ import { formDialog, t } from "../kit.js";
 const EFFORTS = ["off", "low", "medium", "high"];
 let offered = null;
 
-/** The model and the effort of a session, in a few words. */
+/** The model and the effort of a session, in a few words; of an agent that is no more, its name. */
 export function choiceOf(app, { agent, chosen, effort }) {
   const usual = app.agents.find(({ name }) => name === agent)?.model ?? "";
-  const model = [chosen, usual].find((name) => name && name !== "auto");
+  const model = [chosen, usual || agent].find((name) => name && name !== "auto");
   return [model, effort && t(`effort-${effort}`)].filter(Boolean).join(" · ");
 }
 
@@ -30,7 +30,7 @@ export function askModel(app, title, submit, { agent = "", chosen = "", effort =
   const agents = app.agents.map(({ name, title: called }) => ({ value: name, label: called || name }));
   return formDialog(title, {
     fields: [
-      ...(agent && agents.length > 1 ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
+      ...(agent && agents.some(({ value }) => value !== agent) ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
       { name: "model", label: t("model"), hint: t("model-hint"), options: offered, spellcheck: "false" },
       { name: "effort", label: t("effort"), type: "select", options: efforts },
     ],
