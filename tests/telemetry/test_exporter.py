@@ -101,6 +101,8 @@ def test_spans_and_metrics_arrive_with_headers_from_the_vault() -> None:
         ([Reply(307, {"Location": "http://127.0.0.1:1"})], 0, {"not taken": 1}),
         ([Reply(503)] * 4, 0, {"not taken": 1}),
         ([Reply(rejected=1)], 0, {"refused": 1}),
+        ([Reply(rejected=9)], 0, {"refused": 1}),
+        ([Reply(rejected=-9)], 1, {}),
     ],
 )
 def test_a_collector_that_misbehaves_costs_only_telemetry(

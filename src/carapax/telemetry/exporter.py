@@ -153,7 +153,7 @@ class Exporter:
         packed = await asyncio.to_thread(gzip.compress, body, 5)
         for left in range(_TRIES - 1, -1, -1):
             try:
-                refused = await self._post(path, packed)
+                refused = max(0, min(count, await self._post(path, packed)))
             except Again as error:
                 self._told(str(error))
                 if not left or self._stop.is_set():
