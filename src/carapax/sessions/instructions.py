@@ -71,8 +71,8 @@ class _Found(NamedTuple):
     digest: str
     is_linked: bool
 
-    @property
     def text(self) -> str:
+        """Takes a while where there is much that nobody sees."""
         return visible(self.data.decode("utf-8-sig", "replace").replace("\r\n", "\n")).strip()
 
 
@@ -102,10 +102,10 @@ class Instructions:
 
     async def left_out(self, agent: str) -> tuple[LeftOut, ...]:
         """Those that wait for a person to vouch for them."""
-        return tuple(
-            LeftOut(name, found.digest, found.text)
-            for name, found in (await self._there(agent)).items()
-            if self._is_doubtful(agent, name, found)
+        there = await self._there(agent)
+        doubtful = {name: found for name, found in there.items() if self._is_doubtful(agent, name, found)}
+        return await asyncio.to_thread(
+            lambda: tuple(LeftOut(name, found.digest, found.text()) for name, found in doubtful.items())
         )
 
     async def vouch(self, agent: str, path: str, seen: Mapping[str, str], who: Actor, audit: Audit) -> list[str]:
@@ -142,7 +142,7 @@ class Instructions:
             remedy = f"read it, then `carapax vouch {agent} {name}`"
             return Instruction(name, problem=f"left out, as it may hold the words of others: {remedy}")
         await self._followed.keep(agent, name, read.digest)
-        return _cut(name, read.text, min(room, MOST_CHARACTERS))
+        return _cut(name, await asyncio.to_thread(read.text), min(room, MOST_CHARACTERS))
 
     def _is_doubtful(self, agent: str, name: str, found: _Found) -> bool:
         """Whether it may hold the words of others."""
