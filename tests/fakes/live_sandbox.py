@@ -11,6 +11,8 @@ from carapax.sandboxes import local
 OPEN: list["LiveSandbox"] = []
 MISSING: set[str] = set()
 """The marks of those that cannot be opened at the moment."""
+BROKEN: set[str] = set()
+"""The marks of those that have a fault."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +35,8 @@ class LiveSandbox(local.Local):
     async def __aenter__(self) -> "LiveSandbox":
         if not self._works or self.mark in MISSING:
             raise Unavailable("the sandbox cannot be opened here", "do without")
+        if self.mark in BROKEN:
+            raise OSError("a fault")
         OPEN.append(self)
         await super().__aenter__()
         return self

@@ -6,7 +6,7 @@ import pytest
 
 from carapax.errors import Unavailable
 from carapax.testing.provider import Pause
-from tests.fakes.live_sandbox import MISSING, OPEN
+from tests.fakes.live_sandbox import BROKEN, MISSING, OPEN
 from tests.parts.live import gateway_on, until
 from tests.running import run
 
@@ -76,9 +76,12 @@ def test_a_sandbox_that_was_not_there_at_the_start_is_there_as_soon_as_it_can_be
         MISSING.add("old")
         async with gateway_on(tmp_path, FILE) as (gateway, _):
             sessions = gateway.services.sessions
-            await gateway.services.settings.change({("agents", "main", "description"): "d"})
+            await gateway.services.settings.change({("agents", "main", "description"): "c"})
             assert (sessions.status().sandbox_ok, marks()) == (False, [])
+            BROKEN.add("old")
             MISSING.clear()
+            await gateway.services.settings.change({("agents", "main", "description"): "d"})
+            BROKEN.clear()
             await until(lambda: sessions.status().sandbox_ok)
             assert (marks(), sessions.status().description) == (["old"], "d")
         assert marks() == []

@@ -11,7 +11,7 @@ from carapax.config import Config
 from carapax.contracts import Egress, SecretStore, Supervise, Tool, Toolbox
 from carapax.credentials import AgentCredentials, open_credentials
 from carapax.egress import PublicEgress
-from carapax.errors import Unavailable
+from carapax.errors import CarapaxError, Unavailable
 from carapax.home import Home
 from carapax.injection import Injections
 from carapax.parts.rooms import Plan, Room, make_sandbox
@@ -109,10 +109,10 @@ class LiveAgents:
         undo.push_async_callback(room.close)
         try:
             await room.open(make_sandbox(config, name, self.home, way_out), self.supervise)
-        except Unavailable as error:
+        except CarapaxError as error:
             if same:
                 return same
-            if not at_start:
+            if not (at_start and isinstance(error, Unavailable)):
                 raise
             room.fill_with_nothing(error)
         return room
