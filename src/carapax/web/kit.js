@@ -32,7 +32,8 @@ export class Page {
     this.element = h("div", about, topBar(app, [this.title], this.actionBar), this.scroller);
   }
 
-  /** Call operations, then `put` what they say. Called at opening, after a lost connection, and by `refresh`. */
+  /** Call operations, then `put` what they say. Called at opening, after a lost connection, and by `refresh`; what the
+   * gateway refuses is told. */
   async load() {}
 
   /** Load again; when that is under way, once more after it. */
@@ -51,7 +52,7 @@ export class Page {
       this.#isWanted = false;
       if (this.#filled !== this.path) this.element.ariaBusy = "true";
       this.#filled = this.path;
-      await this.load();
+      await this.load().catch(tellRefusal);
     }
   }
 
@@ -87,11 +88,8 @@ export class Page {
   /** The result of an operation; what goes wrong is told, and gives null. */
   call(method, params) { return this.app.attempt(method, params); }
 
-  /** The results of several operations, each a name or [name, parameters]; null where one of them went wrong. */
-  async calls(...asked) {
-    const all = await Promise.all(asked.map((each) => this.call(...[each].flat())));
-    return all.every(Boolean) ? all : null;
-  }
+  /** The results of several operations, each a name or [name, parameters]. Raises RpcError, Offline. */
+  calls(...asked) { return Promise.all(asked.map((each) => this.app.rpc.call(...[each].flat()))); }
 
   /** Ask first; do it on a yes. What `work` returns, or null on a no. */
   async sure(title, text, yes, work) { return (await confirmed(this.app, title, text, yes)) ? work() : null; }
@@ -272,13 +270,18 @@ export function button(label, action, { tone = "", icon: sign = "", disabled = f
     try {
       await busy(element, action);
     } catch (error) {
-      if (!(error instanceof Offline || error instanceof RpcError)) throw error;
-      document.dispatchEvent(new CustomEvent("problem", { detail: error }));
+      tellRefusal(error);
     }
   };
   const given = { type: "button", class: `button ${tone}`, disabled, onclick };
   const element = h("button", given, sign && icon(sign, 16), label);
   return element;
+}
+
+/** What is no refusal, and no lost connection either, is a mistake of the page. */
+function tellRefusal(error) {
+  if (!(error instanceof Offline || error instanceof RpcError)) throw error;
+  document.dispatchEvent(new CustomEvent("problem", { detail: error }));
 }
 
 /** The button keeps the focus meanwhile, which a disabled one would lose. */

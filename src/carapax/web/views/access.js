@@ -68,9 +68,9 @@ const TRUST = ["owner", "known", "stranger"];
 async function credentialCards(page) {
   const known = await standing().catch(() => null);
   if (!known?.scopes.includes("admin")) return [];
-  const told = await page.calls("owner.status", "signin.list", "token.list");
-  if (!told) return [];
-  const [owner, signins, tokens] = told;
+  const asked = ["owner.status", "signin.list", "token.list"].map((operation) => page.call(operation));
+  const [owner, signins, tokens] = await Promise.all(asked);
+  if (!owner || !signins || !tokens) return [];
   return [ownCard(page, known, owner), browserCard(page, signins), tokenCard(page, known, tokens.tokens)];
 }
 

@@ -10,9 +10,8 @@ const FIRST = ["title", "emoji", "manner", "description", "model"];
 export class Agents extends Page {
   async load() {
     await this.app.loadAgents();
-    const told = await this.calls(["costs.get", { by: "agent", days: DAYS }], "config.schema", "config.get");
-    if (!told) return;
-    const [costs, { tables }, { config }] = told;
+    const asked = ["costs.get", { by: "agent", days: DAYS }];
+    const [costs, { tables }, { config }] = await this.calls(asked, "config.schema", "config.get");
     Object.assign(this, { costs, tables, config });
     const agent = this.app.agents.find(({ name }) => name === this.path);
     await (agent ? this.#one(agent) : this.draw());

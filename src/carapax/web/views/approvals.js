@@ -37,10 +37,9 @@ export class ApprovalList extends Page {
 
   /** What is allowed may have changed whenever a question is gone. */
   async load() {
-    const found = await this.call("grant.list");
-    if (!found) return;
-    this.granted.hidden = !found.grants.length;
-    this.grants.replaceChildren(...found.grants.map((granted) => this.#grant(granted)));
+    const { grants } = await this.app.rpc.call("grant.list");
+    this.granted.hidden = !grants.length;
+    this.grants.replaceChildren(...grants.map((granted) => this.#grant(granted)));
   }
 
   #grant({ id, agent, grant, by, at }) {

@@ -9,9 +9,7 @@ export class Channels extends Page {
   #known = new Map();
 
   async load() {
-    const told = await this.calls("channel.list", "config.schema", "config.get");
-    if (!told) return;
-    const [listed, { tables }, { config }] = told;
+    const [listed, { tables }, { config }] = await this.calls("channel.list", "config.schema", "config.get");
     Object.assign(this, listed, { tables, sections: config.channels });
     this.draw();
   }

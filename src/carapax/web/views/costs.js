@@ -25,8 +25,7 @@ export class Costs extends Page {
 
   async load() {
     this.#asked = Date.now();
-    const costs = await this.call("costs.get", { by: this.by, days: this.days });
-    if (costs) this.#draw(costs);
+    this.#draw(await this.app.rpc.call("costs.get", { by: this.by, days: this.days }));
   }
 
   #choose(name, value) {

@@ -12,11 +12,10 @@ export class Health extends Page {
   #bans = [];
 
   async load() {
-    const first = await this.call("doctor.run", { checks: [FIRST] });
-    if (!first) return;
+    const { checks, findings } = await this.app.rpc.call("doctor.run", { checks: [FIRST] });
     this.#bans = (await this.call("ban.list"))?.bans ?? [];
-    this.#checks = first.checks;
-    this.#found = new Map([[FIRST, first.findings]]);
+    this.#checks = checks;
+    this.#found = new Map([[FIRST, findings]]);
     this.#draw();
     await Promise.all(this.#checks.filter((check) => check !== FIRST).map((check) => this.#look(check)));
     this.app.announce(this.#summary());

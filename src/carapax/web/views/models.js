@@ -26,13 +26,12 @@ export class Models extends Page {
   }
 
   async load() {
-    const listed = await this.call("provider.list");
-    if (!listed) return;
-    this.#vendors = listed.vendors;
+    const { providers, vendors } = await this.app.rpc.call("provider.list");
+    this.#vendors = vendors;
     this.#offers = null;
     this.silent.replaceChildren();
     if (!this.offers.isConnected) this.put(this.form, this.providers, this.silent, this.filters, this.offers);
-    this.#drawProviders(listed.providers);
+    this.#drawProviders(providers);
     this.#drawOffers();
     const { models, silent } = (await this.call("model.list")) ?? { models: [], silent: [] };
     this.#offers = models;

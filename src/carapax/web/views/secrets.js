@@ -6,10 +6,7 @@ const PROVIDER = "provider:";
 
 export class Secrets extends Page {
   async load() {
-    const kept = await this.call("secret.list");
-    if (!kept) return;
-    this.secrets = kept.secrets;
-    this.uses = kept.uses;
+    Object.assign(this, await this.app.rpc.call("secret.list"));
     this.draw();
   }
 

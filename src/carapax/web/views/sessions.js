@@ -46,10 +46,8 @@ export class Sessions extends Page {
     const { query, agent, channel, state, order } = this;
     const chosen = { agent: agent.value, channel: channel.value, state: state.value, order: order.value };
     const wanted = { query: query.value.trim(), ...chosen };
-    const answer = await this.call("session.list", { ...wanted, limit: this.#limit });
-    if (!answer) return;
+    const { sessions, found = {} } = await this.app.rpc.call("session.list", { ...wanted, limit: this.#limit });
     if (!this.app.agents.length) await this.app.loadAgents();
-    const { sessions, found = {} } = answer;
     const known = this.app.agents.map(({ name }) => name);
     choices(agent, "all-agents", [...known, ...sessions.map((session) => session.agent)]);
     choices(channel, "sessions-channels", sessions.map((session) => session.channel));

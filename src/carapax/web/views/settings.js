@@ -14,9 +14,7 @@ export class Settings extends Page {
   #query = "";
 
   async load() {
-    const told = await this.calls("config.schema", "config.get", "config.status");
-    if (!told) return;
-    const [{ tables }, config, status] = told;
+    const [{ tables }, config, status] = await this.calls("config.schema", "config.get", "config.status");
     Object.assign(this, { tables, config, status });
     const [section = "", ...rest] = this.path.split("/");
     const go = (place, label) => link(place, t(label), "button");

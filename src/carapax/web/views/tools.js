@@ -13,9 +13,7 @@ export class Tools extends Page {
   #edited = h("div");
 
   async load() {
-    const told = await this.calls("tools.catalogue", "config.schema", "config.get");
-    if (!told) return;
-    const [{ tools }, { tables }, { config }] = told;
+    const [{ tools }, { tables }, { config }] = await this.calls("tools.catalogue", "config.schema", "config.get");
     Object.assign(this, { tools, tables, config, rules: config.policy.rules });
     this.draw();
   }

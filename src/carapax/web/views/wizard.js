@@ -17,9 +17,9 @@ export class Wizard extends Page {
   #known = "";
 
   async load() {
-    const [state, providers] = await Promise.all([this.call("setup.status"), this.call("provider.list")]);
+    const [state, providers] = await this.calls("setup.status", "provider.list");
     const known = JSON.stringify([this.path, state, providers]);
-    if (!state || !providers || known === this.#known) return; // what was typed stays
+    if (known === this.#known) return; // what was typed stays
     this.#known = known;
     this.state = state;
     this.providers = providers;
