@@ -83,7 +83,7 @@ export class Sessions extends Page {
     const act = (sign, label, action) => iconButton(sign, t(label, named), action);
     return h("span", null, [
       act("pen", "sessions-rename", () => this.#rename(id, title)),
-      act("fork", "sessions-fork", () => this.#fork(id)),
+      act("fork", "sessions-fork", () => forkSession(this.app, { session: id })),
       act("down", "sessions-export", () => exportSession(this.app, id, title)),
       state !== "ended" && act("end", "sessions-end", () => this.#end(id, title)),
     ]);
@@ -91,11 +91,6 @@ export class Sessions extends Page {
 
   async #rename(id, title) {
     if (await renameSession(this.app, id, title)) this.refresh();
-  }
-
-  async #fork(session) {
-    const made = await this.call("session.fork", { session });
-    if (made) location.hash = `#/s/${made.id}`;
   }
 
   #end(session, title) {
@@ -136,6 +131,14 @@ export async function renameSession(app, session, title) {
   const done = await app.attempt("session.rename", { session, title: input.value.trim() });
   app.sessions.refresh();
   return done !== null;
+}
+
+/** Copy a session, all of it or its events up to `at`, and go there. */
+export async function forkSession(app, asked) {
+  const made = await app.attempt("session.fork", asked);
+  if (!made) return;
+  app.sessions.refresh();
+  location.hash = `#/s/${made.id}`;
 }
 
 /** Save a session as JSON lines. */

@@ -1,7 +1,7 @@
 // The way in, and all that a stranger sees: a passkey, the password, a token; or the setup code, and what comes of it.
 
 import { ask, hasPasskeys, makePasskey, showPasskey, standing, told } from "../auth.js";
-import { form, h, t } from "../kit.js";
+import { button, form, h, t } from "../kit.js";
 import { Offline, RpcError } from "../rpc.js";
 
 const WORD = { name: "password", type: "password", autocomplete: "current-password webauthn" };
@@ -88,16 +88,12 @@ export class SignIn {
     ];
   }
 
-  #button(label, action) {
-    const onclick = async () => {
+  #button(label, way) {
+    const go = () => {
       this.problem.textContent = "";
-      try {
-        await action();
-      } catch (error) {
-        this.#tell(error);
-      }
+      return way().catch((error) => this.#tell(error));
     };
-    return h("button", { type: "button", class: "button primary", onclick }, label);
+    return button(label, go, { tone: "primary" });
   }
 
   #tell(error) { this.problem.textContent = error instanceof Offline ? t("offline") : told(error); }

@@ -4,6 +4,7 @@ import { fold } from "../fold.js";
 import { button, callSummary, formatElapsed, formatExact, h, iconButton, oneLine, onFrame, t } from "../kit.js";
 import { Conversation } from "./conversation.js";
 import { replay } from "./modelchoice.js";
+import { forkSession } from "./sessions.js";
 
 const WINDOW = 160;
 const PAST_ITEMS = 30;
@@ -20,7 +21,8 @@ export class Timeline {
     const onchange = () => this.#remember();
     this.slider = h("input", { type: "range", min: 1, "aria-label": t("events"), oninput, onchange });
     this.place = h("output", { class: "place" });
-    this.fork = button(t("fork-here"), () => this.#fork(), { tone: "primary", icon: "fork" });
+    const fork = () => forkSession(app, { session: feed.session, at: this.seq });
+    this.fork = button(t("fork-here"), fork, { tone: "primary", icon: "fork" });
     this.replay = iconButton("model", t("replay"), () => replay(app, feed.session, this.#message), { hidden: true });
     const quiet = (label, onclick) => h("button", { type: "button", class: "quiet", onclick }, t(label));
     this.earlier = quiet("earlier-events", () => this.#select(this.first));
@@ -141,13 +143,6 @@ export class Timeline {
 
   /** The address keeps the place, without an entry of the browser's history for each. */
   #remember() { history.replaceState(null, "", `#/s/${this.feed.session}/timeline/${this.seq}`); }
-
-  async #fork() {
-    const made = await this.app.attempt("session.fork", { session: this.feed.session, at: this.seq });
-    if (!made) return;
-    this.app.sessions.refresh();
-    location.hash = `#/s/${made.id}`;
-  }
 
   focus() { this.slider.focus(); }
   close() { this.conversation?.close(); }
