@@ -19,7 +19,7 @@ export function tableAt(tables, path) {
 const labelOf = (name) => name.replace(/_s$/, " (s)").replace(/_usd$/, " (USD)").replaceAll("_", " ");
 
 /** A field of kit.js for a key. Secrets have none: they belong into the vault. */
-export function fieldOf({ name, meaning, type, optional, required, choices = [], minimum, maximum, restart }) {
+function fieldOf({ name, meaning, type, optional, required, choices = [], minimum, maximum, restart }) {
   const hint = restart ? `${meaning} (${t("config-restart")})` : meaning;
   const field = { name, label: labelOf(name), hint, required, min: minimum, max: maximum, type: TYPES[type] ?? "text" };
   if (type === "integer") field.step = 1;
@@ -33,7 +33,7 @@ const inForce = ({ name, default: usual = null }, table) => table?.[name] ?? usu
 const mapped = (keys, valueOf) => Object.fromEntries(keys.map((key) => [key.name, valueOf(key)]));
 
 /** The values of a table as fields show them. */
-export function toFields(keys, table) {
+function toFields(keys, table) {
   return mapped(keys, (key) => {
     const value = inForce(key, table);
     if (key.type === "truth" && key.optional) return value === null ? "" : String(value);
@@ -44,7 +44,7 @@ export function toFields(keys, table) {
 }
 
 /** What fields say, as the values of a table. */
-export function fromFields(keys, given) {
+function fromFields(keys, given) {
   return mapped(keys, ({ name, type, optional, lists }) => {
     const value = given[name];
     if (optional && value === "") return null;

@@ -358,15 +358,15 @@ export function openDialog(title, content, name = "") {
 
 export const closed = (dialog) => new Promise((done) => dialog.addEventListener("close", done, { once: true }));
 
-/** A form in a dialog; whether it was submitted, and taken. */
-export async function formDialog(title, { onsubmit, ...rest }) {
+/** A form in a dialog, as `make` makes it; whether it was submitted, and taken. */
+export async function formDialog(title, { onsubmit, ...rest }, make = form) {
   let isDone = false;
-  const done = async (values) => {
-    await onsubmit(values);
+  const done = async (...given) => {
+    await onsubmit(...given);
     isDone = true;
     dialog.close();
   };
-  const content = form({ ...rest, onsubmit: done, cancel: () => dialog.close() });
+  const content = make({ ...rest, onsubmit: done, cancel: () => dialog.close() });
   const dialog = openDialog(title, [h("h2", null, title), content]);
   await closed(dialog);
   return isDone;

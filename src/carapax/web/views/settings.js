@@ -1,6 +1,6 @@
 // Settings: every key of the configuration as a form, made from what the gateway says that it can be.
 
-import { ANY, fieldOf, fits, fromFields, same, sparse, tableAt, tableForm, toFields } from "../configform.js";
+import { ANY, fits, same, sparse, tableAt, tableForm } from "../configform.js";
 import { badge, button, card, coded, form, formatMoment, formDialog, h, legible, Page, rowButtons } from "../kit.js";
 import { searchBox, t, table } from "../kit.js";
 
@@ -162,9 +162,9 @@ export class Settings extends Page {
     const save = (value) => this.#set([{ path, value }]);
     const edit = (place) => {
       const about = (key) => ({ ...this.#about(key, [...path, String(place)]), label: key.name });
-      const fields = keys.map((key) => ({ ...fieldOf(key), ...about(key) }));
-      const onsubmit = (given) => save(items.toSpliced(place, 1, sparse(keys, fromFields(keys, given))));
-      return formDialog(caption, { fields, values: toFields(keys, items[place]), onsubmit });
+      const all = (changes) => sparse(keys, { ...items[place], ...changes });
+      const onsubmit = (changes) => save(items.toSpliced(place, 1, all(changes)));
+      return formDialog(caption, { table: { keys }, values: items[place], onsubmit, about }, tableForm);
     };
     const about = (item) => Object.entries(item).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
     const index = (item) => items.indexOf(item);
