@@ -32,6 +32,9 @@ export function iconButton(name, label, onclick, attributes = {}) {
   return h("button", { ...given, class: `icon-button ${attributes.class ?? ""}` }, icon(name));
 }
 
+/** A button that looks like a link. */
+export const linkButton = (label, onclick) => h("button", { type: "button", class: "link", onclick }, label);
+
 /** Call `work` once before the next paint, however often the returned function is called until then. */
 export function onFrame(work) {
   let asked = false;

@@ -1,7 +1,7 @@
 // Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
 
 import { filesOf, keep, keptJson } from "../kept.js";
-import { formatBytes, h, icon, iconButton, t } from "../kit.js";
+import { formatBytes, h, icon, iconButton, linkButton, t } from "../kit.js";
 import { fetched, RpcError } from "../rpc.js";
 
 const MOST = 10;
@@ -122,7 +122,7 @@ export class Attachments {
     const told = h("small", { role: entry.error ? "alert" : null }, state);
     const close = iconButton("close", t("file-remove", { name: entry.name }), remove);
     const tone = entry.error ? "failed" : entry.digest ? "" : "busy";
-    const again = entry.error && entry.file && h("button", { type: "button", class: "link", onclick: retry }, t("retry"));
+    const again = entry.error && entry.file && linkButton(t("retry"), retry);
     return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, again, close);
   }
 }

@@ -1,7 +1,7 @@
 // A conversation on screen: each item drawn once and touched again only when its `rev` grows.
 
 import { callSummary, copyOnClick, formatClock, formatElapsed, formatExact, formatNumber, formatUsd } from "../kit.js";
-import { badge, h, icon, iconButton, legible, prettyJson, t } from "../kit.js";
+import { badge, h, icon, iconButton, legible, linkButton, prettyJson, t } from "../kit.js";
 import { MarkdownStream } from "../markdown.js";
 import { ApprovalCard, originChips } from "./approval.js";
 import { drawFiles } from "./attachments.js";
@@ -118,7 +118,6 @@ export class Conversation {
 
 const stamp = (at) => h("time", { title: formatExact(at) }, formatClock(at));
 const span = (name, ...content) => h("span", { class: name }, content);
-const linkButton = (label, onclick) => h("button", { type: "button", class: "link", onclick }, label);
 const clocked = (key) => [icon("clock", 13), t(key)];
 const warned = (tag, text) => h(tag, { class: "warning" }, icon("warn", 13), text);
 const speakerOf = ({ trust, name }) => `${trust} ${name}`;

@@ -28,9 +28,10 @@ export function askModel(app, title, submit, { agent = "", chosen = "", effort =
   offered ??= modelNames(app.rpc);
   const efforts = ["", ...EFFORTS].map((value) => ({ value, label: t(`effort-${value || "usual"}`) }));
   const agents = app.agents.map(({ name, title: called }) => ({ value: name, label: called || name }));
+  const isChoice = agent && agents.some(({ value }) => value !== agent);
   return formDialog(title, {
     fields: [
-      ...(agent && agents.some(({ value }) => value !== agent) ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
+      ...(isChoice ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
       { name: "model", label: t("model"), hint: t("model-hint"), options: offered, spellcheck: "false" },
       { name: "effort", label: t("effort"), type: "select", options: efforts },
     ],
