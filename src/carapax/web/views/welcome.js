@@ -5,7 +5,11 @@ import { newKey } from "../outbox.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 
-const CHIPS = ["try-shell", "try-write", "try-read", "try-remember", "try-recall", "try-list"];
+// Said to the demo, which understands these words alone, whatever the language of the page.
+const PHRASES = [
+  "run `uname -a`", "write hello to hello.txt", "read hello.txt", "remember that my cat is called Ada",
+  "what did I say", "list .",
+];
 
 export class Welcome {
   /** `chosen` is the model to begin with, where that is not the agent's own, or "agent/NAME". */
@@ -20,7 +24,7 @@ export class Welcome {
     this.conversation = new Conversation({ retry: (key) => outbox.retry(key), discard: (key) => outbox.remove(key) });
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => {} });
     const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
-    this.chips = h("ul", { class: "chips" }, CHIPS.map((key) => h("li", null, chip(t(key)))));
+    this.chips = h("ul", { class: "chips" }, PHRASES.map((text) => h("li", null, chip(text))));
     const who = h("p", { class: "who" }, this.agent, this.model);
     const writing = [this.conversation.element, this.composer.element, this.chips, who];
     const bar = h("header", { class: "bar" }, app.menuButton(), h("span", { class: "grow" }));
