@@ -101,6 +101,11 @@ def test_a_server_that_is_not_there_is_named() -> None:
     run(main())
 
 
+def test_a_server_whose_name_nobody_knows_is_named() -> None:
+    with pytest.raises(Unavailable, match=re.escape("http://nobody.invalid: its name cannot be looked up")):
+        run(fetch("http://nobody.invalid"))
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"

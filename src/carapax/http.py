@@ -142,6 +142,10 @@ def _broken(error: Exception, where: str | None) -> Unavailable:
         return NotReached(f"{where} is not an address", "check the base_url")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return NotReached(f"no connection to {where} in time", "check the address and the network")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return NotReached(
+            f"no connection to {where}: its name cannot be looked up", "check the address and the network"
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         why = os.strerror(error.errno) if error.errno else error.strerror
         return NotReached(f"no connection to {where}: {why}", "check that the server runs")

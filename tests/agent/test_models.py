@@ -131,6 +131,20 @@ def test_at_start_the_first_model_that_is_found_becomes_the_choice() -> None:
     run(main())
 
 
+def test_a_server_that_was_started_later_takes_the_place_of_the_demo_when_it_is_looked_for_again() -> None:
+    async def main() -> None:
+        async with ModelServer([ServerAnswer("hello")], models=["llama3"]) as server, Http() as http:
+            means = Means(http, Keys(MemoryVault(), {}), FakeClock(), healthy(), FactBook({}, {}))
+            found = Models({}, {}, means, Detected("demo", "demo", "none was there"), local={"ollama": server.url})
+            await found.look_again()
+            assert found.detected() == Detected("ollama", "llama3", f"ollama answers at {server.url}")
+            chosen = models(AUTO, http=http)
+            await chosen.look_again()
+            assert chosen.detected() == AUTO
+
+    run(main())
+
+
 def test_a_chain_goes_on_where_one_cannot_be_opened_and_the_message_names_who_answered() -> None:
     async def main() -> None:
         async with ModelServer([ServerAnswer("hello")]) as server, Http() as http:

@@ -29,6 +29,18 @@ def named(listed: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {each["name"]: (each["standing"], each["key"]) for each in listed["providers"]}
 
 
+def test_what_is_there_since_the_start_is_found_when_the_page_asks_for_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        environ = {"LANG": "C"}
+        async with gateway_on(tmp_path, environ=environ) as gateway:
+            assert (await gateway.rpc("setup.status"))["is_demo"]
+            environ["OPENAI_API_KEY"] = KEY
+            assert (await gateway.rpc("setup.status"))["model_reason"] == "OPENAI_API_KEY is set"
+            assert list(named(await gateway.rpc("provider.list"))) == ["openai"]
+
+    run(main())
+
+
 def test_a_provider_that_is_added_answers_at_once_and_after_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "carapax.toml").write_text("# mine\n[log]\n")

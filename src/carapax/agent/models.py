@@ -22,7 +22,7 @@ from carapax.errors import ModelError, ModelRejected, NotFound
 from carapax.http import Http
 from carapax.models.catalogue import resolve, vendors
 from carapax.models.closest import did_you_mean
-from carapax.models.detection import Detected, detect, first_for_talk
+from carapax.models.detection import OFFLINE, Detected, detect, first_for_talk
 from carapax.models.facts import CONTEXT_TOKENS, FactBook
 from carapax.models.keys import Keys
 from carapax.models.opening import open_embedder, open_provider
@@ -164,6 +164,15 @@ class Models:
     def detected(self) -> Detected:
         """What is used when nobody chose."""
         return self._detected
+
+    async def look_again(self) -> None:
+        """Take who answers by now, from the next run on, while only the offline demo did. Raises what the vault
+        raises."""
+        sections = self._sections
+        if self._detected.provider == OFFLINE:
+            found = await self._look(sections)
+            if sections is self._sections:
+                self._detected, self._searcher = found
 
     def _forget(self, names: Collection[str]) -> None:
         """Open these anew when they are next asked for."""

@@ -62,6 +62,7 @@ async def run(services: Services, params: Examine) -> Report:
     async def examined() -> list[Finding]:
         return [finding async for finding in services.doctor.examine(params.checks)]
 
+    await services.registry.look_again()
     return Report([*CHECKS], await _aside(examined()))
 
 

@@ -127,6 +127,7 @@ def confinement(kind: str, section: Mapping[str, object], problem: str) -> Confi
 @operation("setup.status", scope="admin", path="/api/setup")
 async def status(services: Services, params: Nothing) -> Setup:
     """Tell how far setting up has come."""
+    await services.registry.look_again()
     agent = services.sessions.status()
     finished = bool(await newest(services.audit.database, kind=FINISHED, limit=1))
     known = Known(

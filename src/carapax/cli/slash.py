@@ -39,7 +39,7 @@ COMMANDS = {
         "/model [NAME]", "tell or choose the model, from the next run on; `default` for the agent's", "model"
     ),
     "/agent": Told("/agent [NAME]", "list the agents, or choose who answers here", "agent"),
-    "/think": Told("/think [off|low|medium|high]", "how hard the model thinks; `default` for the agent's", "effort"),
+    "/think": Told("/think off|low|medium|high", "how hard the model thinks; `default` for the agent's", "effort"),
     "/compact": Told("/compact", "have the model sum up the session, so that what follows is cheaper"),
     "/cost": Told("/cost", "what this session and today cost, and how the budgets stand"),
     "/attach": Told("/attach FILE", "let a file go along with the next message", "file"),

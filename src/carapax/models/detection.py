@@ -15,6 +15,7 @@ from carapax.models.catalogue import Vendor, resolve, vendors
 from carapax.models.keys import VAULT, Keys
 from carapax.models.server import endpoint
 
+OFFLINE = "demo"
 _PROBE_S = 0.3
 _OTHER_MODELS = re.compile(r"embed|rerank|whisper|tts|bge-", re.I)
 
@@ -66,7 +67,7 @@ async def detect(
         if model := probe.result():
             return Detected(name, model, f"{name} answers at {local[name]}")
     reason = "no key of a vendor is in the vault or the environment and no local model server answers"
-    return Detected("demo", vendors()["demo"].default_model, reason)
+    return Detected(OFFLINE, vendors()[OFFLINE].default_model, reason)
 
 
 def needs_key(vendor: Vendor) -> bool:

@@ -35,6 +35,7 @@ class Live(Protocol):
 
     async def renew(self, name: str) -> None: ...
     def detected(self) -> Detected: ...
+    async def look_again(self) -> None: ...
 
 
 class Health(Protocol):
@@ -71,8 +72,15 @@ class Registry:
     def config(self) -> Config:
         return self.settings.current
 
+    async def look_again(self) -> None:
+        """Have agents without a model of their own use what can be found by now, where nothing was found before. Raises
+        what the vault raises."""
+        if self.live:
+            await self.live.look_again()
+
     async def providers(self) -> list[ProviderStatus]:
         """Every provider that can be asked, the configured ones first. Raises what the vault raises."""
+        await self.look_again()
         configured = dict(self.config.providers)
         found = [await self._status(name, section, "configured") for name, section in configured.items()]
         names = set(configured)

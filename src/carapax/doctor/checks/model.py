@@ -11,7 +11,7 @@ from carapax.errors import CarapaxError
 from carapax.http import Http
 from carapax.models.catalogue import Vendor, resolve, vendors
 from carapax.models.closest import did_you_mean
-from carapax.models.detection import detect, needs_key
+from carapax.models.detection import OFFLINE, detect, needs_key
 from carapax.models.keys import CONFIGURATION, VAULT, Keys
 from carapax.models.opening import open_provider
 
@@ -88,7 +88,7 @@ class _Asking:
             found = await detect(self.config.providers, self.keys, self.http)
         except CarapaxError as error:
             return failed(NAME, error)
-        if found.provider == "demo":
+        if found.provider == OFFLINE:
             remedy = "keep a vendor's key with `carapax models add openai`, or start a local model server"
             return Finding(NAME, "warn", f"the offline demo answers: {found.reason}", remedy)
         return Finding(NAME, "ok", f"{found.provider}/{found.model}: {found.reason}")
