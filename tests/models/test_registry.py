@@ -107,6 +107,9 @@ class SlowModels:
             await asyncio.sleep(0)
         self.renewed.append(name)
 
+    async def look_again(self) -> None:
+        pass
+
     def detected(self) -> Detected:
         return Detected("demo", "demo", "")
 

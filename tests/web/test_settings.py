@@ -65,6 +65,18 @@ def save(page: Browser, form: str) -> None:
     page.find(f'form[aria-label="{form}"] .button.primary').click()
 
 
+def test_who_comes_back_from_an_editor_sees_what_became_of_the_edit(page: Browser, gateway: Process) -> None:
+    go(page, gateway, "user")
+    field(page, "user", "name").send_keys("Sa")
+    put(gateway, "[gateway\n")
+    page.run("dispatchEvent(new Event('focus'))")
+    page.find(".note", "The file is not in force: line 1")
+    assert field(page, "user", "name").get_attribute("value") == "Sa"
+    put(gateway, CONFIG)
+    page.run("dispatchEvent(new Event('focus'))")
+    page.until("!document.querySelector('.note')")
+
+
 def test_a_change_keeps_the_file_and_a_wrong_one_is_said_at_its_field(page: Browser, gateway: Process) -> None:
     go(page, gateway, "agents/main")
     field(page, "agents.main", "description").send_keys("helps")
