@@ -6,6 +6,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from carapax.cli.background import Background
+from carapax.cli.rpc import find_gateway
 from tests.fakes.vendor import Vendor
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
@@ -67,6 +68,27 @@ def test_models_are_shown_with_what_they_take_and_cost_and_are_searched(page: Br
     page.until("document.querySelectorAll('.models tbody tr').length === 2")
     page.find(".models input[type=search]").send_keys("nothing")
     page.find(".models .none", "Nothing matches")
+
+
+def test_what_was_added_elsewhere_is_offered_and_shown_to_who_comes_back(
+    page: Browser, gateway: Process, vendor: Vendor
+) -> None:
+    offers = "[...document.querySelectorAll('dialog option')].some(({ value }) => value.startsWith(given[0]))"
+    page.open(gateway.url)
+    page.find(".composer textarea").send_keys("hello", Keys.ENTER)
+    page.find(".choice", "demo/demo").click()
+    page.until(offers, "lab/")
+    page.type(Keys.ESCAPE)
+    running = find_gateway(gateway.home)
+    assert running is not None
+    running.call("provider.add", {"name": "later", "base_url": vendor.url, "key": KEY}, dict[str, object])
+    gateway.carapax("config", "set", "agents.main.model", "later/gpt-5")
+    page.run("dispatchEvent(new Event('focus'))")
+    page.find(".choice", "later/gpt-5").click()
+    page.until(offers, "later/")
+    page.type(Keys.ESCAPE)
+    gateway.carapax("config", "set", "agents.main.model", "demo/demo")
+    running.call("provider.remove", {"provider": "later"}, dict[str, object])
 
 
 def test_a_key_is_refused_in_the_vendors_words_or_kept_and_never_shown(

@@ -65,6 +65,7 @@ class App {
       if (this.signIn || location.hash === SETUP) this.#admit();
     });
     addEventListener("keydown", (event) => this.#key(event));
+    addEventListener("focus", () => this.#lookAgain());
     for (const kind of ["dragover", "drop"]) addEventListener(kind, keepHere);
     document.addEventListener("problem", ({ detail }) => this.tell(detail));
     this.#addCommands();
@@ -278,6 +279,13 @@ class App {
     const { channels = [], available = [] } = (await this.attempt("channel.list")) ?? {};
     this.hasChannels = channels.length + available.length > 0;
     this.sidebar.draw();
+  }
+
+  /** Who comes back from a terminal or another tab sees the agents as they are by now. */
+  async #lookAgain() {
+    if (this.rpc.state !== "open" || this.shell.hidden) return;
+    await this.loadAgents();
+    this.view?.update();
   }
 
   /** The agents as they are now, with the models that were found for them. */

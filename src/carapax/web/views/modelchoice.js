@@ -3,7 +3,6 @@
 import { formDialog, t } from "../kit.js";
 
 const EFFORTS = ["off", "low", "medium", "high"];
-let offered = null;
 
 /** The model and the effort of a session, in a few words; of an agent that is no more, its name. */
 export function choiceOf(app, { agent, chosen, effort }) {
@@ -17,7 +16,6 @@ async function modelNames(rpc) {
     const { models } = await rpc.call("model.list");
     return models.map(({ provider, model }) => `${provider}/${model}`);
   } catch {
-    offered = null; // asked again for the next dialog
     return [];
   }
 }
@@ -25,14 +23,13 @@ async function modelNames(rpc) {
 /** Ask for a model and an effort, and where there is one for an agent, and do something with them, as
  * `act({model, effort, agent})`; whether that was done. */
 export function askModel(app, title, submit, { agent = "", chosen = "", effort = "" }, act) {
-  offered ??= modelNames(app.rpc);
   const efforts = ["", ...EFFORTS].map((value) => ({ value, label: t(`effort-${value || "usual"}`) }));
   const agents = app.agents.map(({ name, title: called }) => ({ value: name, label: called || name }));
   const isChoice = agent && agents.some(({ value }) => value !== agent);
   return formDialog(title, {
     fields: [
       ...(isChoice ? [{ name: "agent", label: t("agent"), type: "select", options: agents }] : []),
-      { name: "model", label: t("model"), hint: t("model-hint"), options: offered, spellcheck: "false" },
+      { name: "model", label: t("model"), hint: t("model-hint"), options: modelNames(app.rpc), spellcheck: "false" },
       { name: "effort", label: t("effort"), type: "select", options: efforts },
     ],
     values: { agent, model: chosen, effort },
