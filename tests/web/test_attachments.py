@@ -113,6 +113,19 @@ def test_files_of_an_edited_message_that_is_not_taken_stay_with_it(page: Browser
     assert page.run("return document.querySelector('.composer textarea').value") == "Look again"
 
 
+def test_a_message_that_is_too_long_for_the_line_is_refused_and_holds_up_no_other(page: Browser) -> None:
+    page.run("""
+        const text = document.querySelector(".composer textarea");
+        text.value = "word ".repeat(20_000);
+        text.dispatchEvent(new Event("input"));
+    """)
+    page.type(Keys.ENTER)
+    page.find(".user", "longer than the gateway takes at once")
+    page.find(".composer textarea").click()
+    page.type("Short", Keys.ENTER)
+    page.until("document.querySelector('.answer .markdown')?.textContent === 'Seen.'")
+
+
 def test_more_files_than_go_along_are_said_and_not_left_out_unsaid(page: Browser, tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.txt" for number in range(12)]
     for path in paths:

@@ -1,5 +1,9 @@
 // JSON-RPC 2.0 over one WebSocket that comes back by itself.
 
+import { t } from "./strings.js";
+
+const TOO_LONG = 1009; // why a WebSocket was closed, RFC 6455 section 7.4.1
+const LONGEST = 1_000_000; // of what is longer, the line may end before that is said
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8_000;
 const PULSE_MS = 20_000;
@@ -60,17 +64,19 @@ export class Connection extends EventTarget {
       this.#become("open");
     });
     socket.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
-    socket.addEventListener("close", () => this.#lost(socket));
+    socket.addEventListener("close", ({ code }) => this.#lost(socket, code));
   }
 
   /** The result of an operation; a connection that gives none within `ms` counts as lost. Raises RpcError, Offline. */
   async call(method, params = {}, ms = ANSWER_WITHIN_MS) {
     if (this.state !== "open") throw new Offline();
     const id = this.#nextId++;
+    const request = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    if (request.length > LONGEST) throw tooLong();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#giveUp(), ms * this.#patience);
-      this.#calls.set(id, { resolve, reject, timer });
-      this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      this.#calls.set(id, { resolve, reject, timer, length: request.length });
+      this.#socket.send(request);
     });
   }
 
@@ -107,13 +113,15 @@ export class Connection extends EventTarget {
     else call.resolve(message.result);
   }
 
-  async #lost(socket) {
+  /** Of what waits for an answer, only the longest can have been too long. */
+  async #lost(socket, code = 0) {
     if (this.#socket !== socket) return;
     const wasOpen = this.state === "open";
     this.#socket = null;
-    for (const { reject, timer } of this.#calls.values()) {
+    const calls = [...this.#calls.values()].sort((one, other) => other.length - one.length);
+    for (const [at, { reject, timer }] of calls.entries()) {
       clearTimeout(timer);
-      reject(new Offline());
+      reject(code === TOO_LONG && at === 0 ? tooLong() : new Offline());
     }
     this.#calls.clear();
     const isOut = !wasOpen && (await isRefused());
@@ -136,6 +144,8 @@ export class Connection extends EventTarget {
     if (this.state === "open") this.call("health").catch(() => {});
   }
 }
+
+const tooLong = () => new RpcError({ message: t("too-long") });
 
 /** A browser does not say why a WebSocket was refused, so ask in a way that does. */
 async function isRefused() {

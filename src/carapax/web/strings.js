@@ -69,6 +69,7 @@ const en = {
   "attachments": "Files that go along",
   "file-sending": "sending…",
   "file-lost": "could not be sent",
+  "too-long": "longer than the gateway takes at once; shorten it, or put it into a file",
   "file-many": "only {count} files go along with a message",
   "file-holds": "Your message waits: try again, or leave it out.",
   "file-unnamed": "file",
