@@ -136,6 +136,8 @@ def test_what_is_too_long_for_the_gateway_is_refused_and_not_said_again() -> Non
         async with server(answer) as client:
             with pytest.raises(InvalidRequest, match="longer than the gateway takes"):
                 await client.call("say", {}, dict[str, str])
+            with pytest.raises(InvalidRequest, match="longer than the gateway takes"):
+                await client.call("shout", {"text": "x" * 1_000_000}, dict[str, str])
             assert await client.call("health", {}, dict[str, str]) == {}
 
     run(scenario())

@@ -20,6 +20,8 @@ T = TypeVar("T")
 _TRIES = 8
 _FIRST_PAUSE_S = 0.1
 _CONNECT_TIMEOUT_S = 10.0
+_LONGEST = 1_000_000
+"""Characters of a question; of one that is longer, the line may end before that is said."""
 _FAREWELL = aiohttp.ClientWSTimeout(ws_close=1.0)
 
 
@@ -202,7 +204,10 @@ class Client:
         self._last_id += 1
         asked = self._last_id
         request = {"jsonrpc": "2.0", "id": asked, "method": method, "params": params}
-        await connection.send_str(msgspec.json.encode(request).decode())
+        text = msgspec.json.encode(request).decode()
+        if len(text) > _LONGEST:
+            raise _too_long()
+        await connection.send_str(text)
         return asked
 
     async def _receive(self) -> _Message:
@@ -213,7 +218,7 @@ class Client:
         if frame.type is not aiohttp.WSMsgType.TEXT:
             code, self._socket = self._socket.close_code, None
             if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:  # said again it is as long
-                raise InvalidRequest("that is longer than the gateway takes at once", "send it as a file, with /attach")
+                raise _too_long()
             raise _Dropped
         message = msgspec.json.decode(frame.data, type=_Message)
         if message.method == "event":
@@ -224,6 +229,10 @@ class Client:
         if self._watched is not None and envelope.session == self._watched[0]:
             self._watched = (envelope.session, max(self._watched[1], envelope.seq))
             self._events.append(envelope)
+
+
+def _too_long() -> InvalidRequest:
+    return InvalidRequest("that is longer than the gateway takes at once", "send it as a file, with /attach")
 
 
 @asynccontextmanager
