@@ -1,8 +1,12 @@
 """`carapax doctor`."""
 
 import msgspec
+from msgspec.structs import replace
 
-from carapax.config import Home
+from carapax.cli.background import Background
+from carapax.cli.serving import serve
+from carapax.config import Home, TlsConfig
+from carapax.configfile import load
 from carapax.doctor.finding import Finding
 from tests.cli.conftest import Run
 
@@ -19,6 +23,12 @@ def test_findings_may_be_read_by_a_program(run: Run) -> None:
     lines = run("doctor", "--json").output.splitlines()
     found = [msgspec.json.decode(line, type=Finding) for line in lines]
     assert {finding.check for finding in found} >= {"configuration", "home", "database", "port", "sandbox", "clock"}
+
+
+def test_it_looks_at_the_gateway_as_it_was_started(run: Run, home: Home) -> None:
+    config = load(home)
+    with Background(serve(home, replace(config, tls=TlsConfig("on")))):
+        assert "tls            encrypted, for localhost" in run("doctor").output
 
 
 def test_with_fix_what_can_be_repaired_is_and_it_is_told_what_was_done(run: Run, home: Home) -> None:

@@ -1,14 +1,17 @@
 """What the doctor says of certificates."""
 
+import socket
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from carapax.config import Config
+from carapax.config import Config, TlsConfig
 from carapax.configfile import first_start, load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import Doctor
+from carapax.doctor.running import Announced
 from carapax.home import Home
 from carapax.testing import FakeClock
 from carapax.tls.authority import DAY_S
@@ -50,6 +53,15 @@ def test_a_port_for_this_machine_only_may_be_plain(home: Home) -> None:
 def test_a_plain_port_that_others_reach_is_warned_about(home: Home) -> None:
     configured(home, '[gateway]\nhost = "0.0.0.0"\n[tls]\nmode = "off"\n')
     assert told(home) == [("warn", "what comes to 0.0.0.0 crosses the network readable")]
+
+
+def test_how_the_gateway_was_started_counts_and_not_what_the_file_says(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        started = Announced(f"http://127.0.0.1:{server.getsockname()[1]}", 1, "0.0.0.0", TlsConfig("off"))
+        home.run_file.parent.mkdir(parents=True, exist_ok=True)
+        home.run_file.write_bytes(msgspec.json.encode(started))
+        assert told(home) == [("warn", "what comes to 0.0.0.0 crosses the network readable")]
+    assert told(home) == [("ok", "plain HTTP, on this machine only")]
 
 
 def test_before_and_after_the_first_start_all_is_well(home: Home) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from carapax.config import Home
+from carapax.config import Home, TlsConfig
 from carapax.errors import CarapaxError, Unavailable
 
 if TYPE_CHECKING:
@@ -22,13 +22,15 @@ _LINES = "application/x-ndjson"
 
 class Running(Struct, frozen=True):
     """What a running gateway says of itself in its run file. `shown` is the file of the certificate that it shows,
-    where its port is encrypted."""
+    where its port is encrypted; `host` and `tls` are what it was started with, which options may have said."""
 
     url: str
     pid: int
     token: str
     version: str = ""
     shown: str = ""
+    host: str = ""
+    tls: TlsConfig | None = None
 
     def context(self) -> "ssl.SSLContext | None":
         """For the next connection to it: exactly the certificate that it says it shows is trusted, and no other. None

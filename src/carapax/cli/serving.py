@@ -59,7 +59,8 @@ async def serve(
     ):
         url = _url(config.gateway.host, gateway.port, encrypted=gateway.encrypted)
         shown = str(home.shown_file) if gateway.encrypted else ""
-        running = Running(url, os.getpid(), local.reveal(), __version__, shown)
+        host, tls = config.gateway.host, config.tls
+        running = Running(url, os.getpid(), local.reveal(), __version__, shown, host, tls)
         with _announced(home, running):
             stop = services.sessions.stopped
             yield Serving(

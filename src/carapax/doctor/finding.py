@@ -33,8 +33,8 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is examined. `config` is None when it cannot be read; `running` is the address of the gateway that answers
-    for the home now, or empty."""
+    """What is examined. `config` is that of the gateway that runs, and None when it cannot be read; `running` is the
+    address of the gateway that answers for the home now, or empty."""
 
     home: Home
     config: Config | None

@@ -97,9 +97,10 @@ class Doctor:
                 raise Forbidden(f"{folder} is of another user ({owner})", "have that user run `carapax doctor --fix`")
 
     def _patient(self) -> Patient:
-        last = announced(self.home)
-        running = last.url if last and answers(last.url) else ""
-        return Patient(self.home, _config(self.home), self.environ, self.vault, running)
+        last, config = announced(self.home), _config(self.home)
+        if last is None or not answers(last.url):
+            return Patient(self.home, config, self.environ, self.vault)
+        return Patient(self.home, config and last.of(config), self.environ, self.vault, last.url)
 
 
 async def _bounded(name: str, work: Awaitable[list[Finding]]) -> list[Finding]:

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from carapax.config import Home
+from carapax.config import Config, Home, TlsConfig
 
 _PATIENCE_S = 2.0
 _LONGEST_S = 5.0
@@ -19,6 +20,13 @@ class Announced(Struct, frozen=True):
 
     url: str
     pid: int = 0
+    host: str = ""
+    tls: TlsConfig | None = None
+
+    def of(self, config: Config) -> Config:
+        """The configuration with what the gateway was started with, which options may have said."""
+        gateway = replace(config.gateway, host=self.host or config.gateway.host)
+        return replace(config, gateway=gateway, tls=self.tls or config.tls)
 
 
 def announced(home: Home) -> Announced | None:
