@@ -52,6 +52,8 @@ def password_and_the_rest(home: Home, run: Run) -> None:
     assert run("owner", "passkeys", "--remove", "cB").exit_code == 1
     assert run("owner", "passkeys", "--remove", "cA").output == "the passkey is removed\n"
     assert run("owner", "passkeys").output == "no passkeys: the page makes them\n"
+    refused = run("owner", "password", typed="")
+    assert (refused.exit_code, "too short" in refused.output) == (1, True)
     assert run("owner", "password", "--remove").output == "the password is removed\n" + FREE
 
 

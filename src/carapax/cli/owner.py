@@ -91,9 +91,12 @@ def signins(end: str | None, end_all: bool) -> None:
 
 
 def _new_password() -> Secret:
-    if not sys.stdin.isatty():
-        return Secret(sys.stdin.readline().rstrip("\r\n"))
-    first = ask("New password")
-    if ask("The same again") != first:
+    """Never an empty one, which would remove the one there is."""
+    from carapax.owner.password import check_length
+
+    piped = not sys.stdin.isatty()
+    new = Secret(sys.stdin.readline().rstrip("\r\n")) if piped else ask("New password")
+    if not piped and ask("The same again") != new:
         raise InvalidRequest("these are two different passwords", "nothing was changed; try again")
-    return first
+    check_length(new)
+    return new
