@@ -153,6 +153,7 @@ def test_at_a_terminal_what_is_missing_is_asked(home: Home, vendor: Vendor) -> N
     code, told = typed([sys.executable, "-m", "carapax", "init"], environ, answers)
     assert code == 0, told
     assert "is not one of ours" in told
+    assert ("litellm." in told, "tavily" in told) == (True, False)
     assert written(home)["agents"]["main"] == {"model": "lab", "title": "Ada", "manner": "brief"}
     assert written(home)["user"] == {"name": "Sam", "timezone": "Europe/Berlin"}
     assert (KEY in told, "\x1b" in told) == (False, False)

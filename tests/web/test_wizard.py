@@ -114,6 +114,9 @@ def test_it_can_be_put_off_and_is_found_again(browser: Browser, gateway: Process
 def test_vendors_are_searched(browser: Browser, gateway: Process) -> None:
     browser.resize(1280, 860)
     browser.open(gateway.url)
+    browser.find(".step [type=search]").send_keys("tavily")
+    browser.until("document.querySelectorAll('.choices li').length === 1")
+    browser.find(".step [type=search]").clear()
     browser.find(".step [type=search]").send_keys("DEEPS")
     browser.until("document.querySelectorAll('.choices li').length === 2")
     browser.find(".choices .button", "DeepSeek").click()

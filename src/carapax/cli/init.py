@@ -131,7 +131,8 @@ def _ask_for_model(place: Home, given: dict[str, str], *, checked: bool) -> None
     from carapax.redaction import Secret
 
     vendors = {vendor.name: vendor for vendor in catalogue()}
-    click.echo(f"Vendors of models: {', '.join(vendors)}.")
+    talking = [name for name, vendor in vendors.items() if vendor.talks]
+    click.echo(click.wrap_text(f"Vendors of models: {', '.join(talking)}."))
     while name := _typed("Vendor, empty for the offline demo"):
         vendor = vendors.get(name)
         address = "" if vendor and not vendor.local else _typed("Address of its server")

@@ -51,6 +51,7 @@ class Known(Struct, frozen=True):
     key_env: the variable that may hold its key; empty for none
     login: the login that takes the place of a key; empty for none
     local: whether it is a server of this machine
+    talks: whether it has models for conversation; others search the web, or make embeddings only
     note: what is good to know of it
     """
 
@@ -58,6 +59,7 @@ class Known(Struct, frozen=True):
     key_env: str
     login: str
     local: bool
+    talks: bool
     note: str
 
 
@@ -127,4 +129,4 @@ class Silent(Struct, frozen=True):
 def catalogue() -> list[Known]:
     """The vendors that can be added by their names."""
     listed: Mapping[str, Vendor] = {name: row for name, row in vendors().items() if row.dialect != "demo"}
-    return [Known(name, row.key_env, row.login, row.local, row.note) for name, row in listed.items()]
+    return [Known(name, row.key_env, row.login, row.local, bool(row.dialect), row.note) for name, row in listed.items()]

@@ -2,7 +2,7 @@
 
 import { setConfig } from "../configform.js";
 import { keep } from "../kept.js";
-import { badge, button, form, h, Page, searchBox, t } from "../kit.js";
+import { badge, button, coded, form, h, Page, searchBox, t } from "../kit.js";
 import { vendorTitle } from "../vendors.js";
 import { providerFields } from "./providerform.js";
 
@@ -58,7 +58,7 @@ export class Wizard extends Page {
     const search = searchBox(t("wizard-search"), { autocomplete: "off" });
     const draw = () => {
       const wanted = search.value.trim().toLowerCase();
-      const isNamed = ({ name }) => `${name} ${vendorTitle(name)}`.toLowerCase().includes(wanted);
+      const isNamed = ({ name, talks }) => talks && `${name} ${vendorTitle(name)}`.toLowerCase().includes(wanted);
       const named = this.providers.vendors.filter(isNamed);
       const pick = (name, said) => h("li", null, button(said, () => this.#choose(name)));
       const shown = named.slice(0, SHOWN).map(({ name }) => pick(name, vendorTitle(name)));
@@ -82,7 +82,7 @@ export class Wizard extends Page {
       await this.#answers(added.name);
     };
     const about = { submit: t("models-save"), cancel: () => this.#choose(null), label: t("models-add") };
-    const note = vendor?.note && h("p", null, vendor.note);
+    const note = vendor?.note && h("p", null, coded(vendor.note));
     const fields = providerFields(vendor);
     return [h("h3", null, name ? vendorTitle(name) : t("models-own")), note, form({ fields, onsubmit, ...about })];
   }
