@@ -100,7 +100,9 @@ def test_a_running_gateway_has_a_change_in_force_at_once(run: Run, home: Home, g
     assert done.output == f"{home.config_file}: changed, and in force\n"
     assert run("config", "get", "agents.main.description").output == '"helps"\n'
     done = run("config", "set", "gateway.port", "20123")
-    assert done.output.splitlines()[-1] == "only after a restart: gateway.port"
+    changed, waiting = done.output.splitlines()[-2:]
+    assert changed.endswith("carapax.toml: changed, and in force but for what waits for a restart")
+    assert waiting == "only after a restart: gateway.port"
     done = run("config", "set", "agents.main.model", "nobody/x")
     assert done.exit_code != 0
     assert "agents.main.model: " in done.stderr

@@ -133,7 +133,8 @@ def _change(path: tuple[str, ...], value: object) -> None:
 
 
 def _tell(standing: _Standing) -> None:
-    click.echo(f"{standing.file}: changed, and in force")
+    waits = " but for what waits for a restart" if standing.restart else ""
+    click.echo(f"{standing.file}: changed, and in force{waits}")
     if standing.restart:
         click.echo(f"only after a restart: {', '.join(standing.restart)}")
 
