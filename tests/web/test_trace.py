@@ -115,7 +115,10 @@ def test_however_much_happens_the_live_list_is_drawn_once_a_frame_and_stays_boun
         live.pause.click();
         await frame();
         found.push([live.list.textContent.includes("held"), live.count.textContent]);
+        happen("state_changed", { key: "title", value: "Tea" }, "new");
+        await frame();
+        found.push(live.list.querySelector("a").textContent);
         live.close();
         return found;
     """)
-    assert shown == [[300, 1, "k4999"], [300, 160], [False, "Held back: 1"], [True, ""]]
+    assert shown == [[300, 1, "k4999"], [300, 160], [False, "Held back: 1"], [True, ""], "Tea"]

@@ -12,6 +12,7 @@ export class Live {
   #rows = [];
   #streaming = new Map();
   #agents = new Map();
+  #titles = new Map(); // of sessions that are newer than the list of them
   #filter = { which: "", agent: "", session: "" };
   #receive = ({ detail }) => this.#take(detail);
 
@@ -64,7 +65,9 @@ export class Live {
   }
 
   #take(envelope) {
-    if (envelope.event.kind === "session_started") this.#agents.set(envelope.session, envelope.event.agent);
+    const { session, event } = envelope;
+    if (event.kind === "session_started") this.#agents.set(session, event.agent);
+    if (event.kind === "state_changed" && event.key === "title") this.#titles.set(session, event.value);
     this.#waiting.push(envelope);
     if (this.#waiting.length > 2 * KEPT) this.#waiting.splice(0, this.#waiting.length - KEPT);
     this.draw();
@@ -96,7 +99,7 @@ export class Live {
     const text = isStreamed(event.kind) ? (event.text ?? event.reason ?? "") : summaryOf(event);
     const about = h("span", { class: "about" }, text.slice(-TAIL));
     this.#streaming.set(session, { kind: event.kind, run, text, about });
-    const title = this.app.sessions.find(session)?.title || session;
+    const title = this.#titles.get(session) || this.app.sessions.find(session)?.title || session;
     const link = h("a", { href: `#/s/${session}/timeline/${seq}`, title }, oneLine(title, 40));
     const kind = h("span", { class: "kind", dataset: { tone: toneOf(event) } }, t(`kind-${event.kind}`));
     const element = h("li", { hidden: !this.#wants(envelope) }, h("time", null, formatClock(at)), kind, link, about);
