@@ -107,3 +107,12 @@ def test_a_running_gateway_has_a_change_in_force_at_once(run: Run, home: Home, g
     assert done.exit_code != 0
     assert "agents.main.model: " in done.stderr
     assert gateway.running.url
+
+
+def test_what_waits_for_a_restart_is_not_shown_as_in_force_but_named(run: Run, gateway: Serving) -> None:
+    before = run("config", "show")
+    assert run("config", "set", "gateway.port", "20123").exit_code == 0
+    shown = run("config", "show")
+    assert (shown.stdout, before.stderr) == (before.stdout, "")
+    assert shown.stderr == "only after a restart: gateway.port\n"
+    assert gateway.running.url

@@ -35,8 +35,10 @@ def check() -> None:
 @command.command()
 @takes_home
 def show() -> None:
-    """Print every setting that is in force, defaults too, without secrets."""
-    click.echo(written(_masked(load(home()))), nl=False)
+    """Print every setting that is in force, defaults too, without secrets; and what waits for a restart."""
+    click.echo(written(_in_force()), nl=False)
+    if gateway := find_gateway(home()):
+        _tell_waiting(gateway.call("config.status", {}, _Standing), err=True)
 
 
 @command.command()
@@ -135,8 +137,12 @@ def _change(path: tuple[str, ...], value: object) -> None:
 def _tell(standing: _Standing) -> None:
     waits = " but for what waits for a restart" if standing.restart else ""
     click.echo(f"{standing.file}: changed, and in force{waits}")
+    _tell_waiting(standing)
+
+
+def _tell_waiting(standing: _Standing, *, err: bool = False) -> None:
     if standing.restart:
-        click.echo(f"only after a restart: {', '.join(standing.restart)}")
+        click.echo(f"only after a restart: {', '.join(standing.restart)}", err=err)
 
 
 def _masked(config: Config) -> dict[str, Any]:
