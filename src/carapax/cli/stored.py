@@ -102,6 +102,10 @@ class Stored:
         return self._write(import_)
 
     def create_token(self, name: str, scopes: tuple[str, ...], trust: Trust) -> tuple[Token, str]:
+        from carapax.api import OPERATIONS
+
+        OPERATIONS["token.create"].bind({"name": name, "scopes": scopes, "trust": trust})
+
         async def create(database: Database) -> tuple[Token, str]:
             token, secret = await Tokens(database, self._clock).create(name, scopes, LOCAL, trust)
             return token, secret.reveal()
