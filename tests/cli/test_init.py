@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from carapax.cli.background import Background
 from carapax.cli.serving import serve
@@ -142,10 +143,25 @@ def typed(command: list[str], environ: dict[str, str], answers: list[tuple[str, 
     return asked.returncode, told
 
 
+def environ_of(home: Home) -> dict[str, str]:
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TERM": "dumb"}
+    return environ | {"CARAPAX_HOME": str(home.config_dir), "HOME": str(home.config_dir), "LANG": "C.UTF-8"}
+
+
+def test_in_a_narrow_terminal_what_is_told_breaks_between_words(home: Home, run: Run) -> None:
+    run("init", "--yes", *ALL)
+    command = [sys.executable, "-m", "carapax", "init"]
+    code, told = typed(command, environ_of(home) | {"COLUMNS": "40"}, [("offline demo", "")])
+    said = [line for line in told.splitlines() if not line.startswith("Vendor, empty")]
+    assert (code, [line for line in said if cell_len(line) > 40]) == (0, []), told
+    assert said[0].startswith("Vendors of models: ")
+    for text in ("model    demo/demo (chosen in the configuration)", "or say something with `carapax chat`."):
+        assert text in " ".join(line.strip() for line in said)
+
+
 def test_at_a_terminal_what_is_missing_is_asked(home: Home, vendor: Vendor) -> None:
     """Over a terminal without colours, with a key that is wrong at first."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TERM": "dumb"}
-    environ |= {"CARAPAX_HOME": str(home.config_dir), "HOME": str(home.config_dir), "LANG": "C.UTF-8"}
+    environ = environ_of(home)
     provider = [("Vendor", "lab"), ("Address", vendor.url)]
     agent = [("call your agent", "Ada"), ("emoji", ""), ("talk to you", "brief")]
     you = [("call you?", "Sam"), ("time zone", "Berlin"), ("time zone", "Europe/Berlin")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def _ask_for_model(place: Home, given: dict[str, str], *, checked: bool) -> None
 
     vendors = {vendor.name: vendor for vendor in catalogue()}
     talking = [name for name, vendor in vendors.items() if vendor.talks]
-    click.echo(click.wrap_text(f"Vendors of models: {', '.join(talking)}."))
+    _say(f"Vendors of models: {', '.join(talking)}.")
     while name := _typed("Vendor, empty for the offline demo"):
         vendor = vendors.get(name)
         address = "" if vendor and not vendor.local else _typed("Address of its server")
@@ -193,5 +194,12 @@ def _show(found: Setup) -> None:
     }
     for name, text in lines.items():
         if text:
-            click.echo(f"  {name:<8} {clean(text)}")
-    click.echo("Start the gateway with `carapax`, or say something with `carapax chat`.")
+            _say(f"  {name:<8} {clean(text)}")
+    _say("Start the gateway with `carapax`, or say something with `carapax chat`.")
+
+
+def _say(text: str) -> None:
+    """A terminal is not left to break its words."""
+    from carapax.cli.wrapping import wrap
+
+    click.echo(wrap(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
