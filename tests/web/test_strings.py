@@ -22,6 +22,15 @@ def test_every_text_is_in_the_catalogue_and_said_somewhere() -> None:
     assert len(set(CATALOGUE)) == len(CATALOGUE)
 
 
+def test_no_count_that_may_be_one_stands_before_a_plural() -> None:
+    """What is always the same number of days or files may."""
+    told = re.findall(r'^  "([\w-]+)": "(.*)",', (WEB / "strings.js").read_text(encoding="utf-8"), re.M)
+    counted = [
+        key for key, text in told if re.search(r"\{\w+\} (?:\w+ )?(?:calls|tokens|files|days|runs|models)\b", text)
+    ]
+    assert counted == ["file-many", "costs-days", "compacted", "agents-spent"]
+
+
 def test_every_kind_of_event_has_a_name() -> None:
     kinds = {str(kind.__struct_config__.tag) for kind in get_args(Kept | Streamed)}
     assert {key.removeprefix("kind-") for key in CATALOGUE if key.startswith("kind-")} == kinds
