@@ -87,7 +87,7 @@ def test_a_session_shows_what_it_cost_and_leads_there(page: Browser, gateway: Pr
     gateway.carapax("chat", "-m", "what did I say")
     page.find(".sessions a", "what did I say").click()
     cost = page.find(".meta .cost", "$")
-    assert "1 calls" in (cost.get_attribute("title") or "")
+    assert "calls: 1," in (cost.get_attribute("title") or "")
     cost.click()
     page.find(".bars svg")
 

@@ -206,7 +206,7 @@ const en = {
   "token": "Token",
   "went-wrong": "That did not work: {why}",
 
-  "session-cost": "Cost of this session, its calls: {calls}, tokens in: {input}, out: {output}",
+  "session-cost": "What this session cost · calls: {calls}, tokens in: {input}, out: {output}",
   "costs-period": "Period",
   "costs-days": "{count} days",
   "costs-by": "Added up by",
@@ -515,7 +515,7 @@ const en = {
   "effort-low": "low",
   "effort-medium": "medium",
   "effort-high": "high",
-  "turn-cost": "Cost of this turn, its calls: {calls}, tokens in: {input}, out: {output}",
+  "turn-cost": "What this turn cost · calls: {calls}, tokens in: {input}, out: {output}",
   "cost-unknown": "price not known",
   "notice-model": "From here on answers {detail}",
   "notice-model-usual": "From here on answers the agent’s own model",
