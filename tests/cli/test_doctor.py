@@ -1,6 +1,7 @@
 """`carapax doctor`."""
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from carapax.cli.background import Background
@@ -8,7 +9,7 @@ from carapax.cli.serving import serve
 from carapax.config import Home, TlsConfig
 from carapax.configfile import load
 from carapax.doctor.finding import Finding
-from tests.cli.conftest import Run
+from tests.cli.conftest import GatewayOf, Run
 
 
 def test_what_fails_exits_with_1_and_has_its_remedy_below(run: Run, home: Home) -> None:
@@ -29,6 +30,19 @@ def test_it_looks_at_the_gateway_as_it_was_started(run: Run, home: Home) -> None
     config = load(home)
     with Background(serve(home, replace(config, tls=TlsConfig("on")))):
         assert "tls            encrypted, for localhost" in run("doctor").output
+
+
+def test_what_the_gateway_answers_with_is_said_though_the_doctor_finds_another_model_by_now(
+    run: Run, gateway_of: GatewayOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gateway_of('[agents.main]\nmodel = "auto"\n'):
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
+        before = run("doctor").output
+        assert "the gateway still answers with demo/demo; found by now: openai/" in before
+        assert "`carapax models providers`" in before
+        run("models", "providers")
+        after = run("doctor").output
+        assert ("demo" in after, "OPENAI_API_KEY is set" in after) == (False, True)
 
 
 def test_with_fix_what_can_be_repaired_is_and_it_is_told_what_was_done(run: Run, home: Home) -> None:

@@ -9,13 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.rpc import Gateway, find_gateway
 from carapax.cli.terminal import clean
+from carapax.config import Home
+from carapax.configfile import load
 from carapax.doctor.finding import Finding
 from carapax.doctor.run import Doctor
 from carapax.errors import CarapaxError
+from carapax.sessions.sessions import AgentStatus
 from carapax.vault import open_vault
 
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+_PATIENCE_S = 5.0
 _INDENT = f"\n{' ' * 21}"
 
 
@@ -31,13 +36,25 @@ def command(fix: bool, as_json: bool) -> None:
 
 
 async def _examine(fix: bool, as_json: bool) -> list[Finding]:
-    doctor = Doctor(home(), os.environ, open_vault(home(), os.environ))
+    doctor = Doctor(home(), os.environ, open_vault(home(), os.environ), _used(home()))
     findings = []
     async for finding in doctor.examine():
         told = await _repaired(doctor, finding) if fix and finding.fix else finding
         findings.append(told)
         click.echo(msgspec.json.encode(told).decode() if as_json else _line(told))
     return findings
+
+
+def _used(place: Home) -> str:
+    """The model that the running gateway uses where nobody chose one; empty where it does not say."""
+    try:
+        names = [name for name, agent in load(place).agents.items() if agent.model == "auto"]
+        gateway = find_gateway(place)
+        if not names or not gateway:
+            return ""
+        return Gateway(gateway.running, _PATIENCE_S).call("agent.status", {"agent": names[0]}, AgentStatus).model
+    except CarapaxError:  # the checks say what is wrong
+        return ""
 
 
 async def _repaired(doctor: Doctor, finding: Finding) -> Finding:

@@ -34,13 +34,15 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 @dataclass(frozen=True, slots=True)
 class Patient:
     """What is examined. `config` is that of the gateway that runs, and None when it cannot be read; `running` is the
-    address of the gateway that answers for the home now, or empty."""
+    address of the gateway that answers for the home now, or empty; `used` is the model that it uses where nobody chose
+    one, or empty where it did not say."""
 
     home: Home
     config: Config | None
     environ: Mapping[str, str]
     vault: Vault
     running: str = ""
+    used: str = ""
 
 
 def failed(check: str, error: CarapaxError) -> Finding:

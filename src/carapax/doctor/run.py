@@ -60,11 +60,12 @@ CHECKS: dict[str, Check] = {
 @dataclass(frozen=True, slots=True)
 class Doctor:
     """Looks at a home, beside its gateway or without one. Its checks wait for disks, servers and programs, some of them
-    without letting go of the event loop."""
+    without letting go of the event loop. `used` is what `Patient` has of this name."""
 
     home: Home
     environ: Mapping[str, str]
     vault: Vault
+    used: str = ""
 
     async def examine(self, names: Collection[str] = ()) -> AsyncIterator[Finding]:
         """What each check finds, or only those of these names. They run at the same time, and their findings come in
@@ -100,7 +101,7 @@ class Doctor:
         last, config = announced(self.home), _config(self.home)
         if last is None or not answers(last.url):
             return Patient(self.home, config, self.environ, self.vault)
-        return Patient(self.home, config and last.of(config), self.environ, self.vault, last.url)
+        return Patient(self.home, config and last.of(config), self.environ, self.vault, last.url, self.used)
 
 
 async def _bounded(name: str, work: Awaitable[list[Finding]]) -> list[Finding]:

@@ -31,7 +31,7 @@ async def check(patient: Patient) -> list[Finding]:
     except CarapaxError as error:
         return [failed(NAME, error)]
     async with Http() as http:
-        asking = _Asking(patient.config, keys, http)
+        asking = _Asking(patient.config, keys, http, patient.used)
         return [*sources, *await asyncio.gather(*[asking.model(model) for model in wanted])]
 
 
@@ -62,6 +62,7 @@ class _Asking:
     config: Config
     keys: Keys
     http: Http
+    used: str
 
     async def model(self, model: str) -> Finding:
         if model == "auto":
@@ -91,4 +92,9 @@ class _Asking:
         if found.provider == OFFLINE:
             remedy = "keep a vendor's key with `carapax models add openai`, or start a local model server"
             return Finding(NAME, "warn", f"the offline demo answers: {found.reason}", remedy)
-        return Finding(NAME, "ok", f"{found.provider}/{found.model}: {found.reason}")
+        told = f"{found.provider}/{found.model}: {found.reason}"
+        if self.used.partition("/")[0] == OFFLINE:
+            remedy = "open Models on the page, or `carapax models providers`: the gateway then looks anew; what only"
+            remedy += " this terminal's environment says must be set where the gateway is started"
+            return Finding(NAME, "warn", f"the gateway still answers with {self.used}; found by now: {told}", remedy)
+        return Finding(NAME, "ok", told)
