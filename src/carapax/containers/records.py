@@ -1,5 +1,6 @@
 """What a home has on an engine: containers, volumes and images, found by their labels."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -19,6 +20,9 @@ HOME, AGENT, SESSION, GATEWAY = "carapax.home", "carapax.agent", "carapax.sessio
 OPENED = "carapax.opened"
 _THIS_GATEWAY = secrets.token_hex(8)
 _COUNTING_S = 600.0
+_COUNTING = "disk usage operation is already running"  # moby, daemon/disk_usage.go
+_AGAIN_S = 0.1
+_TRIES = 600
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
 
 
@@ -101,9 +105,22 @@ async def keep_volume(engine: Engine, owner: Owner) -> str:
     return owner.volume
 
 
+async def _counted(engine: Engine, query: Mapping[str, str]) -> "_Usage":
+    """What everything takes. Engines count for one who asks at a time and refuse all others, who ask again."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return await engine.ask("GET", "/system/df", query=query, kind=_Usage, timeout_s=_COUNTING_S)
+        except (Conflict, Unavailable) as error:
+            if _COUNTING not in error.message or tries == _TRIES:
+                raise
+        await asyncio.sleep(_AGAIN_S)
+
+
 async def volume_size(engine: Engine, name: str) -> int:
     """The bytes a volume holds; 0 where the engine does not know."""
-    usage = await engine.ask("GET", "/system/df", query={"type": "volume"}, kind=_Usage, timeout_s=_COUNTING_S)
+    usage = await _counted(engine, {"type": "volume"})
     sizes = (volume.UsageData.Size for volume in usage.Volumes or [] if volume.Name == name and volume.UsageData)
     return max(0, *sizes, 0)
 
@@ -133,7 +150,7 @@ class Holding(Struct, frozen=True):
 
 async def holdings(engine: Engine, home: str) -> list[Holding]:
     """All that a home has, in order of their kinds, agents and names."""
-    usage = await engine.ask("GET", "/system/df", kind=_Usage, timeout_s=_COUNTING_S)
+    usage = await _counted(engine, {})
     found: list[Holding] = []
     for container in usage.Containers or []:
         if _of(container.Labels, home):
