@@ -22,7 +22,7 @@ export class Session {
     const rename = act("pen", "rename", () => this.#rename());
     const end = act("end", "end-session", () => this.#end());
     this.bar = topBar(app, [this.title, this.meta], rename, end, this.tabs);
-    this.element = h("div", { class: "session" }, this.bar);
+    this.element = h("div", { class: "session", "aria-busy": "true" }, this.bar);
     this.#addCommands();
     this.onChange = () => this.#changed();
     this.update = onFrame(() => this.#update());
@@ -52,7 +52,10 @@ export class Session {
   }
 
   #changed() {
-    if (this.feed.problem) return void this.element.replaceChildren(this.bar, missing(this.feed.problem));
+    if (this.feed.problem) {
+      this.element.ariaBusy = null;
+      return void this.element.replaceChildren(this.bar, missing(this.feed.problem));
+    }
     if (this.tab && !this.tab.element.isConnected) this.element.replaceChildren(this.bar, this.tab.element);
     const { run, title, ended } = this.feed.view;
     const listed = `${run?.id} ${title} ${ended}`;
@@ -76,6 +79,7 @@ export class Session {
     const who = h("span", { dir: "auto" }, this.app.called(view.agent));
     this.meta.replaceChildren(who, ...badge, this.cost, view.forkedFrom ? origin(view) : "");
     this.tab?.update();
+    if (this.feed.loaded) this.element.ariaBusy = null;
   }
 
   /** What the session cost so far, given what its runs did. */

@@ -19,7 +19,8 @@ export class Sidebar {
     const named = { "aria-label": t("screen-sessions") };
     const onkeydown = (event) => this.#arrows(event);
     this.list = h("nav", { class: "sessions", ...named, onkeydown });
-    this.screens = h("nav", { class: "screens", "aria-label": t("screens") });
+    const groups = GROUPS.map((group) => screenGroup(group, namesOf(group)));
+    this.screens = h("nav", { class: "screens", "aria-label": t("screens") }, groups);
     this.theme = iconButton("auto", "", () => this.nextTheme());
     this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
     app.killSwitch.addEventListener("change", () => (this.stop.hidden = app.killSwitch.stop !== null));
@@ -40,13 +41,16 @@ export class Sidebar {
   focus() { this.search.focus(); }
 
   draw() {
-    const { sessions, route } = this.app;
+    const { sessions } = this.app;
     this.#drawScreens();
     this.#count(this.app.approvals.items.length);
-    const groups = Object.groupBy(sessions.items, ({ updated_at: at }) => dayGroup(at));
+    const infos = sessions.items.map((info) => this.#shownOf(info));
+    const drawn = JSON.stringify([infos, sessions.loaded, sessions.more]);
+    if (this.drawn === drawn) return; // a link that is put in the place of its like takes no click that began before
+    this.drawn = drawn;
+    const groups = Object.groupBy(infos, ({ day }) => day);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    const rows = (infos) => h("ul", null, infos.map((info) => this.#row(info)));
-    const section = ([name, infos]) => h("section", null, h("h2", null, name), rows(infos));
+    const section = ([name, within]) => h("section", null, h("h2", null, name), h("ul", null, within.map(sessionRow)));
     this.list.replaceChildren(...Object.entries(groups).map(section));
     if (sessions.loaded && !sessions.items.length) this.list.append(h("p", { class: "none" }, t("no-sessions")));
     const more = { type: "button", class: "quiet", onclick: () => sessions.loadMore() };
@@ -56,28 +60,28 @@ export class Sidebar {
 
   #drawScreens() {
     const names = shownScreens(this.app);
-    if (this.shown !== `${names}`) {
-      this.shown = `${names}`;
-      const groups = GROUPS.map((group) => [group, names.filter((name) => SCREENS[name].group === group)]);
-      this.screens.replaceChildren(...groups.filter(([, within]) => within.length).map(screenGroup));
-    }
-    const { screen } = this.app.route;
     for (const link of this.screens.querySelectorAll("a")) {
-      link.ariaCurrent = link.dataset.name === screen ? "page" : null;
+      const { name } = link.dataset;
+      link.hidden = !names.includes(name);
+      link.ariaCurrent = name === this.app.route.screen ? "page" : null;
     }
   }
 
-  #row(info) {
-    const current = this.app.route.session === info.id;
+  /** What the list shows of a session. */
+  #shownOf(info) {
     const asks = this.app.approvals.of(info.id) > 0;
-    const state = asks ? t("asks-here") : this.app.isRunning(info) ? t("state-running") : "";
-    const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
-    const age = h("time", { title: formatExact(info.updated_at) }, formatAgo(info.updated_at));
-    const who = h("span", { class: asks && "asks", dir: "auto" }, asks ? state : this.app.called(info.agent));
-    const isEnded = info.state === "ended";
-    const about = { href: `#/s/${info.id}`, "aria-current": current && "page", class: isEnded && "ended" };
-    const title = h("span", { class: "title", dir: "auto" }, info.title || t("untitled"));
-    return h("li", null, h("a", about, title, h("span", { class: "sub" }, state && h("span", dot), who, age)));
+    return {
+      id: info.id,
+      title: info.title || t("untitled"),
+      day: dayGroup(info.updated_at),
+      age: formatAgo(info.updated_at),
+      since: formatExact(info.updated_at),
+      current: this.app.route.session === info.id,
+      ended: info.state === "ended",
+      state: asks ? t("asks-here") : this.app.isRunning(info) ? t("state-running") : "",
+      asks,
+      who: asks ? t("asks-here") : this.app.called(info.agent),
+    };
   }
 
   /** How many questions wait, at the link that leads to them. */
@@ -118,8 +122,18 @@ export class Sidebar {
   }
 }
 
+function sessionRow({ id, title, age, since, current, ended, state, asks, who }) {
+  const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
+  const about = { href: `#/s/${id}`, "aria-current": current && "page", class: ended && "ended" };
+  const called = h("span", { class: asks && "asks", dir: "auto" }, who);
+  const sub = h("span", { class: "sub" }, state && h("span", dot), called, h("time", { title: since }, age));
+  return h("li", null, h("a", about, h("span", { class: "title", dir: "auto" }, title), sub));
+}
+
+const namesOf = (group) => Object.keys(SCREENS).filter((name) => SCREENS[name].group === group);
+
 /** Links under a heading that folds them: as it was left, and folded first where there is little height. */
-function screenGroup([group, names]) {
+function screenGroup(group, names) {
   const closed = () => ({ ...keptJson(CLOSED) });
   const ontoggle = () => keep(CLOSED, JSON.stringify({ ...closed(), [group]: !element.open }));
   const sign = (name) => icon(SCREENS[name].icon, 16);
