@@ -14,7 +14,9 @@ _OF_THE_ENGINE = (
     "tests/proof/test_s05_",
     "tests/proof/test_s06_",
 )
-_SLOW = ("tests/proof/", "tests/programmes/", *_OF_THE_ENGINE, "tests/web/", "tests/agent/test_fault_matrix.py")
+_PROGRAMMES = ("tests/proof/", "tests/programmes/")
+_MOST_S = 300  # of a programme; elsewhere it is pyproject.toml's
+_SLOW = (*_PROGRAMMES, *_OF_THE_ENGINE, "tests/web/", "tests/agent/test_fault_matrix.py")
 
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)
@@ -22,10 +24,12 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One container engine is started for all that need it, and a file's fixtures once."""
+    """One container engine is started for all that need it, and a file's fixtures once. Programmes take longer."""
     for item in items:
         file = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group("engine" if file.startswith(_OF_THE_ENGINE) else file))
+        if file.startswith(_PROGRAMMES):
+            item.add_marker(pytest.mark.timeout(_MOST_S))
     items.sort(key=lambda item: not item.nodeid.startswith(_SLOW))
 
 

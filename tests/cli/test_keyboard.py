@@ -20,7 +20,7 @@ from carapax.cli.rpc import Running
 from carapax.cli.serving import Serving
 from carapax.config import Home
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def _own_terminal() -> None:

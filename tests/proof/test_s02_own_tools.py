@@ -119,7 +119,7 @@ def found(fault: str = "") -> list[Play]:
     else:
         made = [Play(task, hostile) for task in tasks() for hostile in (False, True)]
     with patch(fault, lambda *_: None) if fault else nullcontext():
-        run(_through_the_gateway(made))
+        run(_through_the_gateway(made), within_s=250)
     return made
 
 
