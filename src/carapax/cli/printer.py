@@ -109,15 +109,17 @@ class Printer:
         self._put(self._aside, dim(text, self._aside.isatty()) + "\n")
 
     def _show_running(self, call: ToolCall) -> None:
-        """Where that can be, a line that the next thing printed takes the place of."""
-        if repaints(self._aside):
-            from carapax.cli.wrapping import clip
+        """On a terminal, a line; where that can be, the next thing printed takes its place."""
+        if not self._aside.isatty():
+            return
+        from carapax.cli.wrapping import clip
 
-            self._end_line()
-            width = shutil.get_terminal_size().columns - 1
-            line = one_line(f"· {call.name} {call.arguments[: 4 * width]}", width)
-            self._put(self._aside, dim(clip(line, width), True))
-            self._passing = True
+        self._end_line()
+        width = shutil.get_terminal_size().columns - 1
+        line = one_line(f"· {call.name} {call.arguments[: 4 * width]}", width)
+        passing = repaints(self._aside)
+        self._put(self._aside, dim(clip(line, width), True) + ("" if passing else "\n"))
+        self._passing = passing
 
     def _end_line(self) -> None:
         self._release()
