@@ -284,6 +284,7 @@ class App {
   /** Who comes back from a terminal or another tab sees the agents as they are by now. */
   async #lookAgain() {
     if (this.rpc.state !== "open" || this.shell.hidden) return;
+    this.view?.returned?.();
     await this.loadAgents();
     this.view?.update();
   }

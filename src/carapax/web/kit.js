@@ -350,7 +350,14 @@ export function tabs(all, chosen = all[0].name) {
 }
 
 export function openDialog(title, content, name = "") {
-  const dialog = h("dialog", { class: name, "aria-label": title, onclose: () => dialog.remove() }, content);
+  const opener = document.activeElement;
+  const root = opener.closest(".sheet, .actions") ?? document.body;
+  const place = placeOf(opener, root);
+  const onclose = () => {
+    dialog.remove();
+    if (!opener.isConnected) focusPlace(place, root); // what was loaded again meanwhile has another in its place
+  };
+  const dialog = h("dialog", { class: name, "aria-label": title, onclose }, content);
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

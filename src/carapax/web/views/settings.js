@@ -12,15 +12,9 @@ const note = (role, label, tone, text, ...more) =>
 
 export class Settings extends Page {
   #query = "";
-  #left = new AbortController();
-
-  constructor(...about) {
-    super(...about);
-    addEventListener("focus", () => this.#lookAgain(), { signal: this.#left.signal });
-  }
 
   /** Who comes back from an editor sees what became of the edit. */
-  #lookAgain() { this.element.isConnected ? this.refresh() : this.#left.abort(); }
+  returned() { this.refresh(); }
 
   async load() {
     const [{ tables }, config, status] = await this.calls("config.schema", "config.get", "config.status");
