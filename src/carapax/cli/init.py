@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -199,7 +198,6 @@ def _show(found: Setup) -> None:
 
 
 def _say(text: str) -> None:
-    """A terminal is not left to break its words."""
-    from carapax.cli.wrapping import wrap
+    from carapax.cli.wrapping import fitted
 
-    click.echo(wrap(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
+    click.echo(fitted(text))

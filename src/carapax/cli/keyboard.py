@@ -1,6 +1,5 @@
 """Lines typed at a keyboard that knows nothing else, or piped in; and Ctrl-C."""
 
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -61,10 +60,10 @@ class Keyboard:
             click.echo(dim(text, True))
 
     def tell(self, text: str) -> None:
-        """What was asked for; a terminal is not left to break its words."""
-        from carapax.cli.wrapping import wrap
+        """What was asked for."""
+        from carapax.cli.wrapping import fitted
 
-        click.echo(wrap(text, shutil.get_terminal_size().columns) if self._terminal else text)
+        click.echo(fitted(text))
 
     def lines(self) -> Iterator[str]:
         """Each line that has something on it, until Ctrl-D, or Ctrl-C twice."""

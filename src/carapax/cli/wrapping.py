@@ -1,6 +1,8 @@
 """Lines that fit a terminal, broken between words."""
 
 import re
+import shutil
+import sys
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -46,3 +48,8 @@ def _parts(line: str, width: int) -> list[str]:
         current = (indent if full else current) + word
         used, is_new = cell_len(current), False
     return [*parts, current.rstrip()]
+
+
+def fitted(text: str) -> str:
+    """The text for standard output: a terminal is not left to break its words."""
+    return wrap(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
