@@ -19,7 +19,7 @@ export class Sidebar {
     const named = { "aria-label": t("screen-sessions") };
     const onkeydown = (event) => this.#arrows(event);
     this.list = h("nav", { class: "sessions", ...named, onkeydown });
-    const groups = GROUPS.map((group) => screenGroup(group, namesOf(group)));
+    const groups = GROUPS.map((group) => screenGroup(group));
     this.screens = h("nav", { class: "screens", "aria-label": t("screens") }, groups);
     this.theme = iconButton("auto", "", () => this.nextTheme());
     this.stop = iconButton("halt", t("stop-agents"), () => app.killSwitch.pull());
@@ -130,10 +130,9 @@ function sessionRow({ id, title, age, since, current, ended, state, asks, who })
   return h("li", null, h("a", about, h("span", { class: "title", dir: "auto" }, title), sub));
 }
 
-const namesOf = (group) => Object.keys(SCREENS).filter((name) => SCREENS[name].group === group);
-
 /** Links under a heading that folds them: as it was left, and folded first where there is little height. */
-function screenGroup(group, names) {
+function screenGroup(group) {
+  const names = Object.keys(SCREENS).filter((name) => SCREENS[name].group === group);
   const closed = () => ({ ...keptJson(CLOSED) });
   const ontoggle = () => keep(CLOSED, JSON.stringify({ ...closed(), [group]: !element.open }));
   const sign = (name) => icon(SCREENS[name].icon, 16);
