@@ -1,6 +1,5 @@
 """`carapax chat`: one message, or a conversation at the keyboard."""
 
-import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +15,7 @@ from carapax.cli.background import Background
 from carapax.cli.conversation import Conversation, converse
 from carapax.cli.group import home, takes_home
 from carapax.cli.keyboard import Interrupts, Keyboard
+from carapax.cli.loop import awaited
 from carapax.cli.printer import Printer
 from carapax.cli.question import Asker, Questions, card
 from carapax.cli.rpc import announced, find_gateway
@@ -62,7 +62,7 @@ def command(message: str | None, session: str, agent: str, model: str, attach: t
 
             if session:
                 background.run(conversation.about())
-            asyncio.run(Talk(background, conversation, home()).run())
+            awaited(Talk(background, conversation, home()).run())
             return
         chat = Chat(background, conversation, interrupts, as_json, one_shot=message is not None)
         if message is not None:

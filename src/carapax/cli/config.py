@@ -123,14 +123,13 @@ def _change(path: tuple[str, ...], value: object) -> None:
     if gateway := find_gateway(place):
         _tell(gateway.call("config.set", {"changes": [{"path": path, "value": value}]}, _Standing))
         return
-    import asyncio
-
+    from carapax.cli.loop import awaited
     from carapax.configcheck import check as check_all
     from carapax.configfile import first_start
     from carapax.settings import Settings
 
     first_start(place)
-    asyncio.run(Settings(check_all(place), place).change({path: value}))
+    awaited(Settings(check_all(place), place).change({path: value}))
     click.echo(f"{place.config_file}: changed")
 
 

@@ -1,6 +1,5 @@
 """`carapax doctor`."""
 
-import asyncio
 import os
 import sys
 
@@ -9,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.loop import awaited
 from carapax.cli.rpc import Gateway, find_gateway
 from carapax.cli.terminal import clean
 from carapax.config import Home
@@ -31,7 +31,7 @@ _INDENT = f"\n{' ' * 21}"
 def command(fix: bool, as_json: bool) -> None:
     """Look for what is wrong, and say what to do. Without --fix it changes nothing. Exits with 1 when something fails
     that was not repaired."""
-    findings = asyncio.run(_examine(fix, as_json))
+    findings = awaited(_examine(fix, as_json))
     sys.exit(1 if any(finding.state == "fail" and not finding.fixed for finding in findings) else 0)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
+from carapax.cli.loop import awaited
 from carapax.cli.rpc import Gateway, find_gateway
 from carapax.errors import Unavailable
 from carapax.models.check import Checked
@@ -134,4 +134,4 @@ class Kept:
         if alone:
             first_start(self._home)
         with lock_home(self._home, patience_s=_PATIENCE_S) if alone else nullcontext():
-            return asyncio.run(run())
+            return awaited(run())

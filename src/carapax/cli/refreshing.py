@@ -10,8 +10,7 @@ def refresh(home: Home) -> Refreshed:
     """Raises a CarapaxError, which says why the table that is there stays."""
     if gateway := find_gateway(home):
         return gateway.call("model.refresh", {}, Refreshed)
-    import asyncio
-
+    from carapax.cli.loop import awaited
     from carapax.configfile import load
     from carapax.http import Http
     from carapax.models.facts import FactBook
@@ -23,4 +22,4 @@ def refresh(home: Home) -> Refreshed:
         async with Http() as http:
             return await FactBook(config.providers, config.models, home.facts_file).refresh(http, config.facts.url)
 
-    return asyncio.run(fetch())
+    return awaited(fetch())

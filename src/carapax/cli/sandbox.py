@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.loop import awaited
 from carapax.cli.terminal import clean as cleaned
 from carapax.cli.terminal import write
 
@@ -38,7 +38,7 @@ def list_(as_json: bool) -> None:
         async with _opened() as there:
             return await holdings(there.engine, there.home)
 
-    held = asyncio.run(told())
+    held = awaited(told())
     for one in held:
         click.echo(msgspec.json.encode(one) if as_json else _line(one))
     if not held:
@@ -59,7 +59,7 @@ def build() -> None:
             await image.build(there.engine, there.recipe, labels, lambda text: write(cleaned(text)), anew=True)
             return there.recipe.tag
 
-    click.echo(f"{asyncio.run(built())} is built; containers started from now on begin with it")
+    click.echo(f"{awaited(built())} is built; containers started from now on begin with it")
 
 
 @command.command()
@@ -73,7 +73,7 @@ def clean() -> None:
         async with _opened() as there:
             return await clean(there.engine, there.home, there.needed)
 
-    _removed(asyncio.run(gone()))
+    _removed(awaited(gone()))
 
 
 @command.command()
@@ -91,7 +91,7 @@ def remove(agent: str, yes: bool) -> None:
 
     if not yes:
         click.confirm(f"Remove the volume of {cleaned(agent)} with all its files?", abort=True)
-    _removed(asyncio.run(gone()))
+    _removed(awaited(gone()))
 
 
 def _opened() -> AbstractAsyncContextManager[Opened]:

@@ -1,6 +1,5 @@
 """`carapax secrets`: what the vault keeps."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Literal
@@ -9,6 +8,7 @@ import click
 import msgspec
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.loop import awaited
 from carapax.cli.rpc import find_gateway
 from carapax.cli.secretstore import open_secrets
 from carapax.cli.terminal import clean, time_of
@@ -110,7 +110,7 @@ def protect(way: Literal["passphrase", "key file", "keyring"] | None) -> None:
         raise click.UsageError("choose --passphrase, --key-file or --keyring")
     vault = unlocked(home())
     first_start(home())
-    asyncio.run(vault.protect(new_passphrase() if way == "passphrase" else way))
+    awaited(vault.protect(new_passphrase() if way == "passphrase" else way))
     what = "the keyring of the system" if way == "keyring" else f"a {way}"
     click.echo(f"the vault is protected by {what}, and everything in it is sealed anew")
     if way == "passphrase" and find_gateway(home()):
@@ -126,9 +126,9 @@ def protect(way: Literal["passphrase", "key file", "keyring"] | None) -> None:
 def rotate() -> None:
     """Seal everything in the vault anew, with a new key that is protected as the old one was."""
     vault = unlocked(home())
-    if not asyncio.run(vault.protection()):
+    if not awaited(vault.protection()):
         raise NotFound("the vault is empty", "there is no key to change")
-    asyncio.run(vault.rotate())
+    awaited(vault.rotate())
     click.echo("everything in the vault is sealed anew, with a new key")
 
 

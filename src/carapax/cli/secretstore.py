@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from carapax.cli.loop import awaited
 from carapax.cli.rpc import Gateway, find_gateway
 from carapax.cli.unlocking import unlocked
 from carapax.configfile import first_start
@@ -60,14 +60,14 @@ class Kept:
         self._home = home
 
     def kept(self) -> list[KeptSecret]:
-        return asyncio.run(open_vault(self._home).kept())
+        return awaited(open_vault(self._home).kept())
 
     def set(self, name: str, secret: Secret) -> KeptSecret:
         first_start(self._home)
-        return asyncio.run(_set(unlocked(self._home), name, secret))
+        return awaited(_set(unlocked(self._home), name, secret))
 
     def remove(self, name: str) -> None:
-        asyncio.run(_remove(unlocked(self._home), name))
+        awaited(_remove(unlocked(self._home), name))
 
 
 async def _set(vault: SecretStore, name: str, secret: Secret) -> KeptSecret:

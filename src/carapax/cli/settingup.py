@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 
 from carapax import configedit
 from carapax.api.setup import Known, Setup, sum_up
+from carapax.cli.loop import awaited
 from carapax.cli.record import open_record
 from carapax.cli.rpc import find_gateway
 from carapax.cli.stored import Stored
@@ -43,9 +43,9 @@ def look_at(home: Home) -> Setup:
     persona = Personas(home.personas).read(name)
     model, reason = agent.model, "chosen in the configuration"
     if model == AUTO:
-        found = asyncio.run(_detected(config, vault))
+        found = awaited(_detected(config, vault))
         model, reason = "/".join(filter(None, (found.provider, found.model))), found.reason
-    problem = asyncio.run(_sandbox_problem(home, config, vault))
+    problem = awaited(_sandbox_problem(home, config, vault))
     title = persona.title if persona else ""
     return sum_up(config, Known(model, reason, title, problem, _has_owner(home), finished=False, is_new=False))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from carapax.cli.loop import awaited
 from carapax.cli.terminal import clean
 from carapax.cli.unlocking import unlocked
 from carapax.clock import Clock, SystemClock
@@ -27,7 +28,7 @@ def sign_in(home: Home, vendor: str, *, paste: bool = False) -> None:
     """Say where to go and what to type there, and wait until that was done. Raises a CarapaxError."""
     name = _login(vendor)
     first_start(home)
-    asyncio.run(_sign_in(unlocked(home), vendor, name, paste=paste))
+    awaited(_sign_in(unlocked(home), vendor, name, paste=paste))
     click.echo(f"signed in: its models are named {vendor}/MODEL")
 
 

@@ -1,6 +1,5 @@
 """The record of a home as it lies on disk, while no gateway runs on it."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
@@ -8,6 +7,7 @@ from typing import TypeVar
 from carapax.agent.context import fold
 from carapax.agent.costs import Costs, add_up
 from carapax.agent.ledger import Accounts, budgets
+from carapax.cli.loop import awaited
 from carapax.clock import SystemClock
 from carapax.config import Home
 from carapax.errors import NotFound, StoreError
@@ -231,7 +231,7 @@ class Stored:
                 raise StoreError(f"{self._home.database_file} is of another release", "start the gateway once")
             return await use(database)
 
-        return asyncio.run(self._with(read, read_only=True))
+        return awaited(self._with(read, read_only=True))
 
     def _write(self, use: Callable[[Database], Awaitable[T]]) -> T:
         from carapax.configfile import first_start
@@ -243,7 +243,7 @@ class Stored:
 
         first_start(self._home)
         with lock_home(self._home):
-            return asyncio.run(self._with(write, read_only=False))
+            return awaited(self._with(write, read_only=False))
 
     async def _with(self, use: Callable[[Database], Awaitable[T]], *, read_only: bool) -> T:
         database = await open_database(self._home.database_file, read_only=read_only)

@@ -1,11 +1,11 @@
 """The vault of a home, unlocked: its passphrase is asked for where nobody gave it."""
 
-import asyncio
 import os
 import sys
 
 import click
 
+from carapax.cli.loop import awaited
 from carapax.cli.progress import progress
 from carapax.config import Home
 from carapax.errors import InvalidRequest, Unavailable
@@ -22,7 +22,7 @@ def passphrase_of(home: Home, *, from_stdin: bool = False) -> Secret | None:
 
     Raises Unavailable without one, with a wrong one, or when the keyring does not give the key.
     """
-    protection = asyncio.run(open_vault(home).protection())
+    protection = awaited(open_vault(home).protection())
     if protection == "keyring":
         return _tried(home, None)
     if protection != "passphrase":
@@ -66,5 +66,5 @@ def ask(what: str) -> Secret:
 
 def _tried(home: Home, passphrase: Secret | None) -> Secret | None:
     with progress("unlocking the vault"):
-        asyncio.run(open_vault(home, os.environ, passphrase=passphrase).unlock())
+        awaited(open_vault(home, os.environ, passphrase=passphrase).unlock())
     return passphrase

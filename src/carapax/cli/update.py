@@ -1,6 +1,5 @@
 """`carapax update`: another version, and back again."""
 
-import asyncio
 import json
 import tempfile
 from importlib import metadata
@@ -9,6 +8,7 @@ from pathlib import Path
 import click
 
 from carapax.cli.group import home, takes_home
+from carapax.cli.loop import awaited
 from carapax.cli.progress import progress
 from carapax.cli.releases import Release, download, find, order, read_index
 from carapax.cli.rpc import find_gateway
@@ -39,7 +39,7 @@ def command(check: bool, wanted: str, back: bool) -> None:
         return
     url = _url(place)
     with progress("asking what is released"):
-        releases = asyncio.run(read_index(url))
+        releases = awaited(read_index(url))
     if check:
         _tell(releases, versions.current)
         return
@@ -78,7 +78,7 @@ def _change(versions: Versions, url: str, release: Release) -> None:
     with tempfile.TemporaryDirectory(prefix=".download-", dir=versions.folder) as folder:
         if not versions.has(release.version):
             with progress(f"downloading carapax {release.version}") as told:
-                wheel = asyncio.run(download(url, release, Path(folder), told.seen))
+                wheel = awaited(download(url, release, Path(folder), told.seen))
             with progress(f"installing carapax {release.version}"):
                 versions.install(release.version, wheel)
         else:

@@ -124,8 +124,7 @@ def schema_of(home: Home) -> int:
     """How many steps the database of a home has seen; 0 without one."""
     if not home.database_file.exists():
         return 0
-    import asyncio
-
+    from carapax.cli.loop import awaited
     from carapax.store.migrations import schema_version
     from carapax.store.sqlite import open_database
 
@@ -136,7 +135,7 @@ def schema_of(home: Home) -> int:
         finally:
             await database.close()
 
-    return asyncio.run(read())
+    return awaited(read())
 
 
 def _run(words: list[str], within_s: float, failure: str) -> str:
