@@ -1,10 +1,13 @@
 """The Costs screen in a real browser: a chart, a table that says the same, and budgets as meters."""
 
+from collections import Counter
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from carapax.store.spend import Call
 from tests.web import spent
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
@@ -13,13 +16,26 @@ pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 DAYS = 30
 
 
+@dataclass(frozen=True)
+class Spent:
+    """A gateway of a month, and what it paid for."""
+
+    gateway: Process
+    calls: list[Call]
+
+
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process, None, None]:
+def month(tmp_path_factory: pytest.TempPathFactory) -> Generator[Spent, None, None]:
     process = Process(tmp_path_factory.mktemp("costs") / "home", spent.CONFIG)
-    spent.plant(process.home, days=DAYS)
+    calls = spent.plant(process.home, days=DAYS)
     process.start()
-    yield process
+    yield Spent(process, calls)
     process.close()
+
+
+@pytest.fixture
+def gateway(month: Spent) -> Process:
+    return month.gateway
 
 
 @pytest.fixture
@@ -57,12 +73,16 @@ def test_a_bar_stands_for_each_day_and_the_table_says_the_same(page: Browser) ->
     assert len(page.all(".legend li")) == len(rows) == 4
 
 
-def test_costs_are_added_up_by_what_a_person_chooses(page: Browser) -> None:
+def test_costs_are_added_up_by_what_a_person_chooses(page: Browser, month: Spent) -> None:
+    costs: Counter[str] = Counter()
+    for call in month.calls:
+        costs[call.session] += call.cost
+    dearest = costs.most_common(1)[0][0]
     page.find(".choices button", "Agent").click()
     page.find(".spent tbody th", "research")
     assert page.find(".choices button[aria-pressed=true]").text == "Agent"
     page.find(".choices button", "Session").click()
-    assert (page.find(".spent tbody a").get_attribute("href") or "").endswith("#/s/session-1")
+    assert (page.find(".spent tbody a").get_attribute("href") or "").endswith(f"#/s/{dearest}")
     page.find(".choices button", "Day").click()
     page.until("document.querySelectorAll('.spent tbody tr').length > 20")
     page.find(".choices button", "7 days").click()
