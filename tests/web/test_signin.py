@@ -127,6 +127,57 @@ def test_a_newcomer_sets_a_password_and_signs_in_with_it(browser: Browser, gatew
     browser.find(".sign-in h1", "Sign in")
 
 
+WATCH = """
+    const { fetch: really, WebSocket: Real } = window;
+    window.asked = [];
+    window.fetch = async (path, ...rest) => {
+        asked.push(path);
+        const answer = await really(path, ...rest);
+        return path === "logout" ? new Promise(() => (window.isOut = answer.ok)) : answer;
+    };
+    const { send } = Real.prototype;
+    Real.prototype.send = function (data) {
+        window.line = this;
+        asked.push(JSON.parse(data).method);
+        return send.call(this, data);
+    };
+    window.WebSocket = class extends Real {
+        constructor(...given) {
+            super(...given);
+            asked.push("connection");
+        }
+    };
+    navigator.credentials.get = () => asked.push("passkey");
+    dispatchEvent(new Event("online"));
+    while (!window.line) await new Promise((done) => setTimeout(done));
+    asked.length = 0;
+    document.querySelector("button[aria-label='Sign out']").click();
+"""
+STIR = """
+    line.dispatchEvent(new CloseEvent("close"));
+    for (const name of ["online", "focus", "visibilitychange"]) dispatchEvent(new Event(name));
+    const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    ["n", "t", "?"].forEach(press);
+    location.hash = "#/setup";
+    await new Promise((done) => addEventListener("hashchange", done, { once: true }));
+    return asked;
+"""
+
+
+def test_nothing_of_a_page_that_is_left_by_signing_out_acts_any_more(browser: Browser, gateway: Served) -> None:
+    """Not while the gateway is told, nor until the new page is there, which a slow line puts off."""
+    set_up(browser, gateway)
+    browser.find(".sign-in input[type=password]").click()
+    browser.type(WORDS, Keys.ENTER)
+    browser.find(".welcome")
+    browser.run(WATCH)
+    browser.until("window.isOut")
+    assert browser.run(STIR) == ["logout"]
+    assert browser.run("return document.querySelectorAll('a, button, input, textarea, dialog').length") == 0
+    browser.open(at_name(gateway))
+    browser.find(".sign-in h1", "Sign in")
+
+
 def test_a_stranger_sees_nothing_but_the_way_in(browser: Browser, gateway: Served) -> None:
     gateway.run(gateway.services.owner.password.set(Secret(WORDS), LOCAL))
     for place in ("", "#/costs", "#/s/some-session", "#/access"):

@@ -6,7 +6,7 @@ import { Feed } from "./feed.js";
 import { KillSwitch } from "./killswitch.js";
 import { closed, h, icon, iconButton, openDialog, t } from "./kit.js";
 import { Outbox } from "./outbox.js";
-import { Connection, Offline } from "./rpc.js";
+import { Connection, leave, Offline } from "./rpc.js";
 import { SCREENS } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { Palette } from "./views/palette.js";
@@ -176,7 +176,11 @@ class App {
     this.#openDialog(t("shortcuts"), "shortcuts", h("ul", null, rows), close);
   }
 
+  /** From here to the new page nothing of this one is seen, nor does anything. */
   async signOut() {
+    leave();
+    this.shell.hidden = true;
+    document.body.replaceChildren(h("p", { id: "starting" }, t("product")));
     await fetch("logout", { method: "POST" }).catch(() => {});
     location.reload();
   }

@@ -22,12 +22,19 @@ export class RpcError extends Error {
 /** There was no connection, or it went away before the answer came: nobody knows whether the call was carried out. */
 export class Offline extends Error {}
 
+const never = new Promise(() => {});
+let isLeft = false;
+
+/** From here on the page asks for nothing, and nothing that it waits for comes: what is left must not act any more. */
+export const leave = () => (isLeft = true);
+
 /** What the gateway answers by HTTP, as JSON; what it refuses is an RpcError. */
 export async function fetched(path, sent) {
-  const response = await fetch(path, sent).catch(() => {
-    throw new Offline();
-  });
-  const answer = await response.json().catch(() => ({}));
+  if (isLeft) return never;
+  const response = await fetch(path, sent).catch(() => null);
+  const answer = await response?.json().catch(() => ({}));
+  if (isLeft) return never;
+  if (!response) throw new Offline();
   if (response.ok) return answer;
   throw new RpcError({ code: response.status, message: answer.detail ?? response.statusText, data: answer });
 }
@@ -52,6 +59,7 @@ export class Connection extends EventTarget {
 
   /** Connect now, unless connected or about to be; whether we still are is found out. */
   connect() {
+    if (isLeft) return;
     if (this.#socket) return this.#pulse();
     clearTimeout(this.#timer);
     const url = new URL("ws", document.baseURI);
@@ -63,12 +71,13 @@ export class Connection extends EventTarget {
       this.#wait = FIRST_WAIT_MS;
       this.#become("open");
     });
-    socket.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
+    socket.addEventListener("message", ({ data }) => isLeft || this.#receive(JSON.parse(data)));
     socket.addEventListener("close", ({ code }) => this.#lost(socket, code));
   }
 
   /** The result of an operation; a connection that gives none within `ms` counts as lost. Raises RpcError, Offline. */
   async call(method, params = {}, ms = ANSWER_WITHIN_MS) {
+    if (isLeft) return never;
     if (this.state !== "open") throw new Offline();
     const id = this.#nextId++;
     const request = JSON.stringify({ jsonrpc: "2.0", id, method, params });
@@ -115,7 +124,7 @@ export class Connection extends EventTarget {
 
   /** Of what waits for an answer, only the longest can have been too long. */
   async #lost(socket, code = 0) {
-    if (this.#socket !== socket) return;
+    if (isLeft || this.#socket !== socket) return;
     const wasOpen = this.state === "open";
     this.#socket = null;
     const calls = [...this.#calls.values()].sort((one, other) => other.length - one.length);
@@ -125,7 +134,7 @@ export class Connection extends EventTarget {
     }
     this.#calls.clear();
     const isOut = !wasOpen && (await isRefused());
-    if (this.#socket) return; // connected anew meanwhile
+    if (isLeft || this.#socket) return; // connected anew meanwhile
     if (isOut) return void this.#become("unauthorized");
     this.#become("connecting");
     clearTimeout(this.#timer);
