@@ -6,9 +6,11 @@ from carapax.config import BudgetConfig, Config, GatewayConfig, UserConfig
 from carapax.contracts import Spend, Spender
 from carapax.messages import Usage
 from carapax.testing.gateway import GatewayClient, gateway_client
+from tests.midday import zone_at_midday
 from tests.running import run
 
-CONFIG = Config(gateway=GatewayConfig(port=0), budget=BudgetConfig(daily_usd=20), user=UserConfig(timezone="UTC"))
+USER = UserConfig(timezone=zone_at_midday())
+CONFIG = Config(gateway=GatewayConfig(port=0), budget=BudgetConfig(daily_usd=20), user=USER)
 
 
 async def spent(client: GatewayClient) -> None:

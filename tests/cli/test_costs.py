@@ -11,11 +11,15 @@ from carapax.cli.serving import Serving
 from carapax.config import Home
 from carapax.store.spend import Group, Tally
 from tests.cli.conftest import CONFIG, Run
+from tests.midday import zone_at_midday
 
 PRICED = (
     CONFIG
-    + """
+    + f"""
 daily_usd = 50
+
+[user]
+timezone = "{zone_at_midday()}"
 
 [budget]
 monthly_usd = 1000

@@ -30,12 +30,14 @@ from carapax.redaction import Secret
 from carapax.testing import FakeClock
 from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer, Received
+from tests.midday import zone_at_midday
 from tests.running import run
 from tests.web.served import Process
 
 PRICED = ModelConfig(input_usd=1000, output_usd=5000)
 """A prompt of a thousand tokens costs a dollar."""
 STREAMS = 64
+NOON = UserConfig(timezone=zone_at_midday())
 
 
 TOML = """
@@ -53,6 +55,9 @@ output_usd = 5000.0
 
 [budget]
 daily_usd = 100.0
+
+[user]
+timezone = "{zone}"
 """
 
 
@@ -90,7 +95,7 @@ def config(server: str, *, budget: BudgetConfig, **agents: AgentConfig) -> Confi
         providers={"fake": ProviderConfig(base_url=server, dialect="openai_chat")},
         models={"fake/priced": PRICED},
         budget=budget,
-        user=UserConfig(timezone="Europe/Berlin"),
+        user=NOON,
     )
 
 
@@ -199,6 +204,7 @@ def test_a_new_day_and_a_new_month_begin_anew_and_what_was_spent_survives_a_rest
         clock.advance(-3600)  # ten seconds before it
         async with ModelServer(lambda _: Answer("yes", input=1000, output=100)) as server:
             chosen = config(server.url, budget=BudgetConfig(daily_usd=2.5, monthly_usd=3.5))
+            chosen = replace(chosen, user=UserConfig(timezone="Europe/Berlin"))
             async with opened(chosen, tmp_path, clock) as line:
                 assert [(await line.say())["reason"] for _ in range(2)] == ["done", "failed"]
             async with opened(chosen, tmp_path, clock) as line:
@@ -299,7 +305,7 @@ def test_a_gateway_that_is_killed_during_a_call_counts_all_that_was_set_aside(tm
             return Answer("word " * 30, stall_after=5)
 
         async with ModelServer(answer) as server:
-            killed = Process(tmp_path / "home", TOML.format(url=server.url))
+            killed = Process(tmp_path / "home", TOML.format(url=server.url, zone=NOON.timezone))
             await asyncio.to_thread(killed.start)
             try:
                 gateway = find_gateway(killed.home)

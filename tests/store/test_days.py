@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -64,8 +65,13 @@ def test_a_zone_nobody_knows_is_refused(zone: str) -> None:
         open_days(zone, {})
 
 
-def test_without_a_zone_that_of_the_machine_counts() -> None:
+def test_without_a_zone_that_of_the_machine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_days("", {"TZ": "Asia/Tokyo"}).name == "Asia/Tokyo"
     here = open_days("", {"TZ": "nonsense"})
     now = datetime.now(UTC).timestamp()
-    assert here.of(now) == f"{datetime.fromtimestamp(now):%Y-%m-%d}"
+    with monkeypatch.context() as patch:
+        patch.delenv("TZ", raising=False)
+        time.tzset()
+        there = f"{datetime.fromtimestamp(now):%Y-%m-%d %H:%M}"
+    time.tzset()
+    assert here.written(now) == f"{there} ({here.name})"

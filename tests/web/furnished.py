@@ -158,7 +158,7 @@ def furnished(folder: Path, *, port: int = 0) -> Generator[Process, None, None]:
     """With a month of costs, sessions of two agents, three providers, a question that waits for an answer, secrets and
     what else screens are about. Nobody needs to sign in. Without a `port` it takes any free one at each start."""
     process = Process(folder / "home", f"[gateway]\nport = {port}\n{CONFIG}")
-    spent.plant(process.home)
+    spent.plant(process.home, zone="UTC")
     with ExitStack() as stack:
         stack.callback(process.close)
         process.start()

@@ -2,15 +2,18 @@
 
 import asyncio
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from carapax.config import Home
 from carapax.messages import Usage
 from carapax.store.migrations import migrate
 from carapax.store.spend import Call, settled
 from carapax.store.sqlite import open_database
+from tests.midday import zone_at_midday
 
-CONFIG = """
+ZONE = zone_at_midday()
+CONFIG = f"""
 [agents.main]
 model = "demo/demo"
 
@@ -27,7 +30,7 @@ daily_usd = 6.0
 monthly_usd = 150.0
 
 [user]
-timezone = "UTC"
+timezone = "{ZONE}"
 """
 _MODELS = (
     ("anthropic", "claude-sonnet-4-6", 2.1),
@@ -56,9 +59,9 @@ def calls(today: datetime, days: int) -> list[Call]:
     return found
 
 
-def plant(home: Home, *, days: int = 30) -> list[Call]:
-    """Write the calls of so many days into the home's database, which nobody has open."""
-    planted = calls(datetime.now(UTC), days)
+def plant(home: Home, *, days: int = 30, zone: str = ZONE) -> list[Call]:
+    """Write the calls of so many days of a time zone into the home's database, which nobody has open."""
+    planted = calls(datetime.now(ZoneInfo(zone)), days)
 
     async def write() -> None:
         home.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

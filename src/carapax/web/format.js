@@ -33,12 +33,12 @@ export function formatAgo(at, now = Date.now() / 1000) {
   return day.format(at * 1000);
 }
 
-/** Which heading of the session list a time belongs under. */
+/** Which heading of the session list a time belongs under. Days have 23 or 25 hours when the clocks are changed. */
 export function dayGroup(at, now = new Date()) {
-  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime() / 1000;
-  if (at >= midnight) return t("today");
-  if (at >= midnight - 86_400) return t("yesterday");
-  return at >= midnight - 7 * 86_400 ? t("week") : t("older");
+  const daysAgo = (count) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - count).getTime() / 1000;
+  if (at >= daysAgo(0)) return t("today");
+  if (at >= daysAgo(1)) return t("yesterday");
+  return at >= daysAgo(7) ? t("week") : t("older");
 }
 
 export function formatElapsed(seconds) {
