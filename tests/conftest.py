@@ -1,9 +1,16 @@
-"""How the suite is spread over processes: what shares something costly stays together, what is slow comes first."""
+"""What of this machine the suite sees, and how it is spread over processes: what shares something costly stays
+together, what is slow comes first."""
+
+import os
+import shutil
+import signal
+import tempfile
 
 import msgspec
 import pytest
 from _pytest.terminal import TerminalReporter
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.proof.figures import TABLE, Figure, row
 
@@ -18,9 +25,45 @@ _PROGRAMMES = ("tests/proof/", "tests/programmes/")
 _MOST_S = 300  # of a programme; elsewhere it is pyproject.toml's
 _SLOW = (*_PROGRAMMES, *_OF_THE_ENGINE, "tests/web/", "tests/agent/test_fault_matrix.py")
 
-# How long an example takes is the machine's affair.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# Keys of vendors, proxies, terminals, languages: what is set here besides these is not what is tested.
+_KEPT = (
+    "CI",
+    "DOCKER_HOST",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHASHSEED",
+    "PYTHONPATH",
+    "TMPDIR",
+    "USER",
+    "XDG_RUNTIME_DIR",
+)
+_KEPT_FAMILIES = ("CARAPAX_AGENTDOJO_", "CARAPAX_LITELLM_", "COVERAGE_", "PYTEST_XDIST_")
+
+# The same examples each time, so that what fails was broken by what was changed. How long they take is the machine's
+# affair. Others, and as many as one likes: --hypothesis-profile=others --hypothesis-seed=N
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("others", settings.get_profile("same"), derandomize=False, max_examples=2000)
+settings.load_profile("same")
+
+
+@pytest.hookimpl(trylast=True)  # how pytest itself prints is decided by then
+def pytest_configure(config: pytest.Config) -> None:
+    """The suite has an environment and a home folder of its own, and hears Ctrl-C, also in the background."""
+    home = tempfile.mkdtemp(prefix="carapax-home-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    for name in [name for name in os.environ if name not in _KEPT and not name.startswith(_KEPT_FAMILIES)]:
+        del os.environ[name]
+    os.environ.update(HOME=home, LANG="C.UTF-8")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Examples are made of constants of the code, too: of the code that is there now, not of what a test loads."""
+    known = providers._get_local_constants()
+    providers._get_local_constants = lambda: known
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

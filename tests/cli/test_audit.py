@@ -53,15 +53,12 @@ def test_a_changed_entry_is_named_by_the_command_and_the_doctor(run: Run, home: 
 
 def test_what_happens_is_followed_until_ctrl_c(run: Run, home: Home) -> None:
     run("token", "create", "phone")
-    # A suite that runs in the background ignores SIGINT, and so would what it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     following = subprocess.Popen(
         [sys.executable, "-m", "carapax", "audit", "--follow", "--kind", "token", "--home", str(home.config_dir)],
         stdout=subprocess.PIPE,
         env=dict(os.environ),
         text=True,
     )
-    signal.signal(signal.SIGINT, before)
     impatience = threading.Timer(60, following.kill)
     impatience.start()
     with following:

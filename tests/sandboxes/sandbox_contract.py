@@ -229,19 +229,19 @@ class CommandsContract:
         assert value not in str(caught.value)
 
     def test_a_command_is_killed_at_its_time_limit_with_all_it_started(self, tmp_path: Path) -> None:
-        marker = "sleep 4242"
-        ended = self.executed(tmp_path, "sh", "-c", f"echo on; (setsid {marker} &) ; {marker}", timeout_s=0.5)
+        marker = lasting(4242)
+        ended = self.executed(tmp_path, "sh", "-c", f"echo on; (setsid {marker} &) ; {marker}", timeout_s=2)
         assert ended == Execution(-9, "on\n", killed="time")
         assert not running(marker)
 
     def test_what_a_command_leaves_behind_is_killed_when_it_ends(self, tmp_path: Path) -> None:
-        marker = "sleep 4343"
+        marker = lasting(4343)
         ended = self.executed(tmp_path, "sh", "-c", f"(setsid {marker} >/dev/null &); {marker} & echo done")
         assert ended == Execution(0, "done\n")
         assert not running(marker)
 
     def test_a_cancelled_command_is_killed_with_all_it_started(self, tmp_path: Path) -> None:
-        marker = "sleep 4444"
+        marker = lasting(4444)
 
         async def scene() -> None:
             async with self.opened(tmp_path) as sandbox:
@@ -337,6 +337,11 @@ class CommandsContract:
 
 class SandboxContract(FilesContract, CommandsContract):
     """All of it."""
+
+
+def lasting(number: int) -> str:
+    """A command that lasts. No other process that tests has the same at the same time."""
+    return f"sleep {number}{os.getpid()}"
 
 
 def running(words: str) -> list[str]:

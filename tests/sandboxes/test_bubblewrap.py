@@ -30,7 +30,7 @@ from carapax.sandboxes.local import Config as LocalConfig
 from carapax.sandboxes.local import Local
 from tests.running import run
 from tests.sandboxes.reaching import DIRECT, FETCH, page, told
-from tests.sandboxes.sandbox_contract import SandboxContract, processes, running
+from tests.sandboxes.sandbox_contract import SandboxContract, lasting, processes, running
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed"
@@ -149,17 +149,18 @@ def test_paths_of_the_host_are_not_told(tmp_path: Path) -> None:
 
 def test_many_processes_are_contained(tmp_path: Path) -> None:
     config = Config(limits=Limits(processes=24))
-    ended = executed(tmp_path, "for i in $(seq 60); do sleep 4646 & done; echo all", config)
+    ended = executed(tmp_path, f"for i in $(seq 60); do {lasting(4646)} & done; echo all", config)
     assert "all" not in ended.output.split()
-    assert not running("sleep 4646")
+    assert not running(lasting(4646))
 
 
 def test_a_fork_bomb_ends_at_the_time_limit(tmp_path: Path) -> None:
     config = Config(limits=Limits(processes=24))
-    bomb = "echo 'sh /workspace/bomb & sh /workspace/bomb & wait; sleep 4747' > bomb; sh bomb"
+    name = f"bomb{os.getpid()}"
+    bomb = f"echo 'sh /workspace/{name} & sh /workspace/{name} & wait; {lasting(4747)}' > {name}; sh {name}"
     assert executed(tmp_path, bomb, config, timeout_s=0.5).killed == "time"
-    assert not running("sh /workspace/bomb")
-    assert not running("sleep 4747")
+    assert not running(f"sh /workspace/{name}")
+    assert not running(lasting(4747))
 
 
 def test_processor_time_is_bounded(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_commands_die_with_the_gateway(tmp_path: Path) -> None:
         "import asyncio, sys; from pathlib import Path; from carapax.sandboxes.bubblewrap import Bubblewrap, Config\n"
         "async def main():\n"
         "    async with Bubblewrap(Config(), Path(sys.argv[1])) as sandbox:\n"
-        "        await sandbox.exec(['sh', '-c', 'echo; sleep 4848'], timeout_s=60, max_output=9,\n"
+        f"        await sandbox.exec(['sh', '-c', 'echo; {lasting(4848)}'], timeout_s=60, max_output=9,\n"
         "                           progress=lambda text: print('started', flush=True))\n"
         "asyncio.run(main())\n"
     )
@@ -225,8 +226,8 @@ def test_commands_die_with_the_gateway(tmp_path: Path) -> None:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == b"started\n"
         gateway.kill()
-    give_up = time.monotonic() + 10
-    while running("sleep 4848"):
+    give_up = time.monotonic() + 60
+    while running(lasting(4848)):
         assert time.monotonic() < give_up
 
 
@@ -240,16 +241,16 @@ def test_a_gateway_killed_at_any_moment_of_a_start_leaves_no_command(tmp_path: P
         "            if not os.fork():\n"
         "                threading.Timer(wait * 0.001, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
         "                asyncio.set_event_loop(None); asyncio._set_running_loop(None)\n"
-        "                asyncio.run(sandbox.exec(['sleep', '6363'], timeout_s=60, max_output=9))\n"
+        "                asyncio.run(sandbox.exec(sys.argv[2].split(), timeout_s=60, max_output=9))\n"
         "            os.wait()\n"
         "asyncio.run(main())\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "w")], check=True)
-    give_up = time.monotonic() + 10
-    while running("sleep 6363"):
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "w"), lasting(6363)], check=True)
+    give_up = time.monotonic() + 60
+    while running(lasting(6363)):
         assert time.monotonic() < give_up
     executed(tmp_path, "true")  # the next start ends even what was not to become a command any more
-    assert not [words for words in processes() if "sleep 6363" in words]
+    assert not [words for words in processes() if lasting(6363) in words]
 
 
 def test_a_command_cancelled_at_any_moment_of_its_start_leaves_nothing(tmp_path: Path) -> None:
@@ -257,15 +258,15 @@ def test_a_command_cancelled_at_any_moment_of_its_start_leaves_nothing(tmp_path:
         async with Bubblewrap(Config(), tmp_path / "w") as sandbox:
             for number in range(40):
                 command = asyncio.get_running_loop().create_task(
-                    sandbox.exec(["sleep", "5959"], timeout_s=60, max_output=9)
+                    sandbox.exec(lasting(5959).split(), timeout_s=60, max_output=9)
                 )
                 await asyncio.wait([command], timeout=number * 0.0006)
                 command.cancel()
                 await asyncio.wait([command])
 
     run(scene())
-    give_up = time.monotonic() + 10
-    while running("sleep 5959"):
+    give_up = time.monotonic() + 60
+    while running(lasting(5959)):
         assert time.monotonic() < give_up
 
 
@@ -323,7 +324,7 @@ def test_a_command_that_is_cancelled_again_and_again_leaves_nothing_open(tmp_pat
                 def said(text: str, begun: asyncio.Event = begun) -> None:
                     begun.set()
 
-                command = ["sh", "-c", "setsid sleep 9191 & echo begun; sleep 9191"]
+                command = ["sh", "-c", f"setsid {lasting(9191)} & echo begun; {lasting(9191)}"]
                 async with asyncio.TaskGroup() as group:
                     task = group.create_task(sandbox.exec(command, timeout_s=20, max_output=99, progress=said))
                     await begun.wait()
@@ -334,7 +335,7 @@ def test_a_command_that_is_cancelled_again_and_again_leaves_nothing_open(tmp_pat
 
     before, after = run(scene())
     assert after <= before
-    assert not running("sleep 9191")
+    assert not running(lasting(9191))
 
 
 class TestRelaxedBubblewrap(SandboxContract):

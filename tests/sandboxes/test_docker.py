@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from carapax.tools import search_files, shell, write_file
 from tests.engine import configured, engine_socket, relaxed, remove_volumes, root_files, sandbox
 from tests.running import run
 from tests.sandboxes.reaching import DIRECT, FETCH, page, told
-from tests.sandboxes.sandbox_contract import CommandsContract, SandboxContract, running
+from tests.sandboxes.sandbox_contract import CommandsContract, SandboxContract, lasting, running
 from tests.sessions.opened import opened as opened_gateway
 from tests.tools.calling import called
 
@@ -209,9 +210,9 @@ def test_commands_that_run_at_once_do_not_end_each_other(tmp_path: Path) -> None
 
 def test_a_clean_container_is_used_again_and_another_is_not(tmp_path: Path) -> None:
     script = "cat /tmp/seen; echo seen > /tmp/seen"
-    seen = [ended.output for ended in executed(tmp_path, script, f"{script}; sleep 6161 & echo left", script)]
+    seen = [ended.output for ended in executed(tmp_path, script, f"{script}; {lasting(6161)} & echo left", script)]
     assert seen == ["cat: /tmp/seen: No such file or directory\n", "seen\nleft\n", seen[0]]
-    assert not running("sleep 6161")
+    assert not running(lasting(6161))
 
 
 def test_a_start_that_is_cancelled_at_any_moment_leaves_no_container(tmp_path: Path) -> None:
@@ -220,9 +221,8 @@ def test_a_start_that_is_cancelled_at_any_moment_leaves_no_container(tmp_path: P
             await opened.exec(["true"], timeout_s=20, max_output=9)  # the image is there
             for moment in range(12):
                 async with asyncio.TaskGroup() as group:
-                    running_it = [
-                        group.create_task(opened.exec(["sleep", "6464"], timeout_s=20, max_output=9)) for _ in range(4)
-                    ]
+                    starting = (opened.exec(lasting(6464).split(), timeout_s=20, max_output=9) for _ in range(4))
+                    running_it = [group.create_task(start) for start in starting]
                     for place, task in enumerate(running_it):
                         await asyncio.sleep(0.001 * moment * place)
                         task.cancel()
@@ -259,11 +259,12 @@ def test_memory_of_several_processes_is_bounded_together(tmp_path: Path) -> None
 
 
 def test_a_fork_bomb_ends_at_the_time_limit(tmp_path: Path) -> None:
-    bomb = "echo 'sh bomb & sh bomb & wait; sleep 6262' > bomb; sh bomb"
-    ended = executed(tmp_path, bomb, "rm bomb; echo again", timeout_s=1)
+    name = f"bomb{os.getpid()}"
+    bomb = f"echo 'sh {name} & sh {name} & wait; {lasting(6262)}' > {name}; sh {name}"
+    ended = executed(tmp_path, bomb, f"rm {name}; echo again", timeout_s=1)
     assert (ended[0].killed, ended[1]) == ("time", Execution(0, "again\n"))
-    assert not running("sh bomb")
-    assert not running("sleep 6262")
+    assert not running(f"sh {name}")
+    assert not running(lasting(6262))
 
 
 def test_a_workspace_that_grows_too_large_ends_its_command_and_grows_no_more(tmp_path: Path) -> None:
@@ -307,7 +308,7 @@ from carapax.sandboxes.docker import Config, Docker
 async def main():
     config = Config(sys.argv[4], socket=sys.argv[1], base=sys.argv[2])
     async with Docker(config, Path(sys.argv[3])) as sandbox:
-        await sandbox.exec(["sh", "-c", "echo kept > kept; echo; sleep 6363"], timeout_s=60, max_output=9,
+        await sandbox.exec(["sh", "-c", "echo kept > kept; echo; " + sys.argv[5]], timeout_s=60, max_output=9,
                            progress=lambda text: print("started", flush=True))
 
 asyncio.run(main())
@@ -317,15 +318,15 @@ asyncio.run(main())
 @pytest.mark.parametrize("level", ["strict", "relaxed"])
 def test_a_gateway_that_is_killed_leaves_no_container_and_its_volume(tmp_path: Path, level: str) -> None:
     folder = tmp_path / "workspace"
-    command = [sys.executable, "-c", PROGRAM, engine_socket(), str(root_files()), str(folder), level]
+    command = [sys.executable, "-c", PROGRAM, engine_socket(), str(root_files()), str(folder), level, lasting(6363)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == b"started\n"
         gateway.kill()
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while run(containers(tmp_path)):
         assert time.monotonic() < give_up
-    assert not running("sleep 6363")
+    assert not running(lasting(6363))
     assert [*tmp_path.glob(".passing/*/*")] == []
     assert executed(tmp_path, "cat kept")[0].output == "kept\n"
 
@@ -416,7 +417,7 @@ def test_an_engine_that_goes_away_under_a_command_is_told(tmp_path: Path) -> Non
     try:
         run(scene())
     finally:
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 60
         while run(containers(tmp_path)):
             assert time.monotonic() < give_up
         run(remove_volumes(home_id(tmp_path)))

@@ -60,11 +60,11 @@ def test_what_goes_wrong_comes_with_a_remedy(tmp_path: Path, fault: str, said: s
     assert remedy in refused.value.hint
 
 
-def test_what_waits_for_a_person_is_ended_and_the_address_to_visit_is_told(tmp_path: Path) -> None:
+def test_what_waits_for_a_person_is_ended_when_it_has_said_the_address_to_visit(tmp_path: Path) -> None:
     fake = FakeTailscale(tmp_path)
     fake.misbehave(serve="slow")
     with pytest.raises(Unavailable) as refused:
-        run(command(fake, limit_s=0.7).serve("http://127.0.0.1:1", public=False))
+        run(command(fake, limit_s=60).serve("http://127.0.0.1:1", public=False))
     assert refused.value.hint == "enable it: https://login.tailscale.com/f/serve?node=n1"
 
 

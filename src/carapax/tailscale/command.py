@@ -9,7 +9,7 @@ import contextlib
 import getpass
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ LIMIT_S = 10.0
 _LONGEST = 4_000_000
 _TOLD = 500
 _MAC = Path("/Applications/Tailscale.app/Contents/MacOS/Tailscale")
+_VISIT_LINE = re.compile(rb"https://login\.tailscale\.com/\S+\s")
 _VISIT = re.compile(r"https://login\.tailscale\.com/\S+")
 
 
@@ -97,7 +98,7 @@ class Command:
 
     async def serve(self, target: str, *, public: bool) -> None:
         """Have https://NAME pass requests on to `target`, for the tailnet or for everybody, also after a restart."""
-        await self._run("funnel" if public else "serve", "--bg", "--yes", "--https=443", target)
+        await self._run("funnel" if public else "serve", "--bg", "--yes", "--https=443", target, may_ask=True)
 
     async def stop(self, *, public: bool) -> None:
         """End what is served at the root of https://NAME; other paths stay."""
@@ -110,9 +111,9 @@ class Command:
             problem = f"tailscale answers what is not known here: {error}"
             raise Unavailable(problem, "look at `tailscale version`: 1.60 or later is needed") from error
 
-    async def _run(self, *arguments: str) -> bytes:
-        """Its output. What it says before it is killed for being slow is told: it waits for ever for a person to visit
-        an address."""
+    async def _run(self, *arguments: str, may_ask: bool = False) -> bytes:
+        """Its output. One that `may_ask` a person to visit an address waits for that for ever: it is killed when it has
+        said the address, which is told. What others say before they are killed for being slow is told, too."""
         try:
             process = await asyncio.create_subprocess_exec(
                 self._program,
@@ -127,8 +128,8 @@ class Command:
         said, warned, ended = bytearray(), bytearray(), False
         try:
             async with asyncio.timeout(self._limit_s), asyncio.TaskGroup() as group:
-                group.create_task(_gather(process.stdout, said))
-                group.create_task(_gather(process.stderr, warned))
+                for stream, into in ((process.stdout, said), (process.stderr, warned)):
+                    group.create_task(_gather(stream, into, process.kill if may_ask else None))
                 await process.wait()
                 ended = True
         except TimeoutError:
@@ -143,10 +144,14 @@ class Command:
         return bytes(said)
 
 
-async def _gather(stream: asyncio.StreamReader | None, into: bytearray) -> None:
+async def _gather(stream: asyncio.StreamReader | None, into: bytearray, end: Callable[[], None] | None) -> None:
+    """All that comes, up to a length; with `end`, which is called then, up to the line with an address to visit."""
     assert stream is not None
     while data := await stream.read(65_536):
         into += data[: max(0, _LONGEST - len(into))]
+        if end and _VISIT_LINE.search(into):
+            with contextlib.suppress(ProcessLookupError):
+                end()
 
 
 def _refusal(asked: str, said: str, *, slow: bool) -> Unavailable:
