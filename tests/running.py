@@ -9,7 +9,7 @@ import uvloop
 T = TypeVar("T")
 
 
-def run(coroutine: Coroutine[object, object, T], *, within_s: float = 30) -> T:
+def run(coroutine: Coroutine[object, object, T], *, within_s: float = 60) -> T:
     """The result of the coroutine; TimeoutError when it takes longer than `within_s`."""
 
     async def bounded() -> T:

@@ -91,7 +91,7 @@ def test_nothing_in_the_vault_is_logged_from_the_start_on(tmp_path: Path, monkey
                 logs.flush()
                 assert written.getvalue().endswith(f" WARNING test: {MASK}\n")
                 await vault.set("second", Secret("second-Value-4711"))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while written.getvalue().count(MASK) < 2:
                         await asyncio.sleep(0)
                         told.warning("second-Value-4711")

@@ -20,7 +20,7 @@ def made() -> ControlGroup:
 
 def removed(group: ControlGroup) -> None:
     """Wait for the last process to be gone."""
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while not group.remove():
         assert time.monotonic() < give_up
 

@@ -65,7 +65,7 @@ async def proxied(egress: Recording | PublicEgress) -> AsyncIterator[int]:
 async def answered(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             writer.write(request)
             writer.write_eof()
             return await reader.read()
@@ -204,7 +204,7 @@ def test_connections_end_with_the_proxy() -> None:
                 writer.write(b"CONNECT a:443 HTTP/1.1\r\n\r\n")
                 await reader.readuntil(b"\r\n\r\n")
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     return await reader.read()
             except ConnectionError:
                 return b""

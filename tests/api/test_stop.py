@@ -37,7 +37,7 @@ def survivors(mark: str) -> list[int]:
 async def seen(socket: SocketClient, kind: str, sessions: int) -> None:
     """Wait until an event of a kind was seen in so many sessions."""
     found: set[str] = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found) < sessions:
             event = await socket.event()
             if event["event"]["kind"] == kind:

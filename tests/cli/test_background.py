@@ -27,7 +27,7 @@ def test_what_is_opened_is_used_and_closed_on_the_loop() -> None:
     background = Background(opening())
     with background as opened:
         assert opened == "open"
-        assert background.start(name()).result(10) == "gateway"
+        assert background.start(name()).result(60) == "gateway"
     assert threads == ["gateway", "gateway"]
 
 

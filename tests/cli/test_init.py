@@ -132,13 +132,13 @@ def typed(command: list[str], environ: dict[str, str], answers: list[tuple[str, 
         for question, answer in answers:
             seen = len(told)
             while question not in told[seen:]:
-                assert select.select([main], [], [], 20)[0], told
+                assert select.select([main], [], [], 60)[0], told
                 told += os.read(main, 4096).decode()
             os.write(main, f"{answer}\n".encode())
         with contextlib.suppress(OSError):  # the terminal goes with the command
             while more := os.read(main, 4096):
                 told += more.decode()
-        asked.wait(20)
+        asked.wait(60)
     os.close(main)
     return asked.returncode, told
 

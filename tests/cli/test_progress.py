@@ -51,6 +51,6 @@ def test_what_takes_long_is_shown_and_gone_at_the_end(monkeypatch: pytest.Monkey
     monkeypatch.setattr(stream, "write", watched)
     monkeypatch.setattr(sys, "stderr", stream)
     with progress("slow\x1b[2J"):
-        assert painted.wait(10)
+        assert painted.wait(60)
     assert "slow\\x1b[2J" in stream.getvalue()
     assert stream.getvalue().endswith("\r\x1b[K")

@@ -9,7 +9,8 @@ from prompt_toolkit.completion import DummyCompleter
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from carapax.cli.screen import Screen, pause
+from carapax.cli.screen import QUIET_S, Screen, pause
+from carapax.testing import FakeClock
 from tests.running import run
 
 
@@ -20,7 +21,8 @@ class Typing:
         self.typed: list[str] = []
         self.answered: list[str] = []
         self.asks = ("", "")
-        self.presses = 0
+        self.presses, self.leaves_at = 0, 2
+        self.clock = FakeClock()
         self._heard = asyncio.Event()
         self.screen = Screen(
             folder / "history",
@@ -31,13 +33,17 @@ class Typing:
             typed=self._hear(self.typed),
             answered=lambda question, text: self._hear(self.answered)(f"{question}: {text}"),
             interrupted=self._press,
+            clock=self.clock,
         )
 
-    async def until(self, said: list[str], count: int = 1) -> None:
-        async with asyncio.timeout(10):
-            while len(said) < count:
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not is_so():
                 await self._heard.wait()
                 self._heard.clear()
+
+    async def hear(self, said: list[str], count: int = 1) -> None:
+        await self.until(lambda: len(said) >= count)
 
     def _hear(self, said: list[str]) -> Callable[[str], None]:
         def hear(text: str) -> None:
@@ -48,7 +54,8 @@ class Typing:
 
     def _press(self) -> bool:
         self.presses += 1
-        return self.presses == 2
+        self._heard.set()
+        return self.presses == self.leaves_at
 
 
 def play(folder: Path, scene: Callable[[Typing, PipeInput], "asyncio.Future[None] | object"]) -> Typing:
@@ -70,7 +77,7 @@ def play(folder: Path, scene: Callable[[Typing, PipeInput], "asyncio.Future[None
 def test_enter_sends_and_ctrl_d_leaves(tmp_path: Path) -> None:
     async def scene(typing: Typing, keys: PipeInput) -> None:
         keys.send_text("one\rtwo\x1b\rlines\r   \r")
-        await typing.until(typing.typed, 2)
+        await typing.hear(typing.typed, 2)
         keys.send_text("\x04")
 
     assert play(tmp_path, scene).typed == ["one", "two\nlines"]
@@ -85,18 +92,20 @@ def test_ctrl_c_empties_the_line_and_then_asks_whether_to_leave(tmp_path: Path) 
 
 def test_what_was_being_typed_when_a_question_comes_up_is_no_answer(tmp_path: Path) -> None:
     async def scene(typing: Typing, keys: PipeInput) -> None:
+        typing.leaves_at = 0
         keys.send_text("first\rhalf")
-        await typing.until(typing.typed)
+        await typing.hear(typing.typed)
         typing.asks = ("one", "[y/n]")
         typing.screen.redraw()
-        keys.send_text("y\ry\r")
-        await asyncio.sleep(0.8)  # the time in which keys are taken for the end of what was being typed
+        keys.send_text("y\ry\r\x03")
+        await typing.until(lambda: typing.presses == 1)
+        typing.clock.advance(QUIET_S)
         keys.send_text("n\r")
-        await typing.until(typing.answered)
+        await typing.hear(typing.answered)
         typing.asks = ("", "")
         typing.screen.redraw()
         keys.send_text(" done\r")
-        await typing.until(typing.typed, 2)
+        await typing.hear(typing.typed, 2)
         keys.send_text("\x04")
 
     typing = play(tmp_path, scene)
@@ -105,21 +114,23 @@ def test_what_was_being_typed_when_a_question_comes_up_is_no_answer(tmp_path: Pa
 
 def test_what_was_being_typed_to_a_question_is_no_answer_to_the_next_one(tmp_path: Path) -> None:
     async def scene(typing: Typing, keys: PipeInput) -> None:
+        typing.leaves_at = 0
         typing.asks = ("one", "[y/n]")
         typing.screen.redraw()
-        await asyncio.sleep(0.8)  # the time in which keys are taken for the end of what was being typed
-        keys.send_text("n")
-        await asyncio.sleep(0.1)
+        typing.clock.advance(QUIET_S)
+        keys.send_text("n\x03")
+        await typing.until(lambda: typing.presses == 1)
         typing.asks = ("two", "[y/n]")
         keys.send_text("o\r")  # before anybody has seen the other one
-        await typing.until(typing.answered)
-        keys.send_text("y")
-        await asyncio.sleep(0.1)
+        await typing.hear(typing.answered)
+        keys.send_text("y\x03")
+        await typing.until(lambda: typing.presses == 2)
         typing.screen.redraw()
-        keys.send_text("\ry\r")
-        await asyncio.sleep(0.8)
+        keys.send_text("\ry\r\x03")
+        await typing.until(lambda: typing.presses == 3)
+        typing.clock.advance(QUIET_S)
         keys.send_text("no\r")
-        await typing.until(typing.answered, 2)
+        await typing.hear(typing.answered, 2)
         typing.asks = ("", "")
         typing.screen.redraw()
         keys.send_text("\x04")

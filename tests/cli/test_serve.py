@@ -42,7 +42,7 @@ def started(home: Home, *arguments: str) -> Iterator[tuple[subprocess.Popen[str]
 
 def refused(home: Home, *arguments: str) -> tuple[int, str]:
     environ = {**os.environ, "CARAPAX_HOME": str(home.config_dir)}
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environ, timeout=30, check=False)
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environ, timeout=60, check=False)
     return done.returncode, done.stderr
 
 
@@ -67,7 +67,7 @@ def test_the_first_start_says_where_it_is_and_which_model_answers(tmp_path: Path
         assert "sandbox  bubblewrap" in printed
         assert f"owner    open http://localhost:{load(home).gateway.port}/#/setup and type the code " in printed
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -77,7 +77,7 @@ def test_a_signal_stops_it_and_nothing_is_left_behind(home: Home, number: signal
         assert gateway is not None
         assert gateway.call("health", {}, dict[str, str]) == {"status": "ok"}
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert not home.run_file.exists()
 
 
@@ -121,7 +121,7 @@ def test_an_open_address_without_a_credential_is_refused_unless_it_encrypts_and_
         context = gateway.running.context()
         found = {}
         for path in ("/auth", "/status", "/api/sessions", "/api/owner"):
-            connection = HTTPSConnection(host, int(port), context=context, timeout=20)
+            connection = HTTPSConnection(host, int(port), context=context, timeout=60)
             connection.request("GET", path)
             found[path] = connection.getresponse().status
             connection.close()

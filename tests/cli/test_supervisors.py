@@ -23,9 +23,9 @@ LIVE = """
 /usr/lib/systemd/systemd --user &
 set +e
 carapax() { "$PYTHON" -m carapax "$@"; }
-answers() { for i in $(seq 100); do carapax status > "$HOME/status" && return; sleep 0.1; done; cat "$HOME/status"; }
+answers() { for i in $(seq 300); do carapax status > "$HOME/status" && return; sleep 0.1; done; cat "$HOME/status"; }
 main() { systemctl --user show carapax --property=MainPID --value; }
-for i in $(seq 50); do systemctl --user is-system-running > "$HOME/state" && break; sleep 0.1; done
+for i in $(seq 300); do systemctl --user is-system-running > "$HOME/state" && break; sleep 0.1; done
 mkdir -p "$HOME/.config/systemd/user/carapax.service.d"
 printf '[Service]\\nRestartSec=100ms\\n' > "$HOME/.config/systemd/user/carapax.service.d/soon.conf"
 carapax daemon install > "$HOME/installed"
@@ -34,7 +34,7 @@ systemctl --user is-enabled carapax
 carapax chat -m 'run `echo from the sandbox`' 2> "$HOME/aside"
 first=$(main)
 kill -9 "$first"
-for i in $(seq 50); do [ "$(main)" != "$first" ] && [ "$(main)" != 0 ] && break; sleep 0.1; done
+for i in $(seq 300); do [ "$(main)" != "$first" ] && [ "$(main)" != 0 ] && break; sleep 0.1; done
 answers
 carapax daemon status > "$HOME/running"; echo "again: $?"
 carapax daemon stop; carapax daemon status > "$HOME/stopped"; echo "stopped: $?"
@@ -46,7 +46,7 @@ def apart(script: str, home: Path) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"HOME": str(home), "PYTHON": sys.executable, "XDG_RUNTIME_DIR": "/run/user/0"}
     environ = {name: value for name, value in environ.items() if not name.startswith("CARAPAX_")}
     return subprocess.run(
-        [*APART, "bash", "-c", script], env=environ, capture_output=True, text=True, check=False, timeout=60
+        [*APART, "bash", "-c", script], env=environ, capture_output=True, text=True, check=False, timeout=110
     )
 
 

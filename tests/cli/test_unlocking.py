@@ -56,7 +56,7 @@ def at_terminal(home: Home, *arguments: str, typed: tuple[str, ...]) -> tuple[in
             shown += _until_asked(stream.fileno())
             os.write(ours, line.encode() + b"\n")
         shown += stream.read()
-    code = process.wait(20)
+    code = process.wait(60)
     os.set_blocking(ours, False)
     shown += os.read(ours, 10_000) if select.select([ours], [], [], 0)[0] else b""
     os.close(ours)
@@ -65,7 +65,7 @@ def at_terminal(home: Home, *arguments: str, typed: tuple[str, ...]) -> tuple[in
 
 
 def _until_asked(stream: int) -> bytes:
-    shown, until = b"", time.monotonic() + 20
+    shown, until = b"", time.monotonic() + 60
     while not shown.endswith(b": "):
         assert select.select([stream], [], [], max(0.0, until - time.monotonic()))[0], shown
         more = os.read(stream, 1000)
@@ -151,7 +151,7 @@ def test_a_gateway_reads_its_passphrase_from_standard_input(run: Run, home: Home
         assert " is at http://" in process.stdout.readline()
         assert run("secrets", "set", "a", typed=VALUE).exit_code == 0
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert got(home, "a", RIGHT) == VALUE
 
 

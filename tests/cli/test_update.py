@@ -216,7 +216,7 @@ def test_killing_an_update_at_any_moment_leaves_what_works(place: Place) -> None
             process.wait(tenths / 10)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert place.version() in worked
     place.run("update")
     assert place.version() == "carapax 7.1"

@@ -83,7 +83,7 @@ def test_on_a_terminal_it_is_asked_about_the_file(home: Home, run: Run, typed: b
     with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs, "rb") as stdin:
         keyboard.write(typed)
         command = [sys.executable, "-m", "carapax", "vouch", "main"]
-        said = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=30, check=False)
+        said = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=60, check=False)
     assert "Be kind.\n\nShall this count as your orders to main? [y/N]:" in said.stdout
     assert told in said.stdout + said.stderr
 

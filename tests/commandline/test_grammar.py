@@ -163,7 +163,7 @@ def test_words_are_those_of_bash(tmp_path: Path, text: str) -> None:
             env={"OUT": str(out), "RC": code, "LANG": "C.UTF-8"},
             check=False,
             capture_output=True,
-            timeout=20,
+            timeout=60,
         )
         records = out.read_bytes().decode().split("\0\1\0")
         told |= {tuple(record.split("\0")) for record in records if record}

@@ -43,7 +43,7 @@ class Collector:
     headers: list[dict[str, str]] = field(default_factory=list)
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def until(self, spans: int = 0, requests: int = 0, metrics: int = 0, within_s: float = 10) -> None:
+    async def until(self, spans: int = 0, requests: int = 0, metrics: int = 0, within_s: float = 30) -> None:
         """Wait until so many have come. Raises TimeoutError."""
         async with asyncio.timeout(within_s), self.came:
             await self.came.wait_for(

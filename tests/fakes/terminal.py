@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import pyte
 from pyte.screens import Char
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def _own_terminal() -> None:

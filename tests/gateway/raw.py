@@ -22,7 +22,7 @@ class RawConnection:
     def read_on(self) -> None:
         cast(asyncio.Transport, self.writer.transport).resume_reading()
 
-    async def read_to_end(self, within_s: float = 5) -> bytes:
+    async def read_to_end(self, within_s: float = 30) -> bytes:
         """All until the peer closes, also what came before a reset. Raises TimeoutError when it does not."""
         whole = b""
         async with asyncio.timeout(within_s):
@@ -31,7 +31,7 @@ class RawConnection:
                     whole += piece
         return whole
 
-    async def read_head(self, within_s: float = 5) -> bytes:
+    async def read_head(self, within_s: float = 30) -> bytes:
         async with asyncio.timeout(within_s):
             return await self.reader.readuntil(b"\r\n\r\n")
 
@@ -51,7 +51,7 @@ def statuses(answer: bytes) -> list[int]:
     return [int(line.split(b" ", 2)[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
 
 
-async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
+async def eventually(holds: Callable[[], bool], within_s: float = 30) -> None:
     """Wait for a condition. Raises TimeoutError."""
     for _ in range(int(within_s / 0.01)):
         if holds():

@@ -318,7 +318,7 @@ def test_a_socket_of_a_sign_in_that_is_ended_is_closed() -> None:
             async with gateway.socket(headers={"Cookie": browser.cookie, "Host": browser.host}) as socket:
                 assert await socket.rpc("health") == {"status": "ok"}
                 await gateway.services.signins.end_all(LOCAL)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     await socket.ws.receive()
                 return socket.ws.close_code
 

@@ -21,7 +21,8 @@ from carapax.testing.gateway import GatewayClient, gateway_client
 from carapax.tls.authority import DAY_S
 from tests.running import run
 
-ON = Config(tls=TlsConfig(mode="on"), limits=LimitsConfig(header_timeout_s=1))
+ON = Config(tls=TlsConfig(mode="on"))
+SHORT = Config(tls=ON.tls, limits=LimitsConfig(header_timeout_s=1))
 OPENSSL = shutil.which("openssl")
 
 
@@ -29,7 +30,7 @@ def shown(gateway: GatewayClient) -> bytes | None:
     """The certificate that a new client is shown and takes, by the rules of the interpreter's own OpenSSL."""
     context = ssl.create_default_context(cadata=gateway.services.certificates.authority_pem.decode())
     with (
-        socket.create_connection(("127.0.0.1", gateway.gateway.port), timeout=5) as raw,
+        socket.create_connection(("127.0.0.1", gateway.gateway.port), timeout=30) as raw,
         context.wrap_socket(raw, server_hostname="localhost") as spoken,
     ):
         return spoken.getpeercert(binary_form=True)
@@ -77,7 +78,7 @@ def test_openssl_connects_with_what_is_safe_and_with_nothing_else(
             at = f"127.0.0.1:{gateway.gateway.port}"
             command = ["openssl", "s_client", "-connect", at, "-CAfile", str(ca), "-verify_ip", "127.0.0.1", *flags]
             done = await asyncio.to_thread(
-                subprocess.run, command, input=b"", capture_output=True, timeout=10, check=False
+                subprocess.run, command, input=b"", capture_output=True, timeout=30, check=False
             )
             return (done.stdout + done.stderr).decode()
 
@@ -101,7 +102,7 @@ def test_a_renewal_leaves_open_connections_alone_and_is_shown_to_new_ones(tmp_pa
 @pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", b"\x16garbage that is no handshake"])
 def test_who_does_not_go_on_is_dropped_in_time(said: bytes) -> None:
     async def play() -> bytes:
-        async with gateway_client(config=ON) as gateway:
+        async with gateway_client(config=SHORT) as gateway:
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.gateway.port)
             writer.write(said)
             async with asyncio.timeout(5):

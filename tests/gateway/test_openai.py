@@ -218,7 +218,7 @@ def test_a_client_that_leaves_stops_the_run(stream: bool) -> None:
             asking.cancel()
             await asyncio.wait([asking])
             [session] = await gateway.services.journal.sessions()
-            await eventually(lambda: not gateway.services.sessions.running(), 5)
+            await eventually(lambda: not gateway.services.sessions.running())
             events = await gateway.services.journal.read(session.id)
             return [str(type(envelope.event).__name__) for envelope in events][-2:]
 

@@ -15,7 +15,7 @@ ACCEPT = {"Accept": "text/event-stream"}
 async def frames_until(response: ClientResponse, kind: str) -> list[tuple[str, dict[str, Any]]]:
     """Id and event of each frame, up to and with the first of a kind."""
     seen: list[tuple[str, dict[str, Any]]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not seen or seen[-1][1]["kind"] != kind:
             frame = (await response.content.readuntil(b"\n\n")).decode()
             fields = dict(line.split(": ", 1) for line in frame.strip().split("\n"))

@@ -44,7 +44,7 @@ async def upgraded(gateway: GatewayClient) -> AsyncGenerator[RawConnection, None
 
 async def close_code(connection: RawConnection) -> int:
     """The code of the close frame that ends what the server sends; 0 without one."""
-    rest = await connection.read_to_end(within_s=8)
+    rest = await connection.read_to_end()
     place = rest.rfind(b"\x88")
     return int.from_bytes(rest[place + 2 : place + 4], "big") if place >= 0 else 0
 
@@ -207,7 +207,7 @@ def test_a_flood_of_requests_is_answered_in_full() -> None:
         async with gateway_client() as gateway, gateway.socket() as socket:
             for number in range(2000):
                 await socket.ws.send_str(request("health", number).decode())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return {msgspec.json.decode((await socket.ws.receive()).data)["id"] for _ in range(2000)}
 
     assert run(main()) == set(range(2000))
@@ -293,7 +293,7 @@ def test_a_slow_reader_is_told_where_to_go_on() -> None:
             left = iter(range(5000))
             await fill(gateway, session, lambda: next(left, None) is not None)
             connection.read_on()
-            rest = await connection.read_to_end(within_s=8)
+            rest = await connection.read_to_end()
             place = rest.rfind(b"\x88")
             return int.from_bytes(rest[place + 2 : place + 4], "big"), rest[place + 4 :].decode()
 
@@ -333,7 +333,7 @@ def test_a_thousand_idle_sockets_are_held_and_let_go() -> None:
             await eventually(lambda: len(gateway.gateway.held) == 0)
             return held, answered
 
-    assert run(main(), within_s=60) == (1000, True)
+    assert run(main()) == (1000, True)
 
 
 def test_the_work_of_a_peer_that_leaves_is_dropped() -> None:

@@ -119,7 +119,7 @@ def test_an_end_is_not_held_up_by_tailscale(fake: FakeTailscale, monkeypatch: py
             await eventually(lambda: bool(gateway.services.tailscale.names))
             fake.misbehave(serve="stuck", status="stuck")
 
-    run(play(), within_s=10)
+    run(play(), within_s=30)
 
 
 def test_another_wish_in_the_configuration_is_seen_to_at_once(fake: FakeTailscale) -> None:

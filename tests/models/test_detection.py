@@ -19,7 +19,7 @@ def found(
         async with Http() as http:
             return await detect(sections, Keys(vault or MemoryVault(), environ), http, local=local)
 
-    return run(main(), within_s=5)
+    return run(main())
 
 
 def test_a_configured_provider_comes_first() -> None:
@@ -91,7 +91,7 @@ def test_what_answers_but_is_no_model_server_is_passed_over() -> None:
             local = {"ollama": empty.url} | {str(port): f"http://127.0.0.1:{port}" for port in ports}
             assert (await detect({}, Keys(MemoryVault(), {}), http, local=local)).provider == "demo"
 
-    run(main(), within_s=5)
+    run(main())
 
 
 def test_models_for_other_ends_are_not_talked_to() -> None:

@@ -31,6 +31,6 @@ async def gateway_on(
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for what a file brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not is_so():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)

@@ -261,7 +261,7 @@ async def _closed(ws: ClientWebSocketResponse) -> None:
 async def _soon(work: Awaitable[object], limit_s: float) -> bool:
     """Whether it is done within the limit that is configured, where that is short."""
     try:
-        async with asyncio.timeout(5 if limit_s < 1 else 0.02):
+        async with asyncio.timeout(20 if limit_s < 1 else 0.02):
             await work
     except TimeoutError:
         return False

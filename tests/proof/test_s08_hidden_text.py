@@ -155,7 +155,7 @@ class World:
         return receipt.session
 
     async def settled(self, session: str) -> None:
-        async with asyncio.timeout(10), self.services.journal.subscribe(session, 0) as events:
+        async with asyncio.timeout(60), self.services.journal.subscribe(session, 0) as events:
             finished = 0
             wanted = sum(isinstance(one.event, MessageReceived) for one in await self.services.journal.read(session))
             async for envelope in events:

@@ -174,7 +174,7 @@ async def play(gateway: Opened, world: World, case: Case) -> None:
     text = f"plan {len(world.plans) - 1}"
     world.session = (await world.channel.say(text, conversation=f"c{len(world.plans)}")).session
     number = 0
-    async with asyncio.timeout(20), gateway.journal.subscribe(world.session, 0) as envelopes:
+    async with asyncio.timeout(60), gateway.journal.subscribe(world.session, 0) as envelopes:
         async for envelope in envelopes:
             if isinstance(envelope.event, ApprovalAsked):
                 if any(not (one.isprintable() or one == "\n") for one in envelope.event.shown):

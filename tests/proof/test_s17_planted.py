@@ -72,7 +72,7 @@ def carelessly(folder: Path) -> list[str]:
     """How a shell is often started: as for a person, with the environment that is there."""
     environment = {**os.environ, "HOME": str(folder)}
     done = subprocess.run(
-        ["bash", "-lic", LOOK], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=20
+        ["bash", "-lic", LOOK], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     return [done.stdout]
 

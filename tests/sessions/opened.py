@@ -38,7 +38,7 @@ class Opened:
 
     async def until(self, session: str, met: Callable[[Envelope], bool], after: int = 0) -> Envelope:
         """The first event of the session, kept or streamed, for which this holds. Raises TimeoutError."""
-        async with asyncio.timeout(10), self.journal.subscribe(session, after) as envelopes:
+        async with asyncio.timeout(30), self.journal.subscribe(session, after) as envelopes:
             async for envelope in envelopes:
                 if met(envelope):
                     return envelope

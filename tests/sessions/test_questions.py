@@ -351,7 +351,7 @@ def test_a_file_that_a_grant_is_bound_to_is_not_changed_by_others_while_it_runs(
             first = await gateway.say("read the page")
             question = await asked(gateway, first)
             await gateway.sessions.answer(question.id, question.digest, "allow", ANN, "session")
-            await asyncio.wait_for(running.wait(), 5)
+            await asyncio.wait_for(running.wait(), 30)
             second = await gateway.say("write it")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):

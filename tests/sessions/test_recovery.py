@@ -59,7 +59,7 @@ def test_a_call_that_may_have_taken_effect_is_never_run_again_and_the_model_is_t
         tool, runs, started, _ = waiting_tool("at_most_once")
         async with opened(tmp_path, [call("work")], tools=[tool]) as gateway:
             session = await gateway.say("do it")
-            await asyncio.wait_for(started.wait(), 5)
+            await asyncio.wait_for(started.wait(), 30)
         async with opened(tmp_path, ["I will check"], tools=[tool]) as gateway:
             await answered(gateway, session, "I will check")
             assert gateway.provider.requests[0].messages[-1] == ToolResult("call_1", "work", UNKNOWN_OUTCOME, True)
@@ -73,7 +73,7 @@ def test_a_call_that_may_run_again_does(tmp_path: Path) -> None:
         tool, runs, started, go_on = waiting_tool("idempotent")
         async with opened(tmp_path, [call("work")], tools=[tool]) as gateway:
             session = await gateway.say("do it")
-            await asyncio.wait_for(started.wait(), 5)
+            await asyncio.wait_for(started.wait(), 30)
         go_on.set()
         async with opened(tmp_path, ["it worked"], tools=[tool]) as gateway:
             await answered(gateway, session, "it worked")

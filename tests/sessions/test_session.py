@@ -160,7 +160,7 @@ def test_a_call_that_was_running_when_it_was_cancelled_has_an_unknown_outcome(tm
         tool = FunctionTool("wait", wait, effects=frozenset({"write"}), rerun="at_most_once")
         async with opened(tmp_path, [call("wait")], tools=[tool]) as gateway:
             session = await gateway.say("go")
-            await asyncio.wait_for(started.wait(), 5)
+            await asyncio.wait_for(started.wait(), 30)
             await gateway.sessions.cancel(session)
             await gateway.finished(session)
             events = await gateway.events(session)

@@ -36,7 +36,7 @@ def judged(folder: Path, authority: Authority, *names: str, by: tuple[str, ...] 
         *by,
         str(leaf),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout + done.stderr
 
 

@@ -18,9 +18,9 @@ from prompt_toolkit.output import ColorDepth
 
 from carapax.cli.history import PrivateHistory
 from carapax.cli.terminal import has_colours, showable
-from carapax.clock import SystemClock
+from carapax.clock import Clock
 
-_QUIET_S = 0.5
+QUIET_S = 0.5
 _KEEP_FREE = 6
 
 
@@ -41,6 +41,7 @@ class Screen:
         typed: Callable[[str], None],
         answered: Callable[[str, str], None],
         interrupted: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._live = live
         self._status = status
@@ -48,7 +49,7 @@ class Screen:
         self._typed = typed
         self._answered = answered
         self._interrupted = interrupted
-        self._clock = SystemClock()
+        self._clock = clock
         self._asking = ""
         self._deaf_until = 0.0
         self._draft = ""
@@ -96,7 +97,7 @@ class Screen:
                 self._draft = buffer.text
             buffer.reset()
             if asking:
-                self._deaf_until = self._clock.now() + _QUIET_S
+                self._deaf_until = self._clock.now() + QUIET_S
             else:
                 buffer.text, self._draft = self._draft, ""
                 buffer.cursor_position = len(buffer.text)
@@ -151,7 +152,7 @@ class Screen:
         @keys.add(Keys.BracketedPaste, filter=deaf)
         def _nothing(event: KeyPressEvent) -> None:
             """What was being typed when a question came up is no answer to it."""
-            self._deaf_until = self._clock.now() + _QUIET_S
+            self._deaf_until = self._clock.now() + QUIET_S
 
         return keys
 

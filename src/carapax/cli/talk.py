@@ -83,6 +83,7 @@ class Talk:
             typed=self._typed,
             answered=self._answered,
             interrupted=self._interrupted,
+            clock=self._clock,
         )
 
     async def run(self) -> None:
