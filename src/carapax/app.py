@@ -162,8 +162,9 @@ async def open_app(
         settings.follow(policy)
         agents = await ground.open_agents(models, injections, egress, tools)
         personas, instructions = Personas(home.personas), Instructions(home.workspaces, store.stains, store.followed)
-        monotonic, user = asyncio.get_running_loop().time, lambda: settings.current.user
-        prepare = Prepare(clock, monotonic, models, store.journal, personas, instructions, user)
+        monotonic = asyncio.get_running_loop().time
+        user, days = lambda: settings.current.user, lambda: accounts.days
+        prepare = Prepare(clock, monotonic, models, store.journal, personas, instructions, user, days)
         presence = Presence(clock.now, supervise)
         sessions, platforms = await ground.open_sessions(prepare, injections, agents, policy, presence, channels)
         certificates = open_certificates(config, home, clock)

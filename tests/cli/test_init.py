@@ -161,17 +161,17 @@ def test_in_a_narrow_terminal_what_is_told_breaks_between_words(home: Home, run:
 
 def test_at_a_terminal_what_is_missing_is_asked(home: Home, vendor: Vendor) -> None:
     """Over a terminal without colours, with a key that is wrong at first."""
-    environ = environ_of(home)
+    environ = environ_of(home) | {"TZ": "Asia/Tokyo"}
     provider = [("Vendor", "lab"), ("Address", vendor.url)]
     agent = [("call your agent", "Ada"), ("emoji", ""), ("talk to you", "brief")]
-    you = [("call you?", "Sam"), ("time zone", "Berlin"), ("time zone", "Europe/Berlin")]
+    you = [("call you?", "Sam"), ("time zone", "Berlin"), ("time zone [Asia/Tokyo]", "")]
     answers = [*provider, ("Key", WRONG), *provider, ("Key", KEY), *agent, *you]
     code, told = typed([sys.executable, "-m", "carapax", "init"], environ, answers)
     assert code == 0, told
     assert "is not one of ours" in told
     assert ("litellm." in told, "tavily" in told) == (True, False)
     assert written(home)["agents"]["main"] == {"model": "lab", "title": "Ada", "manner": "brief"}
-    assert written(home)["user"] == {"name": "Sam", "timezone": "Europe/Berlin"}
+    assert written(home)["user"] == {"name": "Sam", "timezone": "Asia/Tokyo"}
     assert (KEY in told, "\x1b" in told) == (False, False)
     code, told = typed([sys.executable, "-m", "carapax", "init"], environ, [("emoji", "🦀")])
     assert (code, written(home)["agents"]["main"]["emoji"]) == (0, "🦀")

@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 
 from carapax.app import open_app
-from carapax.config import AgentConfig, Config, Home
+from carapax.config import AgentConfig, Config, GatewayConfig, Home, UserConfig
 from carapax.contracts import Provider, Spender
 from carapax.events import RunFinished
 from carapax.messages import Inbound, Sender
-from carapax.testing import ScriptedProvider
+from carapax.testing import FakeClock, ScriptedProvider
+from carapax.testing.clock import START
+from carapax.testing.gateway import gateway_client
 from carapax.testing.models import OneProvider
 from tests.running import run
 from tests.sessions.opened import opened
@@ -33,6 +35,28 @@ def test_the_model_gets_what_its_agent_is_configured_with(tmp_path: Path) -> Non
             assert [tool.name for tool in request.tools] == ["read_file"]
             assert (request.model, request.temperature, request.effort) == ("clever", 0.5, "high")
             assert request.max_output_tokens == 77
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("zone", "machine", "today"),
+    [
+        ("Pacific/Auckland", "Asia/Tokyo", "Friday, 02 January 2026 in Pacific/Auckland"),
+        ("", "Pacific/Kiritimati", "Friday, 02 January 2026 in Pacific/Kiritimati"),
+        ("", "UTC", "Thursday, 01 January 2026 in UTC"),
+    ],
+)
+def test_the_day_is_that_of_the_owner_and_unless_they_say_where_they_are_that_of_the_machine(
+    zone: str, machine: str, today: str
+) -> None:
+    config = Config(gateway=GatewayConfig(port=0), user=UserConfig(timezone=zone))
+    noon = FakeClock(START + 43_200)
+
+    async def scenario() -> None:
+        async with gateway_client(["ok"], config=config, clock=noon, environ={"TZ": machine}) as gateway:
+            await gateway.rpc("session.message", text="hello", wait=True)
+            assert f"Today is {today}." in gateway.model.requests[0].system
 
     run(scenario())
 

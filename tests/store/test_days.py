@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carapax.errors import ConfigError, InvalidRequest
-from carapax.store.days import Period, open_days, period_of
+from carapax.store.days import Period, machine_zone, open_days, period_of
 
 ZONES = ("Europe/Berlin", "America/Santiago", "Asia/Kathmandu", "Pacific/Apia", "America/New_York", "UTC")
 MOMENTS = st.floats(946_684_800, 2_145_916_800, allow_nan=False)
@@ -59,6 +59,15 @@ def test_a_moment_is_written_in_the_zone() -> None:
     assert open_days("Asia/Tokyo", {}).written(at("2026-11-20 23:30")) == "2026-11-21 08:30 (Asia/Tokyo)"
 
 
+def test_a_day_in_words_is_the_same_from_midnight_to_midnight() -> None:
+    days = open_days("Pacific/Auckland", {})
+    midnight = at("2028-02-29 00:00", "Pacific/Auckland")
+    told = [days.in_words(midnight + seconds) for seconds in (-1, 0, 86_399, 86_400)]
+    leap_day = "Tuesday, 29 February 2028 in Pacific/Auckland"
+    assert told[1:3] == [leap_day, leap_day]
+    assert told[::3] == ["Monday, 28 February 2028 in Pacific/Auckland", "Wednesday, 01 March 2028 in Pacific/Auckland"]
+
+
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "../../etc/passwd", "/etc/localtime", "\0", "x" * 300])
 def test_a_zone_nobody_knows_is_refused(zone: str) -> None:
     with pytest.raises(ConfigError, match="there is no time zone"):
@@ -75,3 +84,11 @@ def test_without_a_zone_that_of_the_machine_counts(monkeypatch: pytest.MonkeyPat
         there = f"{datetime.fromtimestamp(now):%Y-%m-%d %H:%M}"
     time.tzset()
     assert here.written(now) == f"{there} ({here.name})"
+
+
+@pytest.mark.parametrize("wanted", ["Asia/Tokyo", ":Asia/Tokyo", "JST-9", ""])
+def test_the_zone_of_the_machine_is_named_where_it_has_a_name(wanted: str) -> None:
+    name = machine_zone({"TZ": wanted})
+    assert name == ("Asia/Tokyo" if "Tokyo" in wanted else machine_zone({}))
+    if name:
+        assert open_days(name, {}).name == open_days("", {"TZ": wanted}).name == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -157,7 +158,7 @@ def _typed(question: str, *, proposed: str = "", hidden: bool = False) -> str:
 def _ask(place: Home, found: Setup, given: dict[str, str]) -> None:
     """Ask for what is neither known nor given, again when the answer does not fit."""
     from carapax.cli.settingup import refuse_misfits
-    from carapax.store.days import open_days
+    from carapax.store.days import machine_zone
 
     def ask(name: str, question: str, known: str, proposed: str = "") -> None:
         while name not in given and not known and (answer := _typed(question, proposed=proposed)):
@@ -172,7 +173,7 @@ def _ask(place: Home, found: Setup, given: dict[str, str]) -> None:
         ask("emoji", "An emoji for it", found.emoji)
         ask("manner", "How shall it talk to you?", found.manner)
     ask("user_name", "What shall it call you?", found.user)
-    ask("timezone", "Your time zone", found.timezone, open_days("", {}).name if not found.timezone else "")
+    ask("timezone", "Your time zone", found.timezone, machine_zone(os.environ) if not found.timezone else "")
 
 
 def _keep(place: Home, agent: str, given: dict[str, str]) -> None:

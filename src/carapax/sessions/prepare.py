@@ -32,6 +32,7 @@ from carapax.messages import Effort, ToolCall
 from carapax.personas import Personas
 from carapax.sessions.instructions import PERSONAL, Instruction, Instructions
 from carapax.sessions.introduction import introducing, invitation, may_be_introduced, missing
+from carapax.store.days import Days
 from carapax.store.journal import Journal
 
 
@@ -114,7 +115,8 @@ def effort_of(agent: Agent, transcript: Transcript) -> Effort:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Builds runs for any agent. `user` is the person it works for, as configured now."""
+    """Builds runs for any agent. `user` is the person it works for and `days` their calendar, as
+    configured now."""
 
     clock: Clock
     monotonic: Callable[[], float]
@@ -123,6 +125,7 @@ class Prepare:
     personas: Personas
     instructions: Instructions
     user: Callable[[], UserConfig]
+    days: Callable[[], Days]
 
     async def run(
         self,
@@ -174,11 +177,10 @@ class Prepare:
     def _told(self, agent: Agent, files: Iterable[Instruction], asking: str) -> str:
         config, persona = agent.config, self.personas.read(agent.name)
         text = config.persona if persona is None else persona.text
-        user = self.user()
-        about = About(self.title(agent), text, config.emoji, config.manner, user.name, user.timezone)
+        about = About(self.title(agent), text, config.emoji, config.manner, self.user().name)
         told = told_files((file.name, file.text, file.problem) for file in files)
         secrets = agent.credentials.told() if agent.credentials else ""
-        return system_prompt(about, self.clock.now(), told, secrets, asking)
+        return system_prompt(about, self.days().in_words(self.clock.now()), told, secrets, asking)
 
     async def _introduced(
         self, agent: Agent, session: str, transcript: Transcript, files: Iterable[Instruction]

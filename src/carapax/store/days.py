@@ -1,6 +1,7 @@
 """Days and months as the user's calendar has them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -41,6 +42,10 @@ class Days:
         """A moment as people read it, with the time zone's name."""
         return f"{datetime.fromtimestamp(at, self._zone):%Y-%m-%d %H:%M} ({self.name})"
 
+    def in_words(self, at: float) -> str:
+        """The day of a moment as people say it, with the time zone's name."""
+        return f"{datetime.fromtimestamp(at, self._zone):%A, %d %B %Y} in {self.name}"
+
     def _begins_at(self, day: date) -> float:
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()
 
@@ -53,20 +58,21 @@ def period_of(day: str, period: Period) -> str:
 def open_days(timezone: str, environ: Mapping[str, str]) -> Days:
     """The calendar of an IANA time zone; with an empty name that of this machine. Raises ConfigError for one that
     nobody knows."""
-    if timezone:
-        return _named(timezone)
-    if wanted := environ.get("TZ", "").lstrip(":"):
-        try:
-            return _named(wanted)
-        except ConfigError:
-            pass
+    if name := timezone or machine_zone(environ):
+        return _named(name)
     try:
         with _LOCAL.open("rb") as stream:
-            zone = ZoneInfo.from_file(stream)
+            return Days(ZoneInfo.from_file(stream), "this machine's time")
     except (OSError, ValueError):
         return _named("UTC")
-    name = _LOCAL.resolve().as_posix().partition("zoneinfo/")[2]
-    return Days(zone, name or "this machine's time")
+
+
+def machine_zone(environ: Mapping[str, str]) -> str:
+    """The IANA name of this machine's time zone; empty where it is not known by one."""
+    for name in (environ.get("TZ", "").lstrip(":"), _LOCAL.resolve().as_posix().partition("zoneinfo/")[2]):
+        with suppress(ConfigError):
+            return _named(name).name
+    return ""
 
 
 def _named(timezone: str) -> Days:
