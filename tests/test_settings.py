@@ -18,6 +18,7 @@ from carapax.configedit import Changes, change
 from carapax.errors import Conflict, InvalidRequest
 from carapax.home import Home
 from carapax.settings import Settings
+from carapax.testing.simulation import simulate
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
 
@@ -306,20 +307,43 @@ def test_a_change_that_is_killed_in_the_middle_leaves_a_whole_file(tmp_path: Pat
 
 
 def test_a_half_written_file_is_not_taken_for_the_whole(tmp_path: Path) -> None:
-    """One that is written in place, slowly: every part of it that stays for a moment would be valid."""
+    """One that is written in place, slowly, and from any moment on: every part of it would be valid."""
+    whole = f'{FILE}description = "d"\n[agents.second]\nmodel = "demo/demo"\nsandbox = "local"\n'
+    home = Home(tmp_path, tmp_path / "data")
 
-    async def main() -> None:
-        whole = f'{FILE}description = "d"\n[agents.second]\nmodel = "demo/demo"\nsandbox = "local"\n'
-        async with gateway_on(tmp_path) as (gateway, file):
-            seen = set()
-            with file.open("w") as stream:
+    async def main(begin_s: float) -> set[int]:
+        home.config_file.write_text(FILE)
+        settings, seen = Settings(check(home), home), set[int]()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(settings.watch())
+            await asyncio.sleep(begin_s)
+            with home.config_file.open("w") as stream:
                 for line in whole.splitlines(keepends=True):
                     stream.write(line)
                     stream.flush()
-                    await asyncio.sleep(0.02)
-                    seen.add(len(gateway.services.config.agents))
-            await until(lambda: len(gateway.services.config.agents) == 2)
-            assert seen == {1}
-            assert gateway.services.settings.problem is None
+                    await asyncio.sleep(0.09)
+                    seen.add(len(settings.current.agents))
+            await asyncio.sleep(1)
+            watching.cancel()
+        assert (len(settings.current.agents), settings.problem) == (2, None)
+        return seen
 
-    run(main())
+    for tenths in range(5):
+        assert simulate(main(0.01 + tenths / 10)) == {1}
+
+
+def test_whenever_a_file_is_written_it_is_in_force_within_a_second(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path / "data")
+
+    async def main(at_s: float) -> int:
+        home.config_file.write_text(FILE)
+        settings = Settings(check(home), home)
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(settings.watch())
+            await asyncio.sleep(at_s)
+            home.config_file.write_text(FILE + '[agents.second]\nmodel = "demo/demo"\nsandbox = "local"\n')
+            await asyncio.sleep(1)
+            watching.cancel()
+        return len(settings.current.agents)
+
+    assert {simulate(main(hundredths / 100)) for hundredths in range(0, 100, 7)} == {2}

@@ -14,6 +14,7 @@ from tests.gateway.test_entrance import WORDS, Browser, opened
 from tests.running import run
 
 AGED = Statement("UPDATE signins SET created_at = created_at - 601")
+LAST = "this is the last credential, and others can reach the gateway"
 OURS = {"Authorization": f"Bearer {LOCAL_SECRET}"}
 
 
@@ -221,5 +222,26 @@ def test_the_last_credential_leaves_this_machine_free_unless_others_can_come_in(
     (revoked, removed, free), (also_revoked, kept, still_free) = run(main()), run(main("192.0.2.1"))
     assert revoked[0] == also_revoked[0] == 200
     assert (removed, free) == ((200, {"free": True}), True)
-    assert (kept[0], kept[1]["detail"]) == (409, "this is the last credential, and others can reach the gateway")
+    assert (kept[0], kept[1]["detail"]) == (409, LAST)
     assert still_free is False
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told"), [((), (200, {"free": True})), (("192.0.2.1",), (409, LAST))], ids=["alone", "public"]
+)
+@pytest.mark.parametrize("kind", ["token", "passkey"])
+def test_the_last_of_whatever_kind_is_kept_where_others_can_come_in(
+    kind: str, proxies: tuple[str, ...], told: tuple[int, object]
+) -> None:
+    async def main() -> tuple[int, object]:
+        async with opened(Config(gateway=GatewayConfig(behind_proxy=proxies))) as (gateway, browser):
+            if kind == "token":
+                token, _ = await gateway.services.tokens.create("only", ("admin",))
+                status, said = await local(gateway, "DELETE", f"/api/tokens/{token.id}")
+            else:
+                await browser.set_up()
+                passkey = (await browser.make_passkey(Authenticator()))[1]["id"]
+                status, said = await browser.ask("DELETE", f"/api/passkeys/{passkey}", json={})
+            return status, said.get("detail", {"free": True})
+
+    assert run(main()) == told

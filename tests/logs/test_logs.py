@@ -35,7 +35,8 @@ def test_a_log_holds_no_secrets_wherever_they_are(tmp_path: Path) -> None:
     shown = io.StringIO()
     with logging_to(tmp_path, stream=shown):
         log.warning("%s and %d", VALUE, 5, stack_info=True)
-        log.info("more", extra={"key": VALUE, "table": {"deep": [VALUE]}, "hidden": Secret("never-seen")})
+        log.info("more", extra={"key": VALUE, VALUE: "key", "hidden": Secret("never-seen")})
+        log.info("deep", extra={"table": {"deep": [VALUE]}})
         logging.getLogger(VALUE).info("a name")
         with about(About(VALUE, VALUE, VALUE, VALUE)):
             log.info("ids")
