@@ -21,6 +21,7 @@ def test_it_is_private_and_read_again_when_it_was_edited(tmp_path: Path) -> None
     personas.write("main", "one")
     file = personas.place("main")
     assert [stat.S_IMODE(each.stat().st_mode) for each in (file, file.parent)] == [0o600, 0o700]
+    assert personas.read("main") == Persona("one")
     file.write_text("two, by hand")
     assert personas.read("main") == Persona("two, by hand")
     personas.remove("main")

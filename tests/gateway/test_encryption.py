@@ -73,6 +73,17 @@ def test_what_would_send_something_worth_keeping_in_the_clear_is_refused() -> No
     run(play())
 
 
+@pytest.mark.parametrize("path", ["/", "/app.js", "/health", "/auth", "/api/sessions", "/nothing", "/ca.pem"])
+def test_no_answer_binds_the_whole_host_to_https(path: str) -> None:
+    async def play() -> None:
+        async with gateway_client(config=ON) as gateway:
+            for url in (gateway.url, plain(gateway)):
+                async with gateway.http.get(url + path, allow_redirects=False) as response:
+                    assert "Strict-Transport-Security" not in response.headers
+
+    run(play())
+
+
 def test_a_strange_name_is_not_led_anywhere() -> None:
     async def play() -> None:
         async with gateway_client(config=ON) as gateway:

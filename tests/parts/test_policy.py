@@ -4,9 +4,27 @@ from pathlib import Path
 
 import pytest
 
+from carapax.config import Config, PolicyConfig, RuleConfig
+from carapax.contracts import Asking, Decision, Verdict
+from carapax.parts.policy import make_policy
 from carapax.testing.provider import Answer, Pause, call
 from tests.parts.live import FILE, gateway_on, until
 from tests.running import run
+
+
+class _Granted:
+    """Has been allowed everything."""
+
+    def judge(self, asking: Asking) -> Decision:
+        return Decision("allow", "grant", "somebody allowed it")
+
+
+@pytest.mark.parametrize("verdict", ["deny", "ask"])
+def test_a_rule_holds_whatever_was_allowed_before(verdict: Verdict) -> None:
+    config = Config(policy=PolicyConfig(rules=(RuleConfig(verdict, tool="shell"),)))
+    for tool, said in (("shell", verdict), ("write_file", "allow")):
+        asking = Asking("main", "s", "api", tool, {}, frozenset({"write"}), None)
+        assert make_policy(config, _Granted()).decide(asking).verdict == said
 
 
 def test_a_rule_holds_for_the_next_call_of_a_run_under_way(tmp_path: Path) -> None:

@@ -129,18 +129,20 @@ def test_no_byte_can_be_changed(tmp_path: Path, by: Protection) -> None:
 
 
 def exchanged(folder: Path) -> Iterator[bytes]:
-    """Records under other names, older ones in the place of newer ones, and each of their parts by itself."""
+    """Records under other names, older ones in the place of newer ones, those of a file that grew from the same copy,
+    and each of their parts by itself."""
     file = folder / "vault.json"
     now: dict[str, Any] = json.loads(file.read_bytes())
     run(opened(folder).set("a", Secret("a later value")))
     later: dict[str, Any] = json.loads(file.read_bytes())
     file.write_bytes(msgspec.json.encode(now))
-    others = [now, older(folder), later]
+    others = [now, older(folder), later, twin(folder)]
+    file.write_bytes(msgspec.json.encode(now))
     for source, name, other in itertools.product(others, now["records"], now["records"]):
         yield changed(now, lambda found: found["records"].update({name: source["records"][other]}))  # noqa: B023 - at once
-        for part in ("version", "nonce", "sealed", "changed_at"):
-            value = source["records"][other][part]
-            yield changed(now, lambda found: found["records"][name].update({part: value}))  # noqa: B023 - called at once
+        for parts in (("version",), ("nonce",), ("sealed",), ("changed_at",), ("nonce", "sealed")):
+            values = {part: source["records"][other][part] for part in parts}
+            yield changed(now, lambda found: found["records"][name].update(values))  # noqa: B023 - called at once
     for source in others[1:]:
         yield changed(now, lambda found: found.update(seal=source["seal"]))  # noqa: B023 - called at once
         yield changed(now, lambda found: found.update(records=source["records"]))  # noqa: B023 - called at once
@@ -151,6 +153,14 @@ def exchanged(folder: Path) -> Iterator[bytes]:
 def older(folder: Path) -> dict[str, Any]:
     """The document of before, of which every record was replaced since."""
     found: dict[str, Any] = json.loads((folder / "older.json").read_bytes())
+    return found
+
+
+def twin(folder: Path) -> dict[str, Any]:
+    """The document that came of the one of before in another way, with the same versions of everything."""
+    (folder / "vault.json").write_bytes((folder / "older.json").read_bytes())
+    run(put(folder, "another "))
+    found: dict[str, Any] = json.loads((folder / "vault.json").read_bytes())
     return found
 
 
