@@ -60,7 +60,7 @@ def test_nothing_is_changed_before_it_is_shown(
     def known(authority: Path, name: str) -> list[Store]:
         return [
             Store("the store of a browser", (("cp", str(authority), str(copied)),), False),
-            Store("a broken store", (("false", name),), False),
+            Store("a broken store", (("sh", "-c", r"printf 'no\377' >&2; exit 1"),), False),
         ]
 
     monkeypatch.setattr("carapax.tls.stores.stores", known)
@@ -71,7 +71,7 @@ def test_nothing_is_changed_before_it_is_shown(
     assert not copied.exists()
     done = run("tls", "trust", "--apply")
     assert (done.exit_code, copied.read_text()) == (1, run("tls", "ca").output)
-    assert "false failed" in done.output
+    assert "sh failed: no" in done.output
 
 
 def test_flags_that_contradict_one_another_are_refused(run: Run) -> None:

@@ -1,6 +1,7 @@
 """The `carapax` command. Asked for the version, it imports next to nothing else."""
 
 import gc
+import io
 import os
 import sys
 
@@ -22,10 +23,13 @@ def main() -> None:
 
 def _open_streams() -> None:
     """Have standard input, output and error, if only of nothing: the next file to be opened would take the number of
-    one that is closed, and be taken for it."""
+    one that is closed, and be taken for it. What their encoding does not have is written out."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

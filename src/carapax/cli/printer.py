@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from carapax.cli.terminal import clean, dim, one_line, repaints, showable
+from carapax.cli.terminal import clean, dim, one_line, repaints
 from carapax.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -134,5 +134,5 @@ class Printer:
             self._passing = False
             self._aside.write("\r\x1b[K")
             self._aside.flush()
-        stream.write(showable(text, stream.encoding))
+        stream.write(text)
         stream.flush()

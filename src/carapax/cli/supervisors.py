@@ -185,7 +185,7 @@ def _obeyed(words: list[str]) -> None:
 
 def _run(words: list[str]) -> "subprocess.CompletedProcess[str]":
     with contextlib.suppress(subprocess.TimeoutExpired):
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+        return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT_S)
     return subprocess.CompletedProcess(words, 1, "", f"no answer within {_TIMEOUT_S} s")
 
 

@@ -75,6 +75,6 @@ def time_of(at: float) -> str:
 
 
 def write(text: str) -> None:
-    """Print without a line end, at once; characters that the terminal cannot show are written out."""
-    sys.stdout.write(showable(text, sys.stdout.encoding))
+    """Print without a line end, at once."""
+    sys.stdout.write(text)
     sys.stdout.flush()

@@ -84,7 +84,7 @@ def trust(apply: bool) -> None:
 
 def _run(words: tuple[str, ...]) -> None:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{words[0]} cannot be run: {error}", "run it yourself") from error
     if done.returncode:
