@@ -3,6 +3,7 @@
 import { Approvals } from "./approvals.js";
 import { standing } from "./auth.js";
 import { Feed } from "./feed.js";
+import { attempt } from "./kept.js";
 import { KillSwitch } from "./killswitch.js";
 import { closed, h, icon, iconButton, openDialog, t } from "./kit.js";
 import { Outbox } from "./outbox.js";
@@ -353,13 +354,7 @@ function keepHere(event) {
 }
 
 /** A part of the address as it was meant; one that nobody meant stays as it is. */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
+const decoded = (text) => attempt(() => decodeURIComponent(text)) ?? text;
 
 const KEYS = {
   n: () => (location.hash = "#/"),

@@ -17,7 +17,8 @@ export const filesOf = (all) => (Array.isArray(all) ? all : []).filter((file) =>
 export const keep = (name, text) =>
   attempt(() => (text ? localStorage.setItem(name, text) : localStorage.removeItem(name)));
 
-function attempt(work) {
+/** What `work` gives; null where it fails. */
+export function attempt(work) {
   try {
     return work();
   } catch {

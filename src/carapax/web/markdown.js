@@ -20,11 +20,12 @@ const TABLE_RULE = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 const TASK = /^\[([ xX])\][ \t]+/;
 
 /** The nodes of a whole text. */
-export const markdown = (text) => render(blocks(text.split("\n")), 0);
+export const markdown = (text) => shownIn(h("div"), blocks(text.split("\n")), 0);
 
-/** Draws a text that grows into `container`. Blocks that can no longer change are drawn once, and put aside in chunks
- * that the browser leaves alone while out of sight; only the last block is drawn again, of a long list only its last
- * items, and of a paragraph only its last words. So a long answer costs hardly more a frame than a short one. */
+/** Draws a text that grows into `container`. What is drawn is touched again only where it goes on: in the last block,
+ * of that in its last item, row or block, and of words in the last ones. Blocks that can no longer change, and the
+ * first items of a long list, are put aside in chunks that the browser leaves alone while out of sight, and not read
+ * again. So a long answer costs hardly more a frame than a short one. */
 export class MarkdownStream {
   constructor(container) {
     this.container = container;
@@ -36,100 +37,113 @@ export class MarkdownStream {
     if (text === this.text) return;
     if (!text.startsWith(this.text)) this.#restart();
     this.text = text;
-    this.#settle();
-    const tokens = this.#numbered(blocks(text.slice(this.settled).split("\n")));
-    if (this.#growCode(tokens) || this.#growParagraph(tokens)) return;
-    this.#replaceTail(render(tokens, 0));
+    this.#show();
+    if (this.#settle()) this.#show();
   }
 
   #restart() {
     this.container.replaceChildren();
+    this.container.shown = [];
+    this.chunk = null;
     this.settled = 0;
-    this.tail = [];
     this.counted = 0;
   }
 
-  /** Only whole lines decide what is settled: a half-written line may still turn out to go on with the last block. */
+  /** A list that goes on after its first items were put aside goes on counting. */
+  #show() {
+    const tokens = blocks(this.text.slice(this.settled).split("\n"));
+    if (this.counted && tokens[0]?.type === "list") Object.assign(tokens[0], { start: this.counted, goesOn: true });
+    shownIn(this.container, tokens, 0);
+  }
+
+  /** Only whole lines decide what is settled: a half-written line may still turn out to go on with the last block.
+   * Whether a list was parted. */
   #settle() {
     const end = this.text.lastIndexOf("\n") + 1;
-    if (end <= this.settled) return;
+    if (end <= this.settled) return false;
     const lines = this.text.slice(this.settled, end - 1).split("\n");
-    const tokens = this.#numbered(blocks(lines));
+    const tokens = blocks(lines);
     const last = tokens.pop();
     const isLong = last?.type === "list" && last.items.length >= 2 * LIST_TAIL;
-    if (!tokens.length && !isLong) return;
-    this.#replaceTail([]);
+    if (!tokens.length && !isLong) return false;
+    const { shown } = this.container;
+    shown.splice(0, tokens.length).forEach((node) => this.#putAside(node, node));
     if (tokens.length) this.counted = 0;
-    let { from } = last;
-    if (isLong) {
-      const items = last.items.slice(0, -LIST_TAIL);
-      tokens.push({ ...last, items });
-      from = last.starts.at(-LIST_TAIL);
-      this.counted = last.start + items.length;
-    }
-    for (const node of render(tokens, 0)) this.#putAside(node);
-    this.settled += lines.slice(0, from).join("\n").length + 1;
+    if (isLong) this.#part(shown[0], last);
+    this.settled += lines.slice(0, isLong ? last.starts.at(-LIST_TAIL) : last.from).join("\n").length + 1;
+    return isLong;
   }
 
-  /** A list that goes on after its first items were put aside goes on counting. */
-  #numbered([first, ...rest]) {
-    if (!first) return [];
-    return [first.type === "list" && this.counted ? { ...first, start: this.counted, goesOn: true } : first, ...rest];
+  #part(list, { items, start }) {
+    const done = list.cloneNode();
+    done.append(...list.shown.splice(0, items.length - LIST_TAIL));
+    this.#putAside(done, list);
+    this.counted = (this.counted || start) + done.childElementCount;
   }
 
-  #putAside(node) {
-    let chunk = this.container.lastElementChild;
-    if (!chunk || chunk.childElementCount >= CHUNK) this.container.append((chunk = h("div", { class: "chunk" })));
-    chunk.append(node);
-  }
-
-  /** Code that is still being written keeps its element, so that it can be scrolled, selected and copied meanwhile. */
-  #growCode(tokens) {
-    const [node] = this.tail;
-    const [token] = tokens;
-    if (tokens.length !== 1 || token.type !== "code" || token.closed || node?.openCode !== token.language) return false;
-    growLines(node.querySelector("code"), token.text);
-    return true;
-  }
-
-  /** Of a paragraph that is still being written, only what may turn out to be something else is drawn again. */
-  #growParagraph(tokens) {
-    const [token] = tokens;
-    if (tokens.length !== 1 || token.type !== "paragraph") return false;
-    if (!token.text.startsWith(this.tail[0]?.kept ?? "\0")) {
-      this.#replaceTail([Object.assign(h("p"), { kept: "", last: null })]);
-    }
-    const [node] = this.tail;
-    while (node.lastChild !== node.last) node.lastChild.remove();
-    const { nodes, at, count } = readText(token.text, node.kept.length);
-    node.append(...nodes.slice(0, count));
-    Object.assign(node, { kept: token.text.slice(0, at), last: node.lastChild });
-    node.append(...nodes.slice(count));
-    return true;
-  }
-
-  #replaceTail(nodes) {
-    for (const node of this.tail) node.remove();
-    this.container.append(...nodes);
-    this.tail = nodes;
+  #putAside(node, before) {
+    const isFull = !this.chunk || this.chunk.childElementCount >= CHUNK;
+    if (isFull) before.before((this.chunk = h("div", { class: "chunk" })));
+    this.chunk.append(node);
   }
 }
 
-/** Code that grows, in chunks of lines of which only the last one is touched. */
-function growLines(code, text) {
+/** Have `parent` show these tokens, and give the nodes: those that were drawn of the same text stay, those that were
+ * drawn of a token of the same kind are filled on. */
+function shownIn(parent, tokens, depth) {
+  const before = parent.shown ?? [];
+  const shown = tokens.map((token, at) => {
+    const { fill, make, kind = () => "" } = KINDS[token.type];
+    const known = `${token.type} ${kind(token)}`;
+    let node = before[at];
+    if (node?.known !== known) {
+      const fresh = Object.assign(make(token), { known });
+      if (node) node.replaceWith(fresh);
+      else parent.append(fresh);
+      node = fresh;
+    }
+    if (node.source !== token.source) fill?.(node, token, depth);
+    node.source = token.source;
+    return node;
+  });
+  before.slice(tokens.length).forEach((node) => node.remove());
+  return (parent.shown = shown);
+}
+
+/** Of text that is still being written, only what may turn out to be something else is drawn again. */
+function fillText(node, { text }) {
+  if (!text.startsWith(node.kept ?? "\0")) {
+    node.replaceChildren();
+    Object.assign(node, { kept: "", last: null });
+  }
+  while (node.lastChild !== node.last) node.lastChild.remove();
+  const { nodes, at, count } = readText(text, node.kept.length);
+  node.append(...nodes.slice(0, count));
+  Object.assign(node, { kept: text.slice(0, at), last: node.lastChild });
+  node.append(...nodes.slice(count));
+}
+
+/** Code that is still being written keeps its element, so that it can be scrolled, selected and copied meanwhile; it
+ * grows in chunks of lines of which only the last one is touched. */
+function fillCode(block, { text, language, closed }) {
+  const code = block.querySelector("code");
+  if (closed) return void code.replaceChildren(...[tint(text, language)].flat());
   const chunk = () => h("span", { class: "chunk" });
-  if (!code.lastElementChild) code.replaceChildren(chunk());
-  code.written ??= 0;
-  let fresh = text.slice(code.written);
-  for (let end; (end = fresh.indexOf("\n", CODE_CHUNK)) >= 0; fresh = fresh.slice(end + 1)) {
-    code.lastElementChild.textContent = fresh.slice(0, end + 1);
-    code.append(chunk());
-    code.written += end + 1;
+  if (!text.startsWith(code.written ?? "\0")) {
+    code.replaceChildren(chunk());
+    code.written = "";
   }
-  code.lastElementChild.textContent = fresh;
+  const start = code.written.length;
+  let at = start;
+  for (let end; (end = text.indexOf("\n", at + CODE_CHUNK)) >= 0; at = end + 1) {
+    code.lastElementChild.textContent = text.slice(at, end + 1);
+    code.append(chunk());
+  }
+  code.lastElementChild.textContent = text.slice(at);
+  code.written = text.slice(0, at);
 }
 
-/** Lines to tokens `{type, from, ...}`, `from` being the first line. One pass; nothing looks back. */
+/** Lines to tokens `{type, from, source, ...}`, `from` being the first line. One pass; nothing looks back. */
 export function blocks(lines) {
   const tokens = [];
   let at = 0;
@@ -138,7 +152,7 @@ export function blocks(lines) {
     if (!lines[at].trim()) at += 1;
     else {
       const [token, next] = (read ?? PARAGRAPH).read(lines, at);
-      tokens.push({ ...token, from: at });
+      tokens.push({ ...token, from: at, source: lines.slice(at, next).join("\n") });
       at = next;
     }
   }
@@ -179,8 +193,7 @@ const READERS = [
     read(lines, at) {
       let end = at + 2;
       while (end < lines.length && lines[end].includes("|") && lines[end].trim()) end += 1;
-      const align = cells(lines[at + 1]).map(alignment);
-      return [{ type: "table", align, rows: [lines[at], ...lines.slice(at + 2, end)].map(cells) }, end];
+      return [{ type: "table", head: lines[at], rule: lines[at + 1], rows: lines.slice(at + 2, end) }, end];
     },
   },
 ];
@@ -215,7 +228,6 @@ function readList(lines, start) {
   const items = [];
   let at = start;
   let blank = false;
-  let loose = false;
   for (; at < lines.length; at += 1) {
     const line = lines[at];
     if (!line.trim()) {
@@ -231,68 +243,80 @@ function readList(lines, start) {
     } else if (inside || (!blank && isPlain(lines, at))) {
       items.at(-1).rest.push(line);
     } else break;
-    loose ||= blank;
     blank = false;
   }
-  const token = { type: "list", ordered: isOrdered(marker), start: parseInt(marker, 10) || 1, loose };
-  return [{ ...token, starts: items.map((item) => item.at), items: items.map(itemLines) }, at];
+  const token = { type: "list", ordered: isOrdered(marker), start: parseInt(marker, 10) || 1 };
+  return [{ ...token, starts: items.map((item) => item.at), items: items.map(itemToken) }, at];
 }
 
-function itemLines({ width, first, rest }) {
+function itemToken({ width, first, rest }) {
   const indents = rest.filter((line) => line.trim()).map(indentOf);
-  const strip = Math.min(width, ...indents.filter((indent) => indent > 0));
-  return [first, ...rest.map((line) => line.slice(Math.min(strip, indentOf(line))))];
+  const strip = indents.reduce((least, indent) => (indent > 0 ? Math.min(least, indent) : least), width);
+  const [mark = "", task] = TASK.exec(first) ?? [];
+  const lines = [first.slice(mark.length), ...rest.map((line) => line.slice(Math.min(strip, indentOf(line))))];
+  return { type: "item", task, lines, source: lines.join("\n") };
 }
 
-const render = (tokens, depth) => tokens.map((token) => RENDERERS[token.type](token, depth));
-
-const RENDERERS = {
-  paragraph: ({ text }) => h("p", null, inline(text)),
-  heading: ({ level, text }) => h(`h${Math.min(6, level + 1)}`, { class: `md-h${level}` }, inline(text)),
-  rule: () => h("hr"),
-  code: codeBlock,
-  quote: ({ lines }, depth) => h("blockquote", null, nested(lines, depth)),
-
-  list({ ordered, start, items, loose, goesOn }, depth) {
-    const list = h(ordered ? "ol" : "ul", { start: ordered && start !== 1 ? start : null, class: goesOn && "goes-on" });
-    list.append(...items.map((lines) => listItem(lines, loose, depth)));
-    return list;
-  },
-
-  table({ align, rows: [head, ...rows] }) {
-    const cell = (tag, texts) => (_, column) =>
-      h(tag, { class: align[column] && `to-${align[column]}` }, inline(texts[column] ?? ""));
-    const row = (tag, texts) => h("tr", null, head.map(cell(tag, texts)));
-    const body = h("tbody", null, rows.map((texts) => row("td", texts)));
-    const table = h("table", null, h("thead", null, row("th", head)), body);
-    return h("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("table") }, table);
+/** How a token is made and filled, by type, and of what kind it is: only one of the same kind goes on with another. */
+const KINDS = {
+  paragraph: { make: () => h("p"), fill: fillText },
+  raw: { make: () => h("p"), fill: (node, { source }) => (node.textContent = source) },
+  rule: { make: () => h("hr") },
+  quote: { make: () => h("blockquote"), fill: fillBlocks },
+  list: { kind: ({ ordered }) => ordered, make: ({ ordered }) => h(ordered ? "ol" : "ul"), fill: fillList },
+  item: { kind: ({ task }) => task, make: makeItem, fill: fillBlocks },
+  code: { kind: ({ language, closed }) => `${closed} ${language}`, make: codeBlock, fill: fillCode },
+  table: { kind: ({ head, rule }) => head + rule, make: makeTable, fill: fillTable },
+  row: { make: () => h("tr"), fill: fillRow },
+  cell: { make: ({ tag, align }) => h(tag, { class: align && `to-${align}` }), fill: fillText },
+  heading: {
+    kind: ({ level }) => level,
+    make: ({ level }) => h(`h${Math.min(6, level + 1)}`, { class: `md-h${level}` }),
+    fill: fillText,
   },
 };
 
-function nested(lines, depth) {
-  if (depth >= MAX_DEPTH) return [h("p", null, lines.join("\n"))];
-  return render(blocks(lines), depth + 1);
+function fillBlocks(node, { lines }, depth) {
+  const isTooDeep = depth >= MAX_DEPTH;
+  shownIn(node, isTooDeep ? [{ type: "raw", source: lines.join("\n") }] : blocks(lines), depth + 1);
 }
 
-function listItem(lines, loose, depth) {
-  const task = TASK.exec(lines[0]);
-  if (task) lines[0] = lines[0].slice(task[0].length);
+function fillList(list, { ordered, start, items, goesOn }, depth) {
+  if (ordered && start !== 1) list.start = start;
+  list.classList.toggle("goes-on", Boolean(goesOn));
+  shownIn(list, items, depth);
+}
+
+function makeItem({ task }) {
   const about = { type: "checkbox", disabled: true, "aria-label": t("task") };
-  const box = task && h("input", { ...about, checked: task[1] !== " " });
-  const children = nested(lines, depth);
-  const bare = (child) => (child.tagName === "P" ? [...child.childNodes] : [child]);
-  return h("li", { class: task && "task" }, box, loose ? children : children.flatMap(bare));
+  return h("li", { class: task && "task" }, task && h("input", { ...about, checked: task !== " " }));
 }
 
-function codeBlock({ language, text, closed }) {
-  const code = h("code", null, closed ? tint(text, language) : text);
+function makeTable() {
+  const table = h("table", null, h("thead"), h("tbody"));
+  return h("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("table") }, table);
+}
+
+function fillTable(box, { head, rule, rows }) {
+  const columns = cells(rule).map(alignment);
+  const row = (tag) => (source) => ({ type: "row", source, tag, columns });
+  shownIn(box.querySelector("thead"), [head].map(row("th")));
+  shownIn(box.querySelector("tbody"), rows.map(row("td")));
+}
+
+function fillRow(row, { source, tag, columns }) {
+  const texts = cells(source);
+  const cell = (align, at) => ({ type: "cell", tag, align, text: texts[at] ?? "", source: texts[at] ?? "" });
+  shownIn(row, columns.map(cell));
+}
+
+function codeBlock({ language }) {
+  const code = h("code");
   const copy = h("button", { type: "button", class: "copy", "aria-label": t("copy-code") });
   const said = (isDone) => [icon(isDone ? "check" : "copy", 15), h("span", null, t(isDone ? "copied" : "copy"))];
   copyOnClick(copy, () => code.textContent, said);
   const head = h("div", { class: "code-head" }, h("span", null, language || t("code")), copy);
-  const block = h("div", { class: "code" }, head, h("pre", { tabindex: 0, "aria-label": t("code") }, code));
-  block.openCode = closed ? null : language;
-  return block;
+  return h("div", { class: "code" }, head, h("pre", { tabindex: 0, "aria-label": t("code") }, code));
 }
 
 const SPECIAL = /\\[!-/:-@[-`{-~]|`+|\*+|_+|~~|!?\[|<|https?:\/\/|\n/g;

@@ -157,10 +157,4 @@ export class Connection extends EventTarget {
 const tooLong = () => new RpcError({ message: t("too-long") });
 
 /** A browser does not say why a WebSocket was refused, so ask in a way that does. */
-async function isRefused() {
-  try {
-    return (await (await fetch("auth")).json()).signed_in === false;
-  } catch {
-    return false;
-  }
-}
+const isRefused = () => fetched("auth").then((known) => known.signed_in === false, () => false);

@@ -111,7 +111,7 @@ function browserCard(page, { signins, current }) {
   const columns = [
     { title: t("access-browser"), cell: ({ id, browser }) => [legible(browser) || "—", mark(id)] },
     { title: t("access-how"), cell: ({ how }) => t(`signed-in-${how}`) },
-    { title: t("access-address"), cell: ({ address }) => address || "—" },
+    { title: t("from"), cell: ({ address }) => address || "—" },
     { title: t("access-seen"), cell: ({ last_seen_at: at }) => moment(at) },
     { title: t("actions"), cell: ({ id }) => rowButtons(button(t("sign-out"), () => end(id))), className: "buttons" },
   ];
@@ -129,13 +129,13 @@ function tokenCard(page, known, tokens) {
   const revoke = ({ id, name }) => certain(page, t("access-revoke"), name, end(id));
   const columns = [
     { title: t("name"), cell: ({ name }) => legible(name) },
-    { title: t("access-scopes"), cell: ({ scopes, trust }) => `${scopes.join(", ")} · ${trust}` },
+    { title: t("may"), cell: ({ scopes, trust }) => `${scopes.join(", ")} · ${trust}` },
     { title: t("access-used"), cell: ({ last_used_at: at }) => moment(at) },
     { title: t("actions"), cell: (each) => rowButtons(removal(() => revoke(each))), className: "buttons" },
   ];
   const fields = [
     { name: "name", label: t("name"), required: true, maxlength: 200 },
-    { name: "scope", label: t("access-scopes"), hint: t("access-scopes-hint"), type: "select", options: SCOPES },
+    { name: "scope", label: t("may"), hint: t("access-scopes-hint"), type: "select", options: SCOPES },
     { name: "trust", label: t("access-trust"), hint: t("access-trust-hint"), type: "select", options: TRUST },
   ];
   const make = async ({ name, scope, trust }, current) => {

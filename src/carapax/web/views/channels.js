@@ -40,7 +40,7 @@ export class Channels extends Page {
     const about = tableAt(this.tables, ["channels", name]);
     const isThere = this.configured.includes(name);
     if (name !== this.opened || !about) {
-      const open = about && button(t(isThere ? "tools-settings" : "channels-set-up"), () => this.open(name));
+      const open = about && button(t(isThere ? "screen-settings" : "screen-wizard"), () => this.open(name));
       const remove = isThere && button(t("remove"), () => this.#remove(name), { tone: "danger" });
       return card(name, h("p", { class: "remedy" }, about?.meaning ?? ""), rowButtons(open, remove));
     }

@@ -28,10 +28,10 @@ export class Tools extends Page {
     const about = (text) => h("p", { class: "remedy clamp" }, legible(text));
     const columns = [
       { title: t("tools-tool"), cell: ({ name, description }) => [h("code", null, name), about(description)] },
-      { title: t("tools-effects"), cell: ({ effects }) => badges("span", effects) },
+      { title: t("may"), cell: ({ effects }) => badges("span", effects) },
       { title: t("tools-source"), cell: ({ source }) => t(`source-${source ?? "none"}`) },
-      { title: t("tools-agents"), cell: ({ agents }) => agents.join(", ") },
-      { title: t("tools-module"), cell: moduleName },
+      { title: t("screen-agents"), cell: ({ agents }) => agents.join(", ") },
+      { title: t("from"), cell: moduleName },
       { title: t("actions"), cell: (tool) => this.#settings(tool), className: "buttons" },
     ];
     const list = table({ caption: t("tools-tools"), columns, rows: this.tools, key: ({ name }) => name });
@@ -48,7 +48,7 @@ export class Tools extends Page {
       await this.refresh();
     };
     const made = () => card(name, tableForm({ table: about, values, onsubmit, cancel, label: name }));
-    return button(t("tools-settings"), () => this.#edited.replaceChildren(made()));
+    return button(t("screen-settings"), () => this.#edited.replaceChildren(made()));
   }
 
   #rules() {
