@@ -191,3 +191,44 @@ def test_a_page_is_busy_until_a_place_of_it_is_filled_first(modules: Browser) ->
         """
     )
     assert busy == ["true", "true", None, None, None, "true", None]
+
+
+def test_what_looks_as_before_stays_with_its_focus(modules: Browser) -> None:
+    seen = modules.run(
+        SETUP
+        + """
+        const draw = (...labels) => kit.renew(out, labels.map((label) => label && kit.h("button", null, label)));
+        draw("Copy", "Edit");
+        const [, edit] = out.children;
+        edit.focus();
+        draw("Copy", null, "Edit");
+        const isThere = document.activeElement === edit;
+        draw("Edit");
+        return [isThere, edit.isConnected, out.textContent];
+        """
+    )
+    assert seen == [True, False, "Edit"]
+
+
+def test_of_two_questions_to_the_log_the_answer_to_the_later_is_shown_whenever_it_comes(modules: Browser) -> None:
+    shown = modules.run(
+        SETUP
+        + """
+        const { Activity } = await import("./views/activity.js");
+        const answers = [];
+        const audit = () => new Promise((done) => answers.push(done));
+        const attempt = async (method) => method === "audit.list" ? audit() : { sessions: [] };
+        const page = new Activity({ attempt, menuButton: () => "" }, "activity");
+        page.path = "audit";
+        put(page.element);
+        await page.load();
+        page.element.querySelector("select").dispatchEvent(new Event("change"));
+        const entry = (kind) => ({ entries: [{ number: 1, entry: { at: 1, who: "local", kind } }] });
+        for (const [at, kind] of [[1, "later"], [0, "earlier"]]) {
+            answers[at](entry(kind));
+            await settle();
+        }
+        return [...page.element.querySelectorAll("tbody code")].map(({ textContent }) => textContent);
+        """
+    )
+    assert shown == ["later"]

@@ -32,6 +32,13 @@ export function iconButton(name, label, onclick, attributes = {}) {
   return h("button", { ...given, class: `icon-button ${attributes.class ?? ""}` }, icon(name));
 }
 
+/** Put these into an element; where they look like what is there, that stays, with the focus and a click that began. */
+export function renew(element, ...children) {
+  const wanted = children.flat(2).filter(Boolean);
+  const isThere = (node, at) => node === element.childNodes[at] || node.isEqualNode(element.childNodes[at] ?? null);
+  if (wanted.length !== element.childNodes.length || !wanted.every(isThere)) element.replaceChildren(...wanted);
+}
+
 /** A button that looks like a link. */
 export const linkButton = (label, onclick) => h("button", { type: "button", class: "link", onclick }, label);
 

@@ -45,8 +45,9 @@ class Pages {
   open() { return this.#load([]); }
 
   async #load(before) {
-    const page = await this.ask(before.at(-1));
-    if (!page) return;
+    const asked = (this.asked = this.ask(before.at(-1)));
+    const page = await asked;
+    if (!page || this.asked !== asked) return; // something else was asked for meanwhile
     const { caption, columns } = this;
     this.#rows = [...before, ...page];
     this.table.replaceChildren(table({ caption, columns, rows: this.#rows, empty: t("activity-none") }));

@@ -1,7 +1,7 @@
 // A conversation on screen: each item drawn once and touched again only when its `rev` grows.
 
 import { callSummary, copyOnClick, formatClock, formatElapsed, formatExact, formatNumber, formatUsd } from "../kit.js";
-import { badge, h, icon, iconButton, legible, linkButton, prettyJson, t } from "../kit.js";
+import { badge, h, icon, iconButton, legible, linkButton, prettyJson, renew, t } from "../kit.js";
 import { MarkdownStream } from "../markdown.js";
 import { ApprovalCard, originChips } from "./approval.js";
 import { drawFiles } from "./attachments.js";
@@ -142,7 +142,7 @@ class UserItem {
     const warning = marks?.length && warned("p", t("marked", { marks: marks.join(", ") }));
     const foot = h("footer", null, this.#forks(item), state);
     const shown = [label, files, h("div", { class: "bubble", dir: "auto" }, text), warning, foot];
-    this.element.replaceChildren(...shown.filter(Boolean));
+    renew(this.element, shown);
   }
 
   #again(item) {
@@ -215,14 +215,13 @@ class AnswerItem {
   #drawFoot({ live, cut, at, parts, model, usage, stop, run, ends }) {
     const text = parts.filter(({ type }) => type === "text").map((part) => part.text).join("\n\n");
     const warning = cut ? t("cut") : stop === "length" || stop === "filtered" ? t(stop) : "";
-    this.foot.replaceChildren();
-    if (warning) this.foot.append(warned("span", warning));
-    if (live || !text.trim() || parts.some((part) => part.type === "tool")) return;
+    const said = warning && warned("span", warning);
+    if (live || !text.trim() || parts.some((part) => part.type === "tool")) return void renew(this.foot, said);
     const copy = iconButton("copy", t("copy-answer"));
     copyOnClick(copy, () => text, (isDone) => icon(isDone ? "check" : "copy", 15));
     const tokens = (usage?.output ?? 0) > 0 ? t("tokens", { count: formatNumber(usage.output) }) : "";
     const cost = ends && costOf(this.actions.costs?.[run]);
-    this.foot.append(copy, stamp(at), h("span", null, model), h("span", null, tokens), cost || "");
+    renew(this.foot, said, copy, stamp(at), h("span", null, model), h("span", null, tokens), cost);
   }
 }
 

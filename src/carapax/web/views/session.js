@@ -1,6 +1,6 @@
 // One session: its name, and either its conversation or its timeline; or two side by side.
 
-import { confirmed, formatNumber, formatUsd, h, icon, iconButton, onFrame, t, topBar } from "../kit.js";
+import { confirmed, formatNumber, formatUsd, h, icon, iconButton, onFrame, renew, t, topBar } from "../kit.js";
 import { Chat } from "./chat.js";
 import { exportSession, renameSession } from "./sessions.js";
 import { Timeline } from "./timeline.js";
@@ -77,7 +77,7 @@ export class Session {
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
     const badge = this.app.modelBadge(model, agent);
     const who = h("span", { dir: "auto" }, this.app.called(view.agent));
-    this.meta.replaceChildren(who, ...badge, this.cost, view.forkedFrom ? origin(view) : "");
+    renew(this.meta, who, badge, this.cost, view.forkedFrom && origin(view));
     this.tab?.update();
     if (this.feed.loaded) this.element.ariaBusy = null;
   }
@@ -178,7 +178,7 @@ class Pane {
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     if (problem) this.chat.element.replaceWith(missing(problem));
     this.title.textContent = title;
-    this.model.replaceChildren(...this.app.modelBadge(view.model, agent));
+    renew(this.model, this.app.modelBadge(view.model, agent));
     this.chat.update();
   }
 

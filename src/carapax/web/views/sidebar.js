@@ -1,7 +1,7 @@
 // The ways to everything: a new session, the palette, sessions, screens, theme, signing out. A drawer on a phone.
 
 import { keep, keptJson } from "../kept.js";
-import { dayGroup, formatAgo, formatExact, h, icon, iconButton, t } from "../kit.js";
+import { dayGroup, formatAgo, formatExact, h, icon, iconButton, renew, t } from "../kit.js";
 import { GROUPS, SCREENS, shownScreens } from "../screens.js";
 
 const SEARCH_KEYS = navigator.platform.startsWith("Mac") ? "⌘K" : "Ctrl K";
@@ -12,6 +12,8 @@ const THEMES = { auto: "auto", light: "sun", dark: "moon" };
 const hint = (keys) => h("kbd", { "aria-hidden": "true" }, keys);
 
 export class Sidebar {
+  #links = new Map();
+
   constructor(app) {
     this.app = app;
     const search = { type: "button", class: "search", "aria-haspopup": "dialog", onclick: () => app.commands.open() };
@@ -45,16 +47,19 @@ export class Sidebar {
     this.#drawScreens();
     this.#count(this.app.approvals.items.length);
     const infos = sessions.items.map((info) => this.#shownOf(info));
-    const drawn = JSON.stringify([infos, sessions.loaded, sessions.more]);
-    if (this.drawn === drawn) return; // a link that is put in the place of its like takes no click that began before
+    const known = this.#links;
+    this.#links = new Map(infos.map((info) => [info.id, linkTo(info, known.get(info.id))]));
+    const drawn = JSON.stringify([infos.map(({ id, day }) => [id, day]), sessions.loaded, sessions.more]);
+    if (this.drawn === drawn) return;
     this.drawn = drawn;
     const groups = Object.groupBy(infos, ({ day }) => day);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    const section = ([name, within]) => h("section", null, h("h2", null, name), h("ul", null, within.map(sessionRow)));
-    this.list.replaceChildren(...Object.entries(groups).map(section));
-    if (sessions.loaded && !sessions.items.length) this.list.append(h("p", { class: "none" }, t("no-sessions")));
-    const more = { type: "button", class: "quiet", onclick: () => sessions.loadMore() };
-    if (sessions.more) this.list.append(h("button", more, t("more-sessions")));
+    const row = ({ id }) => h("li", null, this.#links.get(id));
+    const section = ([name, within]) => h("section", null, h("h2", null, name), h("ul", null, within.map(row)));
+    const none = sessions.loaded && !infos.length && h("p", { class: "none" }, t("no-sessions"));
+    const onclick = () => sessions.loadMore();
+    const more = sessions.more && h("button", { type: "button", class: "quiet", onclick }, t("more-sessions"));
+    this.list.replaceChildren(...[...Object.entries(groups).map(section), none, more].filter(Boolean));
     if (focused) this.list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -122,12 +127,14 @@ export class Sidebar {
   }
 }
 
-function sessionRow({ id, title, age, since, current, ended, state, asks, who }) {
+/** A link stays the same one while its session is listed: a click that began on it, and the focus, are not lost. */
+function linkTo({ id, title, age, since, current, ended, state, asks, who }, link = h("a", { href: `#/s/${id}` })) {
   const dot = { class: asks ? "dot asks" : "dot", role: "img", "aria-label": state, title: state };
-  const about = { href: `#/s/${id}`, "aria-current": current && "page", class: ended && "ended" };
+  Object.assign(link, { ariaCurrent: current ? "page" : null, className: ended ? "ended" : "" });
   const called = h("span", { class: asks && "asks", dir: "auto" }, who);
   const sub = h("span", { class: "sub" }, state && h("span", dot), called, h("time", { title: since }, age));
-  return h("li", null, h("a", about, h("span", { class: "title", dir: "auto" }, title), sub));
+  renew(link, h("span", { class: "title", dir: "auto" }, title), sub);
+  return link;
 }
 
 /** Links under a heading that folds them: as it was left, and folded first where there is little height. */

@@ -1,7 +1,7 @@
 // Every event of a session, and the conversation as it was at any of them.
 
 import { fold } from "../fold.js";
-import { button, callSummary, formatElapsed, formatExact, h, iconButton, oneLine, onFrame, t } from "../kit.js";
+import { button, callSummary, formatElapsed, formatExact, h, iconButton, oneLine, onFrame, renew, t } from "../kit.js";
 import { Conversation } from "./conversation.js";
 import { replay } from "./modelchoice.js";
 import { forkSession } from "./sessions.js";
@@ -77,8 +77,7 @@ export class Timeline {
     const rowOf = (envelope) => this.#rows.get(envelope.seq) ?? this.#row(envelope, events[0].at);
     this.#rows = new Map(shown.map((envelope) => [envelope.seq, rowOf(envelope)]));
     const wanted = [...this.#rows.values()];
-    const { firstChild, lastChild } = this.list;
-    if (firstChild !== wanted[0] || lastChild !== wanted.at(-1)) this.list.replaceChildren(...wanted);
+    renew(this.list, wanted);
     this.earlier.hidden = start === 0;
     this.later.hidden = start + WINDOW >= events.length;
     for (const [seq, row] of this.#rows) {
