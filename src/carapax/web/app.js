@@ -177,12 +177,14 @@ class App {
     this.#openDialog(t("shortcuts"), "shortcuts", h("ul", null, rows), close);
   }
 
-  /** From here to the new page nothing of this one is seen, nor does anything. */
-  async signOut() {
+  signOut() { return this.leave(fetch("logout", { method: "POST" })); }
+
+  /** From here to the new page nothing of this one is seen, nor does anything; that is there once `work` is done. */
+  async leave(work) {
     leave();
     this.shell.hidden = true;
     document.body.replaceChildren(h("p", { id: "starting" }, t("product")));
-    await fetch("logout", { method: "POST" }).catch(() => {});
+    await Promise.allSettled([work]);
     location.reload();
   }
 

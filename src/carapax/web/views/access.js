@@ -167,7 +167,7 @@ async function rename(page, { id, name }) {
 /** Change something, and show how it is now; who has signed themselves out is led to the sign-in. */
 async function change(page, work) {
   await work();
-  if (!(await standing()).signed_in) location.reload();
+  if (!(await standing()).signed_in) page.app.leave();
   await page.refresh();
 }
 
