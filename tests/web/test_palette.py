@@ -89,6 +89,24 @@ def test_it_is_a_combobox_whose_choice_moves_by_arrows(page: Browser) -> None:
     page.until("!document.querySelector('dialog')")
 
 
+def test_what_was_chosen_stays_chosen_when_sessions_are_found(modules: Browser) -> None:
+    modules.run("""
+        const { Palette } = await import("./views/palette.js");
+        const call = () => new Promise((done) => (window.answer = done));
+        const app = { sessions: { items: [] }, agents: [], called: (name) => name, rpc: { call } };
+        window.palette = new Palette(app);
+        for (const label of ["Stop one", "Stop two"]) palette.add({ id: label, label, run() {} });
+        palette.open();
+    """)
+    modules.type("stop", Keys.ARROW_DOWN)
+    modules.until("Boolean(window.answer)")
+    modules.run("answer({ sessions: [{ id: 's', title: 'Stop', agent: 'main' }], found: {} })")
+    modules.until("document.querySelectorAll('.palette [role=option]').length === 3")
+    chosen = modules.run("return document.querySelector('.palette [aria-selected=true] .label').textContent")
+    modules.type(Keys.ESCAPE)
+    assert chosen == "Stop two"
+
+
 def test_on_a_phone_it_opens_from_the_drawer(page: Browser) -> None:
     page.resize(360, 740, phone=True)
     page.find(".bar button[aria-label='Show sessions']").click()

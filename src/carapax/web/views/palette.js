@@ -45,10 +45,10 @@ export class Palette {
   async #search(query) {
     if (query.length < SHORTEST) return;
     const answer = await this.app.rpc.call("session.list", { query, limit: SHOWN }).catch(() => null);
-    if (!answer || !this.dialog || this.input.value.trim() !== query) return;
+    if (!answer?.sessions.length || !this.dialog || this.input.value.trim() !== query) return;
     const said = ({ id, title }) => answer.found?.[id] ?? title;
     this.#found = answer.sessions.map((info) => ({ ...info, said: said(info), query: query.toLowerCase() }));
-    this.#draw();
+    this.#draw(this.entries[this.chosen]?.label);
   }
 
   #closed() {
@@ -76,7 +76,8 @@ export class Palette {
     return [...commands, ...shownScreens(app).map(screen), ...app.agents.map(agent), ...sessions];
   }
 
-  #draw() {
+  /** What is named `chosen` stays chosen; else it is the best. */
+  #draw(chosen = "") {
     const wanted = this.input.value.trim().toLowerCase();
     const score = ({ label, query }) => match(wanted, label.toLowerCase()) || (wanted && query === wanted ? 1 : 0);
     const scored = this.#all().map((entry) => ({ entry, score: score(entry) }));
@@ -85,7 +86,7 @@ export class Palette {
     this.list.replaceChildren(...this.entries.map((entry, index) => this.#option(entry, index)));
     this.list.hidden = !this.entries.length;
     this.none.textContent = this.entries.length ? "" : t("no-matches", { text: this.input.value });
-    this.#choose(0);
+    this.#choose(Math.max(0, this.entries.findIndex(({ label }) => label === chosen)));
   }
 
   #option({ kind, label, detail, icon: sign = "tool", keys }, index) {
