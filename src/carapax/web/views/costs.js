@@ -25,7 +25,8 @@ export class Costs extends Page {
 
   async load() {
     this.#asked = Date.now();
-    this.#draw(await this.app.rpc.call("costs.get", { by: this.by, days: this.days }));
+    const costs = await this.app.rpc.call("costs.get", { by: this.by, days: this.days });
+    if (JSON.stringify(costs) !== JSON.stringify(this.costs)) this.#draw(costs);
   }
 
   #choose(name, value) {

@@ -4,21 +4,17 @@ import { formDialog, t } from "../kit.js";
 
 const EFFORTS = ["off", "low", "medium", "high"];
 
-/** The model and the effort of a session, in a few words; of an agent that is no more, its name. */
+/** The model and the effort of a session, in a few words; of an agent that is no more, its name; "" until that is
+ * known, and what can be chosen. */
 export function choiceOf(app, { agent, chosen, effort }) {
+  if (!app.agents.length) return "";
   const usual = app.agents.find(({ name }) => name === agent)?.model ?? "";
   const model = [chosen, usual || agent].find((name) => name && name !== "auto");
   return [model, effort && t(`effort-${effort}`)].filter(Boolean).join(" · ");
 }
 
-async function modelNames(rpc) {
-  try {
-    const { models } = await rpc.call("model.list");
-    return models.map(({ provider, model }) => `${provider}/${model}`);
-  } catch {
-    return [];
-  }
-}
+const nameOf = ({ provider, model }) => `${provider}/${model}`;
+const modelNames = (rpc) => rpc.call("model.list").then(({ models }) => models.map(nameOf), () => []);
 
 /** Ask for a model and an effort, and where there is one for an agent, and do something with them, as
  * `act({model, effort, agent})`; whether that was done. */

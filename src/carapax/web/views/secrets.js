@@ -49,8 +49,8 @@ export class Secrets extends Page {
     const value = { ...given, required: true, autocomplete: "new-password" };
     const onsubmit = async (typed) => {
       await this.app.rpc.call("secret.set", { name: this.opened, ...typed });
-      this.open(null);
       await this.refresh();
+      this.open(null);
     };
     const label = isNew ? t("secrets-add") : t("secrets-change-of", { name: this.opened });
     const fields = isNew ? [name, value] : [value];
