@@ -44,6 +44,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[Browser, None
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def desk(request: pytest.FixtureRequest) -> None:
+    """Each test begins with a desk's window, whatever one before it has left."""
+    if "browser" in request.fixturenames:
+        browser = request.getfixturevalue("browser")
+        browser.resize(1280, 800)
+        browser.prefer()
+
+
 @pytest.fixture(scope="session")
 def modules_url() -> Generator[str, None, None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Modules, directory=str(WEB)))

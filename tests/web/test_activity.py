@@ -42,8 +42,9 @@ def test_what_was_done_is_listed_filtered_and_verified(browser: Browser, gateway
     browser.find(".activity tbody tr", "agents.release")
     browser.find(".activity button", "Verify").click()
     browser.find(".chain", "All entries are as they were written: 4.")
-    with apsw.Connection(str(gateway.home.database_file)) as connection:
-        connection.execute("UPDATE audit SET body = replace(body, 'loud', 'long')")
+    connection = apsw.Connection(str(gateway.home.database_file))
+    connection.set_busy_timeout(5_000)  # the gateway may be writing
+    connection.execute("UPDATE audit SET body = replace(body, 'loud', 'long')")
     connection.close()
     browser.find(".activity button", "Verify").click()
     browser.find(".chain.bad", "entry 3 is not as it was written")

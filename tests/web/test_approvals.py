@@ -13,6 +13,7 @@ from carapax.config import PolicyConfig
 from carapax.events import ApprovalAsked, Event
 from tests.web.accessible import overflowing, unreachable, violations
 from tests.web.browser import MISSING, Browser
+from tests.web.furnished import to
 from tests.web.poisoned import CONFIG, obeys, page_with
 from tests.web.served import Served, served
 
@@ -82,7 +83,7 @@ def asked(
         browser.open(gateway.url)
         browser.find(".composer textarea").click()
         browser.type(f"When do they open? {page}", Keys.ENTER)
-        browser.find(OPEN)
+        browser.find(".approval")  # which may be over soon
         yield Asked(browser, gateway, page, folder)
         browser.forget(gateway.url)
 
@@ -113,7 +114,6 @@ def test_a_no_stops_it(browser: Browser, tmp_path: Path) -> None:
 
 def test_silence_stops_it(browser: Browser, tmp_path: Path) -> None:
     with asked(browser, tmp_path, expires_s=1.5) as person:
-        browser.find(f"{OPEN}.soon .left")
         browser.find(".answered summary", "Nobody answered in time: shell was not run")
         browser.find(".answer .markdown", "We open at nine.")
         assert person.sent == ""
@@ -237,7 +237,7 @@ def test_who_may_not_answer_sees_the_question_and_who_may(browser: Browser, tmp_
         browser.open(person.gateway.url)
         browser.find(".sign-in h1", "Sign in")
         browser.type(secret.reveal(), Keys.ENTER)
-        browser.find(".sessions a").click()
+        browser.find(".sessions a", "Waits for a yes").click()
         browser.find(f"{OPEN} .note", "a token with the scope “approve”")
         assert f"command: {ORDER}" in person.text(".call")
         assert browser.all(".approval button[data-name]") == []
@@ -301,6 +301,7 @@ def test_the_keyboard_answers_and_the_focus_stays_where_a_person_writes(browser:
         browser.type(Keys.ENTER)
         browser.type(Keys.TAB, Keys.TAB, Keys.TAB)
         assert browser.run("return document.activeElement.dataset.name") == "deny"
+        browser.until(WORKS.format("deny"))
         browser.type(Keys.ENTER)
         browser.find(".answered summary", "local did not allow")
         assert browser.run("return document.activeElement.tagName") == "SUMMARY"
@@ -313,7 +314,9 @@ def test_who_vouches_for_what_was_read_is_not_asked_about_it_again(browser: Brow
         browser.find(".answer .rests .link", "Vouch for it").click()
         assert person.page in browser.find("dialog .origins").text
         browser.find("dialog .primary").click()
-        browser.until("!document.querySelector('dialog')")
+        browser.find(".tabs a[href$=timeline]").click()
+        browser.find(".events .kind", "Vouched for")
+        browser.find(".tabs a").click()
         browser.find(".composer textarea").click()
         browser.type("Send it then", Keys.ENTER)
         browser.until("document.querySelectorAll('.answer .markdown').length === 2")
@@ -325,11 +328,11 @@ def test_a_question_and_its_answer_break_no_rule_of_accessibility(browser: Brows
     with asked(browser, tmp_path) as person:
         browser.find(".tool summary").click()
         for place in (f"s/{person.session}", "approvals"):
-            browser.run("location.hash = given[0]", f"#/{place}")
+            to(browser, place)
             browser.until(WORKS.format("deny"))
             assert rules_broken(browser) == {}
         assert unreachable(browser) == []
-        browser.run("location.hash = given[0]", f"#/s/{person.session}")
+        to(browser, f"s/{person.session}")
         person.press("deny")
         browser.find(".answered summary").click()
         browser.find(".answered .call")
@@ -349,10 +352,10 @@ def rules_broken(browser: Browser) -> dict[str, list[str]]:
 
 
 def test_every_control_of_a_question_has_a_name_for_screen_readers(browser: Browser, tmp_path: Path) -> None:
-    with asked(browser, tmp_path):
+    with asked(browser, tmp_path) as person:
         browser.until("document.querySelector('[aria-live=polite]').textContent.startsWith('The agent waits')")
-        for place in ("", "#/approvals"):
-            browser.run("if (given[0]) location.hash = given[0]", place)
+        for place in (f"s/{person.session}", "approvals"):
+            to(browser, place)
             browser.find(f"{OPEN}[role=group] [role=timer]")
             unnamed = browser.run("""
                 const title = (each) => document.getElementById(each.getAttribute("aria-labelledby"))?.textContent;

@@ -177,6 +177,8 @@ def test_what_is_dropped_runs_nothing_and_does_not_take_the_place_of_the_page(
     assert page.run("return isHeld") is True  # else the browser opens the file in place of the page
     if target != ".sidebar":
         page.find(".attachments .name", "page.html")
+    if "textarea" in target:
+        page.until("document.querySelector('.composer textarea').value")
     page.run("await new Promise((done) => setTimeout(done, 200))")
     taken = page.run("return document.querySelector('.composer textarea').value")
     page.find(".composer textarea")

@@ -109,6 +109,9 @@ def test_a_key_is_refused_in_the_vendors_words_or_kept_and_never_shown(
     assert "the vault" in gateway.carapax("models", "providers")
     kept = page.run("return document.body.innerHTML + JSON.stringify(localStorage)")
     assert KEY not in str(kept)
+    running = find_gateway(gateway.home)
+    assert running is not None
+    running.call("provider.remove", {"provider": "work"}, dict[str, object])
 
 
 def test_a_provider_is_checked_and_removed(page: Browser, vendor: Vendor, gateway: Process) -> None:

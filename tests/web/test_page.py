@@ -18,6 +18,7 @@ from tests.web.served import Process, served
 pytestmark = pytest.mark.skipif(MISSING, reason="chromium and chromedriver are not installed")
 
 SEND = Keys.ENTER
+HELD = "until [ -e go ]; do sleep 0.05; done; rm go"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,11 @@ def answered(page: Browser) -> None:
     page.until("document.querySelector('.conversation > :last-child:is(.answer, .notice)')")
 
 
+def let_go(gateway: Process) -> None:
+    """What is `HELD` goes on."""
+    (gateway.home.workspaces / "main" / "go").touch()
+
+
 def texts(page: Browser, css: str) -> list[str]:
     found = page.run("return [...document.querySelectorAll(given[0])].map((each) => each.textContent)", css)
     assert isinstance(found, list)
@@ -74,11 +80,12 @@ def test_a_message_is_answered_with_the_output_of_a_tool_in_its_sandbox(page: Br
     assert re.fullmatch(r"#/s/[0-9a-z]{20}", str(page.run("return location.hash")))
 
 
-def test_output_shows_while_the_tool_still_runs(page: Browser) -> None:
-    page.type("run `echo early; sleep 2; echo late`", SEND)
+def test_output_shows_while_the_tool_still_runs(page: Browser, gateway: Process) -> None:
+    page.type(f"run `echo early; {HELD}; echo late`", SEND)
     page.find("details.tool[data-state=running] summary").click()
     early = page.find("details.tool[data-state=running] .inside", "early").text
     assert "late" not in early.split("Output")[1]
+    let_go(gateway)
     page.find("details.tool[data-state=done] .inside", "late")
     answered(page)
 
@@ -91,11 +98,12 @@ def test_a_run_is_stopped(page: Browser) -> None:
     assert texts(page, "details.tool .elapsed")[0].startswith(("stopped", "failed"))
 
 
-def test_a_message_during_a_run_waits_until_it_is_taken(page: Browser) -> None:
-    page.type("run `sleep 1`", SEND)
+def test_a_message_during_a_run_waits_until_it_is_taken(page: Browser, gateway: Process) -> None:
+    page.type(f"run `{HELD}`", SEND)
     page.find("details.tool[data-state=running]")
     page.type("what did I say", SEND)
     page.find(".user.waiting footer", "Queued")
+    let_go(gateway)
     page.find(".answer", "You said")
     assert texts(page, ".user.waiting") == []
 
@@ -156,7 +164,7 @@ def test_killed_and_started_again_the_gateway_is_found_and_nothing_is_lost_or_do
     page.driver.refresh()
     page.until("document.querySelectorAll('.user:not(.waiting)').length === 3")
     assert texts(page, ".user .bubble") == expected
-    assert page.run("return Object.keys(localStorage).filter((name) => name.includes('outbox'))") == []
+    page.until("!Object.keys(localStorage).some((name) => name.includes('outbox'))")
 
 
 def test_killed_in_the_middle_of_a_run_the_page_goes_on_where_the_gateway_does(page: Browser, gateway: Process) -> None:
@@ -234,7 +242,7 @@ def test_a_phone_scrolls_in_one_direction_and_has_its_sessions_in_a_drawer(page:
         page.run("location.hash = location.hash.replace('/timeline', '') + given[0]", place)
         page.find(".timeline" if place else ".chat")
         assert page.run("return [document.documentElement, main].map((each) => each.scrollWidth)") == [width, width]
-    assert page.all(".sessions a")[0].is_displayed() is False
+    page.until("!document.querySelector('.sessions a').checkVisibility({ visibilityProperty: true })")
     page.find(".bar button[aria-label='Show sessions']").click()
     page.find(".sessions a", "run `echo")
     page.type(Keys.ESCAPE)
@@ -261,11 +269,12 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Browser) -> 
     assert brightness() < 60
 
 
-def test_motion_stops_where_it_is_not_wanted(page: Browser) -> None:
+def test_motion_stops_where_it_is_not_wanted(page: Browser, gateway: Process) -> None:
     page.prefer(prefers_reduced_motion="reduce")
-    page.type("run `sleep 1`", SEND)
+    page.type(f"run `{HELD}`", SEND)
     page.find(".working")
     assert page.run("return getComputedStyle(document.querySelector('.pulse')).animationDuration") == "0s"
+    let_go(gateway)
     answered(page)
 
 

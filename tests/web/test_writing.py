@@ -101,11 +101,11 @@ def test_no_screen_is_broken_by_long_words_and_names_or_by_other_directions(page
 
 
 def test_a_text_runs_its_own_way_and_the_page_does_not(page: Browser) -> None:
-    page.find(".sessions .title", "שלום לכולם").click()
+    page.find(".sessions a", "שלום לכולם").click()
     way = "getComputedStyle(document.querySelector(given[0])).direction"
     page.find(".bubble")
     for css in (".bubble", ".heading h1", ".sessions a[aria-current] .title"):
-        assert page.until(way, css) == "rtl"
+        page.until(f"{way} === 'rtl'", css)
     assert page.run(f"return [{way}, document.querySelector('.sidebar').getBoundingClientRect().left]", "body") == [
         "ltr",
         0,
