@@ -35,7 +35,12 @@ async def served(
     script = answers or (lambda received: Answer())
     async with ModelServer(script) as server, Http() as http:
         reached = Server(
-            "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5
+            "fake",
+            http,
+            FakeClock(),
+            server.url + path,
+            credentials=Fixed(Secret(KEY)),
+            idle_timeout_s=server.patience_s,
         )
         yield open_embedder(reached), server
 

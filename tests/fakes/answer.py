@@ -67,6 +67,12 @@ class Answer(Struct, frozen=True):
     unstreamed: bool = False
 
 
+def patience_s(answers: Iterable[Answer]) -> float:
+    """How long a client of these does well to wait: not for one that falls silent, and for others as long as a busy
+    machine takes."""
+    return 0.5 if any(answer.delay_s or answer.stall_after is not None for answer in answers) else 30.0
+
+
 class Wire(Struct, frozen=True):
     """A dialect as it looks on the wire.
 

@@ -18,7 +18,7 @@ import uvloop
 from aiohttp import web
 from msgspec import Struct
 
-from tests.fakes.answer import Answer, Call, Wire, json_bytes
+from tests.fakes.answer import Answer, Call, Wire, json_bytes, patience_s
 from tests.fakes.wires import anthropic, bedrock, cohere, embeddings, gemini, ollama, openai_chat, openai_responses
 
 WIRES = (openai_chat.WIRE, openai_responses.WIRE, anthropic.WIRE, gemini.WIRE, ollama.WIRE, bedrock.WIRE, cohere.WIRE)
@@ -69,7 +69,8 @@ def _turn(body: dict[str, Any]) -> int:
 
 class ModelServer:
     """Listens on a free port of the loopback address unless told otherwise. A request beyond the end of the script
-    gets a 400. `requests` are those received, `open` counts those being answered."""
+    gets a 400. `requests` are those received, `open` counts those being answered. `patience_s` is how long a client
+    does well to wait for the answers of the script."""
 
     def __init__(
         self, script: Script = converse, *, port: int = 0, models: Iterable[str | dict[str, Any]] = ("fake-model",)
@@ -80,7 +81,9 @@ class ModelServer:
         self.url = ""
         self._port = port
         self._models = [model if isinstance(model, dict) else {"id": model, "object": "model"} for model in models]
-        self._find = script if callable(script) else _in_turn(script)
+        answers = () if callable(script) else tuple(script)
+        self.patience_s = patience_s(answers)
+        self._find = script if callable(script) else _in_turn(answers)
         self._keep_requests = True
         app = web.Application(client_max_size=1 << 30)
         for wire in (*WIRES, *EMBEDDINGS):

@@ -253,7 +253,8 @@ def test_a_peer_that_gives_no_sign_of_life_is_dropped() -> None:
 
 def test_a_peer_that_answers_pings_stays() -> None:
     async def main() -> dict[str, str]:
-        async with gateway_client(config=SHORT) as gateway, gateway.socket(autoping=False) as socket:
+        config = Config(limits=LimitsConfig(socket_pong_timeout_s=2.4))
+        async with gateway_client(config=config) as gateway, gateway.socket(autoping=False) as socket:
             for _ in range(2):
                 assert (await socket.ws.receive()).type is WSMsgType.PING
                 await socket.ws.pong()

@@ -402,7 +402,9 @@ MESSAGE = AssistantMessage(
 
 
 def reached(http: Http, server: ModelServer) -> Server:
-    return Server("fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5)
+    return Server(
+        "fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
+    )
 
 
 @asynccontextmanager

@@ -609,7 +609,9 @@ class Signing:
 async def served(*answers: Answer, signing: bool = False) -> AsyncIterator[tuple[Bedrock, ModelServer]]:
     credentials = Signing() if signing else Fixed(Secret(KEY))
     async with ModelServer(answers) as server, Http() as http:
-        reached = Server("fake", http, FakeClock(), server.url, credentials=credentials, idle_timeout_s=0.5)
+        reached = Server(
+            "fake", http, FakeClock(), server.url, credentials=credentials, idle_timeout_s=server.patience_s
+        )
         yield Bedrock(Config(), reached), server
 
 

@@ -263,7 +263,12 @@ def test_only_models_that_think_are_told_how_much(model: str, effort: Effort, to
 async def served(*answers: Answer, models: Any = ("m",), path: str = "") -> AsyncIterator[tuple[Cohere, ModelServer]]:
     async with ModelServer(answers, models=models) as server, Http() as http:
         reached = Server(
-            "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5
+            "fake",
+            http,
+            FakeClock(),
+            server.url + path,
+            credentials=Fixed(Secret(KEY)),
+            idle_timeout_s=server.patience_s,
         )
         yield Cohere(Config(), reached), server
 

@@ -451,7 +451,9 @@ MESSAGE = AssistantMessage(
 
 def reached(http: Http, server: ModelServer, path: str = "") -> Server:
     credentials = Fixed(Secret(KEY))
-    return Server("fake", http, FakeClock(), server.url + path, credentials=credentials, idle_timeout_s=0.5)
+    return Server(
+        "fake", http, FakeClock(), server.url + path, credentials=credentials, idle_timeout_s=server.patience_s
+    )
 
 
 @asynccontextmanager

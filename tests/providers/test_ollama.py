@@ -248,7 +248,12 @@ def test_pictures_are_shown_to_models_that_see() -> None:
 async def served(*answers: Answer, models: Any = ("m",), path: str = "") -> AsyncIterator[tuple[Ollama, ModelServer]]:
     async with ModelServer(answers, models=models) as server, Http() as http:
         reached = Server(
-            "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5
+            "fake",
+            http,
+            FakeClock(),
+            server.url + path,
+            credentials=Fixed(Secret(KEY)),
+            idle_timeout_s=server.patience_s,
         )
         yield Ollama(Config(), reached), server
 

@@ -441,7 +441,9 @@ def test_ids_that_the_vendor_refuses_are_replaced_alike_in_call_and_result() -> 
 
 
 def reached(http: Http, server: ModelServer) -> Server:
-    return Server("fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5)
+    return Server(
+        "fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
+    )
 
 
 @asynccontextmanager

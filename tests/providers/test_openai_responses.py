@@ -460,7 +460,9 @@ def test_a_server_that_needs_instructions_gets_some() -> None:
 
 
 def reached(http: Http, server: ModelServer, path: str = "") -> Server:
-    return Server("fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=0.5)
+    return Server(
+        "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
+    )
 
 
 @asynccontextmanager

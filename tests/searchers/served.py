@@ -18,7 +18,7 @@ from carapax.models.refusal import Origin
 from carapax.models.server import Server
 from carapax.redaction import Secret
 from carapax.testing import FakeClock
-from tests.fakes.answer import Answer
+from tests.fakes.answer import Answer, patience_s
 
 KEY = "tvly-verysecretkey12345"
 ORIGIN = Origin("vendor", "")
@@ -34,12 +34,14 @@ class Asked(Struct, frozen=True):
 
 
 class SearchServer:
-    """Answers every request alike that has its `key`, if it wants one. `requests` are those received."""
+    """Answers every request alike that has its `key`, if it wants one. `requests` are those received, `patience_s` is
+    how long a client does well to wait."""
 
     def __init__(self, answer: Answer, key: str) -> None:
         self.key = key
         self.requests: list[Asked] = []
         self.url = ""
+        self.patience_s = patience_s([answer])
         self._answer = answer
 
     async def respond(self, request: web.Request) -> web.Response:
@@ -79,7 +81,12 @@ async def served(
     """The searcher and the server that it asks, which answers so."""
     async with serving(answer) as server, Http() as http:
         reached = Server(
-            "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(key)), idle_timeout_s=0.5
+            "fake",
+            http,
+            FakeClock(),
+            server.url + path,
+            credentials=Fixed(Secret(key)),
+            idle_timeout_s=server.patience_s,
         )
         yield open_searcher(reached), server
 
