@@ -43,7 +43,7 @@ def test_what_cannot_be_opened_raises_where_it_was_asked_for() -> None:
 
 
 def test_an_interruption_ends_whatever_is_waited_for_and_the_block_closes_all_the_same() -> None:
-    interruptions = [False, True]
+    interruptions: list[bool] = []
     closed: list[str] = []
 
     @asynccontextmanager
@@ -53,7 +53,8 @@ def test_an_interruption_ends_whatever_is_waited_for_and_the_block_closes_all_th
 
     background = Background(opening(), lambda: bool(interruptions) and interruptions.pop())
     with pytest.raises(KeyboardInterrupt), background:
-        background.run(asyncio.sleep(60))
+        interruptions.append(True)
+        background.run(asyncio.sleep(600))
     assert closed == ["closed"]
 
 

@@ -4,6 +4,7 @@ Carapax unpacks no archives, decodes no images and reads no PDFs: it tells the k
 What it does unpack is gzip of fetched pages.
 """
 
+import asyncio
 import ctypes
 import gc
 import gzip
@@ -41,7 +42,7 @@ Bomb = Callable[[], Awaitable[object]]
 
 
 class Burst(Struct, frozen=True):
-    """What a bomb cost: megabytes beyond what was used before, at the highest, and seconds."""
+    """What a bomb cost: megabytes beyond what was used before, at the highest, and seconds of the processor."""
 
     name: str
     megabytes: float
@@ -68,10 +69,11 @@ async def burst(name: str, bomb: Bomb) -> Burst:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     _count_anew()
-    before, begun = _memory("VmRSS"), time.perf_counter()
-    with suppress(CarapaxError, RuntimeError, ClientError):
-        await bomb()
-    return Burst(name, (_memory("VmHWM") - before) / MB, time.perf_counter() - begun)
+    before, begun = _memory("VmRSS"), time.process_time()
+    async with asyncio.timeout(60):
+        with suppress(CarapaxError, RuntimeError, ClientError):
+            await bomb()
+    return Burst(name, (_memory("VmHWM") - before) / MB, time.process_time() - begun)
 
 
 LAUGHS = (
@@ -279,7 +281,7 @@ def test_the_bombs_find_who_unpacks_all(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_bombs_find_who_is_slow() -> None:
     async def slow() -> object:
-        end = time.perf_counter() + MOST_S + 0.3
-        return [readable(b"<p>" * 1000) for _ in iter(lambda: time.perf_counter() > end, True)]
+        end = time.process_time() + MOST_S + 0.3
+        return [readable(b"<p>" * 1000) for _ in iter(lambda: time.process_time() > end, True)]
 
     assert run(burst("slow", slow)).went_off

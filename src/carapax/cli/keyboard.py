@@ -36,8 +36,8 @@ class Interrupts:
     @contextmanager
     def typing(self) -> Iterator[None]:
         """Ctrl-C raises KeyboardInterrupt here."""
-        self._typing = True
         try:
+            self._typing = True
             yield
         finally:
             self._typing = False
