@@ -21,10 +21,12 @@ def test_a_run_file_says_where_the_gateway_is_if_it_can_be_read(tmp_path: Path) 
 
 
 def test_only_where_somebody_listens_there_is_an_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
+        assert not answers(f"http://127.0.0.1:{port}")
+        server.listen()
         assert answers(f"http://127.0.0.1:{port}")
-    assert not answers(f"http://127.0.0.1:{port}")
     assert not answers("http://[")
 
 

@@ -1,7 +1,7 @@
 """Bytes over TCP, for what no HTTP client would send."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 from urllib.parse import urlsplit
@@ -49,6 +49,17 @@ async def connect(url: str) -> AsyncGenerator[RawConnection, None]:
 def statuses(answer: bytes) -> list[int]:
     """The statuses of all responses in what a server sent."""
     return [int(line.split(b" ", 2)[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
+
+
+async def burst(ask: Callable[[], Awaitable[bool]], a_minute: int) -> int:
+    """How many are answered one after the other until one is refused, but for those that came to be allowed meanwhile,
+    where so many are allowed `a_minute`."""
+    loop, count = asyncio.get_running_loop(), 0
+    begun = loop.time()
+    while await ask():
+        count += 1
+    meanwhile = int((loop.time() - begun) * a_minute / 60)
+    return max(count - meanwhile, min(count, a_minute))
 
 
 async def eventually(holds: Callable[[], bool], within_s: float = 30) -> None:

@@ -1,7 +1,7 @@
 """The doors that need no credential, as a browser and as an attacker meets them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from carapax.redaction import Secret
 from carapax.store.audit import LOCAL, newest
 from carapax.testing.gateway import GatewayClient, gateway_client
 from tests.fakes.authenticator import PRESENT, Authenticator
+from tests.gateway.raw import burst
 from tests.running import run
 
 WORDS = "correct horse battery"
@@ -252,25 +253,32 @@ def test_a_cookie_that_ended_is_taken_back_and_is_no_guess() -> None:
     assert run(main()) == (False, '""')
 
 
-def test_signing_in_is_limited_by_address() -> None:
-    async def main() -> list[int]:
-        async with opened() as (_, browser):
-            return [(await browser.post("/auth/passkey/begin"))[0] for _ in range(62)]
+async def answered(asking: Awaitable[tuple[int, Any]]) -> bool:
+    """Whether it was, and not refused for coming too often."""
+    status, _ = await asking
+    assert status in (200, 429)
+    return status == 200
 
-    assert run(main()) == [200] * 60 + [429] * 2
+
+def test_signing_in_is_limited_by_address() -> None:
+    async def main() -> int:
+        async with opened() as (_, browser):
+            return await burst(lambda: answered(browser.post("/auth/passkey/begin")), 60)
+
+    assert run(main()) == 60
 
 
 def test_a_stranger_looks_so_often_and_who_is_in_as_often_as_they_like() -> None:
-    async def main() -> tuple[list[int], set[int]]:
+    async def main() -> tuple[int, set[int]]:
         async with opened() as (_, browser):
             await browser.set_up()
             await browser.post("/api/owner/password", new=WORDS)
             inside, browser.cookie = browser.cookie, ""
-            found = [(await browser.ask("GET", "/auth"))[0] for _ in range(62)]
+            found = await burst(lambda: answered(browser.ask("GET", "/auth")), 60)
             browser.cookie = inside
             return found, {(await browser.ask("GET", "/auth"))[0] for _ in range(62)}
 
-    assert run(main()) == ([200] * 60 + [429] * 2, {200})
+    assert run(main()) == (60, {200})
 
 
 @pytest.mark.parametrize("named", ["192.0.2.7", "password", "2001:db8::/64"])

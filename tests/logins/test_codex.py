@@ -1,6 +1,5 @@
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from carapax.configfile import free_port
 from carapax.errors import ModelUnauthorized, ModelUnavailable, Unavailable
 from carapax.http import Http
 from carapax.logins.codex import Codex
@@ -19,11 +19,6 @@ from tests.running import run
 
 TOKEN = "/oauth/token"
 TEN_DAYS = 864_000
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Desk:

@@ -53,7 +53,7 @@ class MemoryChannel:
         sender: str = "ann",
         conversation: str = "home",
         dedupe_key: str | None = None,
-        within_s: float = 5,
+        within_s: float = 30,
     ) -> Receipt:
         """Say something and wait until the gateway has accepted it. Raises what it was refused with, TimeoutError."""
         inbound = Inbound(self._name, conversation, Sender(sender), text, dedupe_key=dedupe_key)
@@ -64,7 +64,7 @@ class MemoryChannel:
                 self._arrived.notify_all()
             return await said.receipt
 
-    async def reply(self, within_s: float = 5) -> Outbound:
+    async def reply(self, within_s: float = 30) -> Outbound:
         """The next message the platform took that was not read before. Raises TimeoutError."""
         async with asyncio.timeout(within_s), self._arrived:
             await self._arrived.wait_for(lambda: len(self.sent) > self._read)
@@ -205,7 +205,7 @@ class ChannelContract:
 
     def _with_channel(self, check: Callable[[Channel], Coroutine[object, object, None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(10), self.open() as channel:
+            async with asyncio.timeout(30), self.open() as channel:
                 await check(channel)
 
         asyncio.run(main())

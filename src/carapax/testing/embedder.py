@@ -61,7 +61,7 @@ class EmbedderContract:
 
     def _with_embedder(self, check: Callable[[Embedder], Coroutine[object, object, None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(10), self.open() as embedder:
+            async with asyncio.timeout(30), self.open() as embedder:
                 assert embedder.name
                 await check(embedder)
 

@@ -92,7 +92,7 @@ class SocketClient:
         return seen
 
     async def _receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await self.ws.receive()
         if message.type is not WSMsgType.TEXT:
             raise ConnectionError(f"closed with {self.ws.close_code}: {message.extra}")

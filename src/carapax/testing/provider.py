@@ -20,7 +20,7 @@ class Pause:
         self._reached = asyncio.Event()
         self._released = asyncio.Event()
 
-    async def reached(self, within_s: float = 5) -> None:
+    async def reached(self, within_s: float = 30) -> None:
         """Wait until the model stands here. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             await self._reached.wait()
@@ -210,7 +210,7 @@ class ProviderContract:
 
     def _with_provider(self, check: Callable[[Provider], Coroutine[object, object, None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(10), self.open() as provider:
+            async with asyncio.timeout(30), self.open() as provider:
                 assert provider.name
                 await check(provider)
 

@@ -41,7 +41,7 @@ class SearcherContract:
 
     def _with_searcher(self, check: Callable[[Searcher], Coroutine[object, object, None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(10), self.open() as searcher:
+            async with asyncio.timeout(30), self.open() as searcher:
                 assert searcher.name
                 await check(searcher)
 

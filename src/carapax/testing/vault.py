@@ -134,7 +134,7 @@ class SecretStoreContract:
 
     def _with_vault(self, check: Callable[[SecretStore], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(10), self.open() as vault:
+            async with asyncio.timeout(30), self.open() as vault:
                 await check(vault)
 
         asyncio.run(main())
