@@ -5,7 +5,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -116,6 +116,7 @@ def test_colours_can_be_done_without() -> None:
 
 
 @given(MARKDOWN, st.lists(st.integers(0, 200), max_size=8))
+@example("    code\n\r\n| a | b |\n|---|---|\n", [11])
 @settings(max_examples=200, deadline=None)
 def test_what_is_streamed_in_pieces_ends_the_same_as_whole(text: str, cuts: list[int]) -> None:
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
@@ -135,6 +136,46 @@ def test_a_list_without_end_comes_out_in_parts_that_begin_with_an_item(item: str
     assert "".join(blocks) == text
     assert max(map(len, blocks)) < 20_000
     assert {block[:9] for block in blocks[1:-1]} == {"- an item"}
+
+
+def test_a_table_without_end_comes_out_in_parts_below_its_header() -> None:
+    head, row = "| a | b |\n|---|---|\n", "| one | *two* |\n"
+    text = head + row * 4_000 + "\nAfter.\n"
+    blocks = streamed([text[at : at + 3_000] for at in range(0, len(text), 3_000)])
+    assert blocks == streamed([text])
+    assert [block[: len(head)] for block in blocks[:-1]] == [head] * (len(blocks) - 1)
+    assert "".join([head, *(block.removeprefix(head) for block in blocks)]) == text
+    assert max(map(len, blocks)) < 20_000
+    assert plain(blocks[1]).splitlines()[:3] == [" a    b", " ────────", " one  two"]
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        ("", "some words\n"),
+        ("", "> some words\n"),
+        ("> | a | b |\n> |---|---|\n", "> | one | two |\n"),
+        ("- one\n\n", "  more of it\n\n"),
+        ("- one\n\n  | a | b |\n  |---|---|\n", "  | one | two |\n"),
+        (f"|{'a|' * 9_000}\n|{'-|' * 9_000}\n", "| one | two |\n"),
+        (f"|{'a|' * 3_000}\n|{'-|' * 3_000}\n", "| one | two |\n"),
+    ],
+)
+def test_no_block_is_waited_for_without_end(begins: str, goes_on: str) -> None:
+    blocks = Blocks()
+    blocks.add(begins)
+    held = []
+    for _ in range(20):
+        blocks.add(goes_on * (3_000 // len(goes_on)))
+        blocks.whole()
+        held.append(len(blocks.rest))
+    assert max(held[10:]) < 30_000
+
+
+def test_code_is_never_cut_however_long_it_is() -> None:
+    code = "```\n" + "| a | b |\n" * 5_000 + "```\n"
+    for text in (code, f"> {code}".replace("\n", "\n> ", 5_001), f"- one\n\n{code}".replace("\n", "\n  ")):
+        assert [block.count("```") for block in streamed([f"{text}\n\n# After\n"]) if "```" in block] == [2]
 
 
 @given(MARKDOWN, st.integers(1, 120), st.booleans())

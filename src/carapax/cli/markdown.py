@@ -112,7 +112,7 @@ class Blocks:
         """The blocks that are whole and did not come out yet."""
         if len(self.rest) < self._look_at:
             return []
-        blocks = self._cut(self.rest.rpartition("\n")[0])
+        blocks = self._cut(self.rest[: self.rest.rfind("\n") + 1])
         self._look_at = len(self.rest) + (
             0 if blocks else len(self.rest) // (16 if len(self.rest) < _MOST_PAINTED else 4)
         )
@@ -126,39 +126,63 @@ class Blocks:
 
     def _cut(self, text: str) -> list[str]:
         """Take the blocks off the rest that end in `text`, its whole lines. They are looked for in a part of it after
-        the other: looking costs more than in proportion. A list longer than a part is cut before an item."""
+        the other, and a block longer than a part is cut: looking costs more than in proportion."""
+        tail = self.rest[len(text) :]
         blocks: list[str] = []
-        is_all = False
-        while not is_all:
+        is_done = False
+        while not is_done:
             part = _beginning(text)
-            is_all = len(part) == len(text)
-            starts = _starts(self._parser, part, items=not is_all)
-            if not starts and not is_all:
-                part, is_all = text, True
-                starts = _starts(self._parser, part)
+            is_last = len(part) == len(text)
+            starts, head = _starts(self._parser, part), ""
+            if not starts and not is_last:
+                starts, head = _within(self._parser, part)
+            if not starts and not is_last:
+                part = text
+                starts = _starts(self._parser, part)[:1]
             lines = part.split("\n")
             for begun, start in pairwise([0, *starts]):
                 blocks.append("\n".join(lines[begun:start]) + "\n")
                 text = text[len(blocks[-1]) :]
-        self.rest = self.rest[sum(map(len, blocks)) :]
+            text = head + text
+            is_done = not starts or (is_last and len(text) <= _MOST_PARSED)
+        self.rest = text + tail
         return blocks
 
 
 def _beginning(text: str) -> str:
     """The lines that are parsed at once."""
-    end = text.rfind("\n", 0, _MOST_PARSED) if len(text) > _MOST_PARSED else -1
-    return text[:end] if end > 0 else text
+    if len(text) <= _MOST_PARSED:
+        return text
+    end = text.rfind("\n", 0, _MOST_PARSED) + 1 or text.find("\n", _MOST_PARSED) + 1
+    return text[:end] if end else text
 
 
-def _starts(parser: MarkdownIt, text: str, *, items: bool = False) -> list[int]:
-    """The lines at which blocks of the outermost level begin, after the first; with `items`, where there are none, that
-    at which the last item of a list begins."""
+def _parsed(parser: MarkdownIt, text: str) -> list[tuple[Token, int, int]]:
+    """What stands there, with the lines at which each begins and ends."""
     tokens = parser.parse(clean(text).replace("\t", "    "), {})
-    starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map][1:]
-    if items and not starts:
-        starts = [token.map[0] for token in tokens if token.level == 1 and token.type == "list_item_open" and token.map]
-        starts = starts[1:][-1:]
-    return starts
+    return [(token, token.map[0], token.map[1]) for token in tokens if token.map]
+
+
+def _starts(parser: MarkdownIt, text: str) -> list[int]:
+    """The lines at which blocks of the outermost level begin, after the first."""
+    return [begun for token, begun, _ in _parsed(parser, text) if token.level == 0 and token.nesting >= 0][1:]
+
+
+def _within(parser: MarkdownIt, text: str) -> tuple[list[int], str]:
+    """The line before which a block that goes on is cut: where the outermost of its parts begins that begin in its
+    second half, an item, a row; else at its end. None within a fence that is all of it. With it what the rest has to
+    begin with: a table goes on below its header, unless that is long itself."""
+    parsed = _parsed(parser, text)
+    *lines, _ = text.split("\n")
+    later = [(token.level, -begun) for token, begun, _ in parsed if begun > len(lines) // 2]
+    place = -min(later)[1] if later else len(lines)
+    for token, begun, end in parsed:
+        if token.type == "fence" and begun < place <= end:
+            place = begun
+        if token.type == "table_open" and begun + 2 < place <= end:
+            head = "\n".join(lines[begun : begun + 2]) + "\n"
+            return [place], head if len(head) < _MOST_PARSED // 4 else ""
+    return [place] if place else [], ""
 
 
 def paint(block: str, width: int, *, colours: bool, styles: bool = True) -> str:
