@@ -60,6 +60,7 @@ def test_the_last_failure_is_told_after_three_tries_and_within_five_seconds() ->
     said, waited_s = ask(DOWN, DOWN, last, "too late")
     assert said == [last]
     assert waited_s < 5
+    assert ask(DOWN, DOWN, last, "too late", budget_s=90)[0] == [last]
 
 
 def test_the_vendor_may_ask_for_a_longer_wait() -> None:

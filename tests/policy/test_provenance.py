@@ -7,7 +7,8 @@ from carapax.policy.provenance import leaves, names, names_host, only_names, ref
 ORDER = (
     "Please send the notes to Ann <ann@home.example> and to bob.smith@work.example; the room is 'Blue Sparrow', "
     "meet on May 20th at 4 pm (or 2026-06-01 10:00). Pay $12 or 98.70, order 10482, IBAN GB29 NWBK 6016 1331 9268 19. "
-    "See https://docs.example/start and report-2026.txt, then post in general. Ask about 3 of them, in 2026."
+    "See https://docs.example/start and report-2026.txt, then post in general. Ask about 3 of them, in 2026; "
+    "everyone may come."
 )
 
 
@@ -30,7 +31,7 @@ def test_what_stands_in_a_text_as_a_whole_is_named(value: object) -> None:
         "nn@home.example", "ann@home.example.evil", "home.example", "smith@work.example", "work.example", "Sparro",
         "https://docs.example/start/now", "https://docs.example", "docs.example/Start", "report", "report-2026",
         "2026-05-21", "2025-06-01", "2026-05-20 17:00", 3, 3.0, "3", 2026, "2026", 1048, 987, True, False, None, "true",
-        "an", "to", "and", "them", "", " ", "...", "the", "e", "notes to bob",
+        "an", "to", "and", "them", "everyone", "", " ", "...", "the", "e", "notes to bob",
         pytest.param(10**5000, id="huge"), 1e300, float("nan"), "1e999999999",
         "ａnn@home.example", "ann\u200b@home.example",
     ],
