@@ -295,6 +295,29 @@ def test_a_header_follows_no_redirect_to_another_place(place: str, came: list[st
     assert seen == came
 
 
+def test_a_header_follows_no_redirect_to_another_port() -> None:
+    seen: list[str] = []
+
+    async def there(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Authorization", ""))
+        return web.Response(text="hello")
+
+    async def scene() -> None:
+        async with serving(there) as other:
+
+            async def here(request: web.BaseRequest) -> web.StreamResponse:
+                seen.append(request.headers.get("Authorization", ""))
+                return web.Response(status=307, headers={"Location": f"http://site.example:{other}/"})
+
+            async with serving(here) as port:
+                egress = PublicEgress(LOOPBACK, Names(["127.0.0.1"]), filling=Bearer())
+                url = f"http://site.example:{port}/"
+                await egress.fetch(url, max_bytes=100, timeout_s=5, headers={"Authorization": "secret:x"})
+
+    run(scene())
+    assert seen == ["a secret for site.example", ""]
+
+
 def test_a_way_out_without_secrets_sends_no_headers() -> None:
     with pytest.raises(Forbidden, match="no headers"):
         run(

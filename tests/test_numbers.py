@@ -9,6 +9,7 @@ from carapax.agent.ledger import LEVELS
 from carapax.agent.metered import ANSWER_TOKENS
 from carapax.config import AgentConfig, LimitsConfig, PolicyConfig
 from carapax.doctor.run import LIMIT_S
+from carapax.gateway.guesses import NOTED_PER_MINUTE
 from carapax.logs import files as log_files
 from carapax.logs import logs
 from carapax.models.facts import ASSUMED, CONTEXT_TOKENS
@@ -44,6 +45,7 @@ TOLD = [
     ("access.md", "does not send its headers within {:g} s", [TAKEN.header_timeout_s]),
     ("access.md", "{} wrong tokens, passwords, passkeys or setup codes within {} minutes ban",
      [WORDS[GUESSES].title(), WORDS[round(WINDOW_S / MINUTE)]]),
+    ("access.md", "Of refused tokens at most {} a minute are recorded", [WORDS[NOTED_PER_MINUTE]]),
     ("agents.md", "A run is bounded: {} answers and {:g} s by default", [AGENT.max_iterations, AGENT.max_seconds]),
     ("agents.md", "runs a command in the sandbox: {:g} s, {} KB of output",
      [shell.Config().timeout_s, shell.Config().output_bytes // KB]),

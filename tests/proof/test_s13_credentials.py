@@ -174,7 +174,7 @@ EVASIONS: list[dict[str, Any]] = [
     {"path": "/v1/models"},
     {"path": "/ws"},
     {"path": "/login", "json": {"token": "{secret}"}},
-    {"path": "/login", "json": {"token": "{secret}", "deviceToken": "{number}"}},
+    {"path": "/login", "json": {"token": "{secret}"}, "params": {"deviceToken": "{number}"}},
     {"cookie": True},
     {"path": "/auth/password", "json": {"password": "{secret}"}},
     {"path": "/auth/setup", "json": {"code": "{secret}"}},
@@ -214,7 +214,7 @@ async def guess(gateway: GatewayClient, http: ClientSession, secret: str, number
     method = "POST" if "json" in given else "GET"
     options = {key: given[key] for key in ("json", "params") if key in given}
     async with http.request(method, gateway.url + path, headers=headers, **options) as response:
-        return response.status != 429
+        return response.status not in (400, 429)
 
 
 @asynccontextmanager
@@ -225,7 +225,8 @@ async def source(address: str) -> AsyncGenerator[ClientSession, None]:
 
 
 async def looked_at(count: int) -> dict[str, int]:
-    """How many guesses were looked at from one source, from one in parallel, and at one account from many sources."""
+    """How many guesses were looked at from one source, from one in parallel, at one account from many sources, and of
+    those that come in one way only."""
     found = dict.fromkeys(("one source", "at the same time", "one account"), 0)
     async with opened() as gateway:
         async with source("127.0.7.1") as http:
@@ -241,15 +242,21 @@ async def looked_at(count: int) -> dict[str, int]:
                 for number in range(5):
                     secret = f"cpx_{victim.id}_{place * 5 + number:043}"
                     found["one account"] += await guess(gateway, http, secret, number, {})
+        for way, evasion in enumerate(EVASIONS, 1):
+            async with source(f"127.0.9.{way}") as http:
+                tries = [f"cpx_way{way}_{number:043}" for number in range(min(count, 30))]
+                looked = [await guess(gateway, http, secret, number, evasion) for number, secret in enumerate(tries)]
+            found[f"only {evasion}"] = sum(looked)
     return found
 
 
 def test_ten_guesses_are_looked_at_in_five_minutes() -> None:
     found = run(looked_at(300), within_s=60)
     most = max(found.values())
-    what = f"guesses looked at of 300 by one source in {len(EVASIONS)} ways, of 300 at once, of 300 at one account"
+    ways = f"of 300 by one source in {len(EVASIONS)} ways, of 30 in each way alone"
+    what = f"guesses looked at {ways}, of 300 at once, of 300 at one account"
     shown(Figure("S13", what, f"{most}", f"{ALLOWED} in 5 min", most <= ALLOWED))
-    assert found == {"one source": ALLOWED, "at the same time": ALLOWED, "one account": ALLOWED}
+    assert found == dict.fromkeys(found, ALLOWED)
 
 
 def test_a_limit_that_is_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
