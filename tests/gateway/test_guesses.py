@@ -79,6 +79,47 @@ def test_ten_wrong_passwords_from_everywhere_together_are_looked_at(tmp_path: Pa
     assert run(main()) == ["looked at"] * 10 + ["too many wrong passwords of this name"] * 2
 
 
+class _Ahead(asyncio.SelectorEventLoop):
+    """A loop whose time can be put forward."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
+@pytest.mark.parametrize(
+    ("how", "address", "account", "bans_s"),
+    [
+        ("password", "192.0.2.{}", PASSWORD, [300, 300, 300]),
+        ("password", "127.0.0.1", "", [300, 300, 300]),
+        ("setup code", "127.0.0.1", "", [300, 300, 300]),
+        ("token", "::1", "", [300, 300, 300]),
+        ("token", "192.0.2.7", "", [300, 600, 1200]),
+        ("token", "192.0.2.{}", "abc", [300, 600, 1200]),
+    ],
+)
+def test_bans_grow_but_for_this_machine_and_the_password(
+    tmp_path: Path, how: How, address: str, account: str, bans_s: list[int]
+) -> None:
+    loop = _Ahead()
+
+    async def main() -> list[int]:
+        found = []
+        async with opened(tmp_path) as (guesses, audit):
+            for _ in bans_s:
+                for number in range(10):
+                    guess = Guess(how, address.format(number), f"{loop.ahead_s} {number}", account)
+                    assert await outcome(guesses.attempt(guess, wrong)) == "looked at"
+                [banned] = await newest(audit.database, kind="auth.banned", limit=1)
+                found.append(int(banned.entry.detail["seconds"]))
+                loop.ahead_s += found[-1] + 1
+        return found
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(main()) == bans_s
+
+
 def test_few_passwords_wait_to_be_tried_and_nothing_else_waits_for_them(tmp_path: Path) -> None:
     async def main() -> tuple[list[str], str]:
         async with opened(tmp_path) as (guesses, _):

@@ -149,6 +149,14 @@ def test_what_is_no_good_table_changes_nothing(tmp_path: Path, body: object, sta
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_table_that_has_lost_more_than_half_of_its_models_is_not_kept(tmp_path: Path) -> None:
+    book = FactBook({}, {}, tmp_path / "models.json")
+    run(refreshed(book, table(4_000)))
+    with pytest.raises(CarapaxError, match="has 1999 models"):
+        run(refreshed(book, table(1_999)))
+    assert run(refreshed(book, table(2_000))).models == 2_000
+
+
 def test_a_table_that_was_damaged_meanwhile_gives_way_to_that_of_the_release(tmp_path: Path) -> None:
     (tmp_path / "models.json").write_text("{half")
     assert FactBook({}, {}, tmp_path / "models.json").of("anthropic", "claude-sonnet-4-5").known

@@ -77,6 +77,24 @@ def test_no_single_failure_of_the_disk_loses_what_was_acknowledged(quick_disk: P
         run(sweep(quick_disk, disk, error))
 
 
+def test_what_is_acknowledged_was_synced_after_it_was_written(tmp_path: Path) -> None:
+    async def scenario(disk: FaultyDisk) -> list[list[str]]:
+        done = list[list[str]]()
+        async with opened_database(tmp_path / "a.db", disk.name) as database:
+            journal = Journal(database, SystemClock())
+            await journal.append("s", SessionStarted("main", "test", ""))
+            for number in range(3):
+                seen = list[str]()
+                disk.fails = lambda _, operation: seen.append(operation)  # noqa: B023 - called before the next
+                await journal.append("s", StateChanged("value", [number]))
+                done.append(seen.copy())
+        return done
+
+    with faulty_disk() as disk:
+        for operations in run(scenario(disk)):
+            assert operations[0] == "write" and operations[-1] == "sync"
+
+
 def test_what_a_failed_sync_was_told_of_does_not_come_back_after_a_crash(tmp_path: Path) -> None:
     async def scenario(disk: FaultyDisk) -> list[int]:
         path = tmp_path / "a.db"
