@@ -242,9 +242,11 @@ def test_a_call_counts_on_the_day_it_began(tmp_path: Path) -> None:
         clock = FakeClock()
         clock.set(1_767_308_399.0)  # a second before midnight in Berlin
         async with opened(tmp_path, DAY, clock=clock) as books:
+            await books.journal.append("s1", STARTED)
             reservation = await books.accounts.reserve(ANN, "p", "m", 8 * DOLLAR)
             clock.advance(2)
             await books.accounts.settle(reservation, Spend("p", "m", Usage(), 8 * DOLLAR))
+            assert await books.told() == [BudgetReached("daily", 80, 8.0, 10.0)]
             assert books.accounts.standing()[0].spent_usd == 0
             await books.spend(9)
             clock.advance(-2)

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import msgspec
 
-from carapax.events import Envelope, Kept, MessageReceived, ModelResponded, RunFinished, RunStarted, SessionStarted
+from carapax.events import (
+    Envelope,
+    Kept,
+    MessageReceived,
+    ModelResponded,
+    RunFinished,
+    RunStarted,
+    SessionStarted,
+    Vouched,
+)
 from carapax.events import ToolReturned as Returned
 from carapax.messages import AssistantMessage, Inbound, Origin, Sender, Text, ToolCall, ToolResult
 from carapax.store.transcripts import FILE
@@ -32,11 +41,16 @@ async def file(*events: Kept) -> AsyncIterator[bytes]:
 def test_an_imported_session_is_words_of_others_and_vouches_for_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as gateway:
-            for name, events in (("whole", FORGED), ("answer", (FORGED[0], *FORGED[4:6]))):
+            answered = (FORGED[0], *FORGED[4:6])
+            for name, events in (("whole", FORGED), ("answer", answered), ("vouched", (*answered, Vouched(4, "ann")))):
                 await gateway.journal.import_(file(*events), name)
                 reading = (await gateway.sessions.transcript(name)).reading
                 found = (reading.origins, reading.vouching.all(), reading.own.all(), reading.found.all())
                 assert found[0][0] == FILE and not any(found[1:])
+            [said] = [
+                each.event for each in await gateway.journal.read("whole") if isinstance(each.event, MessageReceived)
+            ]
+            assert said.sender == Sender("eve", "eve", "stranger")
             fork = await gateway.sessions.fork("answer")
             assert (await gateway.sessions.transcript(fork.id)).reading.origins == (FILE,)
 

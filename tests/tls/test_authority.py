@@ -48,7 +48,7 @@ def test_openssl_takes_what_it_issues_for_this_machine_and_private_networks(tmp_
 
 
 @needs_openssl
-@pytest.mark.parametrize("name", ["bank.example", "8.8.8.8", "2600::1", "example", "evilvm"])
+@pytest.mark.parametrize("name", ["bank.example", "bank.com", "8.8.8.8", "2600::1", "example", "evilvm"])
 def test_openssl_refuses_what_it_would_issue_for_others(tmp_path: Path, name: str) -> None:
     authority = make_authority(["vm", "desk.example"], NOW)
     assert "permitted subtree violation" in judged(tmp_path, authority, name)
