@@ -67,8 +67,8 @@ class Attachment(Struct, frozen=True, omit_defaults=True):
 class Inbound(Struct, frozen=True, omit_defaults=True):
     """A message on its way in, whatever the door: the browser, the terminal, REST, a chat app.
 
-    `conversation` is the channel's own name for where it was said. A `dedupe_key` seen before on the same channel
-    marks a repetition, which is acknowledged and dropped.
+    `conversation` is the channel's own name for where it was said. A `dedupe_key` seen before on the same channel, on
+    that of the API from the same sender, marks a repetition, which is acknowledged and dropped.
     """
 
     channel: str

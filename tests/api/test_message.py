@@ -47,6 +47,26 @@ def test_a_repetition_is_answered_as_before() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/messages", {"text": "hi", "dedupe_key": "k", "wait": True}),
+        ("/v1/chat/completions", {"model": "carapax", "messages": [{"role": "user", "content": "hi"}]}),
+    ],
+)
+def test_every_token_has_keys_of_its_own(path: str, said: dict[str, object]) -> None:
+    async def main() -> int:
+        async with gateway_client(["one", "two"]) as gateway:
+            secrets = [(await gateway.services.tokens.create(name, ("write",)))[1] for name in ("a", "b")]
+            for secret in (*secrets, *secrets):
+                headers = {"Authorization": f"Bearer {secret.reveal()}", "Idempotency-Key": "k"}
+                async with gateway.call("POST", path, json=said, headers=headers) as response:
+                    assert response.ok
+            return len(gateway.model.requests)
+
+    assert run(main()) == 2
+
+
 def test_the_answer_of_a_waiting_message_is_that_of_its_own_run() -> None:
     pause = Pause()
 

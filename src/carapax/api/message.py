@@ -32,7 +32,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     agent: who answers in a new session; empty for the default agent
     provider: who answers this message, by the provider's name; a new session keeps it for what follows
     model: the provider's name of the model; without a `provider` "provider/model", or the name of a chain
-    dedupe_key: a repetition with the same key is answered as before and not said again
+    dedupe_key: a repetition by the same caller with the same key is answered as before and not said again
     attachments: files that come with it, at most ten
     wait: answer only when the agent has replied, or after ten minutes
     """

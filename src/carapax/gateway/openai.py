@@ -236,7 +236,7 @@ def _inbound(request: web.BaseRequest, services: Services, asked: ChatRequest, a
         conversation,
         caller.sender(),
         _text(read),
-        dedupe_key=f"openai/{caller.id}/{key}" if key else None,
+        dedupe_key=f"openai/{key}" if key else None,
         attachments=(*_earlier(read), *_files(read, services.config.limits.attachment_bytes)),
     )
 

@@ -49,12 +49,12 @@ class Answers:
         )
         if session is None:
             return await self._sessions.submit(inbound)
-        if inbound.dedupe_key and (accepted := await self._journal.accepted(inbound.channel, inbound.dedupe_key)):
+        if inbound.dedupe_key and (accepted := await self._journal.accepted(inbound)):
             return accepted
         try:
             return await self._take(inbound, session, _ANSWER.fullmatch(text))
         except Unexpected:  # the same message, twice at once
-            accepted = await self._journal.accepted(inbound.channel, inbound.dedupe_key or "")
+            accepted = await self._journal.accepted(inbound)
             if accepted is None:
                 raise
             return accepted
@@ -108,4 +108,4 @@ class Answers:
         return receipt
 
     def _heard(self, inbound: Inbound, receipt: Receipt) -> list[Statement]:
-        return [heard(inbound.channel, inbound.dedupe_key, receipt)] if inbound.dedupe_key is not None else []
+        return [heard(inbound, receipt)] if inbound.dedupe_key is not None else []

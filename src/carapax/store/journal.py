@@ -9,7 +9,7 @@ import msgspec
 from carapax.clock import Clock
 from carapax.errors import Conflict, InvalidRequest, NotFound
 from carapax.events import Envelope, Kept, MessageReceived, RunStarted, SessionEnded, SessionStarted, Streamed
-from carapax.messages import Receipt
+from carapax.messages import Inbound, Receipt
 from carapax.store.database import Database, Row, Statement, Unexpected
 from carapax.store.leases import LeaseLost
 from carapax.store.listing import Wanted, find
@@ -20,6 +20,7 @@ from carapax.store.records import (
     added,
     changes,
     copy,
+    dedupe_key,
     info,
     kept,
     placed,
@@ -149,7 +150,7 @@ class Journal:
         """Why the guard of an event's statement did not let it in."""
         for event in events:
             if isinstance(event, MessageReceived) and event.dedupe_key is not None:
-                accepted = await self.accepted(event.channel, event.dedupe_key)
+                accepted = await self.accepted(event)
                 if accepted is not None:
                     return Duplicate(accepted)
         try:
@@ -164,15 +165,17 @@ class Journal:
             return Conflict(f"session {session} has ended", "start a new one, or fork it")
         return Conflict(f"an event did not fit into session {session}")
 
-    async def accepted(self, channel: str, dedupe_key: str) -> Receipt | None:
-        """Where the channel's message of this key was taken, if it was."""
+    async def accepted(self, message: Inbound | MessageReceived) -> Receipt | None:
+        """Where a message of this key was taken, if one was."""
         rows = await self._database.fetch(
-            "SELECT session, message, seq FROM receipts WHERE channel = $1 AND dedupe_key = $2", channel, dedupe_key
+            "SELECT session, message, seq FROM receipts WHERE channel = $1 AND dedupe_key = $2",
+            message.channel,
+            dedupe_key(message),
         )
         if not rows:
             return None
-        session, message, seq = rows[0]
-        return Receipt(str(session), str(message), cast(int, seq), duplicate=True)
+        session, taken, seq = rows[0]
+        return Receipt(str(session), str(taken), cast(int, seq), duplicate=True)
 
     def observe(self, observer: Callable[[Envelope], None]) -> None:
         """Call this for every event kept from now on, in order, before `append` returns; it must not block or raise."""

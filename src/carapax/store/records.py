@@ -19,7 +19,7 @@ from carapax.events import (
     StateChanged,
     Steered,
 )
-from carapax.messages import Receipt
+from carapax.messages import Inbound, Receipt
 from carapax.store.database import Row, Statement
 
 _HEAD = "coalesce((SELECT max(e.seq) FROM events e WHERE e.session = s.number), 0)"
@@ -140,16 +140,23 @@ def copy(session: str, new: str, upto: int) -> Statement:
 
 def receipt(session: str, event: MessageReceived) -> Statement:
     """Keep the message's dedupe key, for the event that is kept next; fails when it is kept."""
-    return Statement(_RECEIPT, (session, event.channel, event.dedupe_key, event.id), 1)
+    return Statement(_RECEIPT, (session, event.channel, dedupe_key(event), event.id), 1)
 
 
-def heard(channel: str, dedupe_key: str, receipt: Receipt) -> Statement:
+def heard(inbound: Inbound, receipt: Receipt) -> Statement:
     """Keep the dedupe key of what is no message of its session; fails when it is kept."""
     sql = (
         "INSERT INTO receipts (channel, dedupe_key, session, message, seq) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT DO NOTHING"
     )
-    return Statement(sql, (channel, dedupe_key, receipt.session, receipt.message, receipt.seq), 1)
+    return Statement(sql, (inbound.channel, dedupe_key(inbound), receipt.session, receipt.message, receipt.seq), 1)
+
+
+def dedupe_key(message: Inbound | MessageReceived) -> str:
+    """Under what the channel's receipt of a message is kept. A chat platform has one name for a message, whoever asks;
+    of the API every caller chooses names of its own."""
+    key = message.dedupe_key or ""
+    return f"{message.sender.id}/{key}" if message.channel == "api" else key
 
 
 def started(session: str, event: SessionStarted, at: float) -> Statement:
