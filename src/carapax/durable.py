@@ -40,11 +40,20 @@ def unwritable(file: Path, error: OSError) -> StoreError:
 
 def refuse_root(*folders: Path) -> None:
     """Raises Forbidden when root would write into a folder of another user: what it writes is out of that user's reach,
-    and where it writes may be that user's choice."""
+    and where it writes may be that user's choice. One in which there is nothing that is not root's is used by nobody
+    else: so it is with the folder that a container has its home in."""
     for folder in folders:
-        if os.geteuid() == 0 and folder.exists() and (owner := folder.stat().st_uid):
-            remedy = f"run this as that user (sudo -u '#{owner}' ...), or give the folder to root"
+        if os.geteuid() == 0 and folder.is_dir() and (owner := folder.stat().st_uid) and not _is_only_roots(folder):
+            remedy = (
+                f"run this as that user (sudo -u '#{owner}' ..., a container with --user {owner}), or give the folder "
+                "and what is in it to root"
+            )
             raise Forbidden(f"{folder} is of another user ({owner}), who could not use what root writes there", remedy)
+
+
+def _is_only_roots(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return all(entry.stat(follow_symlinks=False).st_uid == 0 for entry in entries)
 
 
 def sync_folder(folder: Path) -> None:

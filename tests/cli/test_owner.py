@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,16 @@ def test_root_writes_nothing_into_the_home_of_another_user(
     assert "is of another user" in refused.output
     assert "run this as that user" in refused.output
     assert {each: each.stat().st_mtime_ns for each in (home.config_dir, *home.config_dir.rglob("*"))} == held
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of others")
+def test_a_home_is_roots_whose_empty_folder_another_user_gave(tmp_path: Path, run: Run) -> None:
+    (given := tmp_path / "given").mkdir()
+    os.chown(given, 4711, 4711)
+    assert [run("--home", str(given), "token", "create").exit_code for _ in range(2)] == [0, 0]
+    assert {each.stat().st_uid for each in given.rglob("*")} == {0}
+    os.chown(given / "carapax.toml", 4711, 4711)
+    assert "is of another user (4711)" in run("--home", str(given), "token", "create").output
 
 
 def test_a_running_gateway_is_told(home: Home, gateway: Serving, run: Run) -> None:

@@ -29,6 +29,7 @@ from carapax.doctor.checks import (
 from carapax.doctor.finding import Finding, Patient, failed
 from carapax.doctor.fixes import FIXES
 from carapax.doctor.running import announced, answers
+from carapax.durable import refuse_root
 from carapax.errors import CarapaxError, ConfigError, Forbidden, NotFound
 from carapax.vault import Vault
 
@@ -93,8 +94,9 @@ class Doctor:
 
     def _refuse_strangers(self) -> None:
         """What a repair writes would be out of the owner's reach, and what it changes might be chosen by the owner."""
+        refuse_root(self.home.config_dir, self.home.data_dir)
         for folder in (self.home.config_dir, self.home.data_dir):
-            if folder.exists() and (owner := folder.stat().st_uid) != os.geteuid():
+            if folder.exists() and os.geteuid() not in (0, owner := folder.stat().st_uid):
                 raise Forbidden(f"{folder} is of another user ({owner})", "have that user run `carapax doctor --fix`")
 
     def _patient(self) -> Patient:
