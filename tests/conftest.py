@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     for name in [name for name in os.environ if name not in _KEPT and not name.startswith(_KEPT_FAMILIES)]:
         del os.environ[name]
-    os.environ.update(HOME=home, LANG="C.UTF-8")
+    os.environ.update(HOME=home, LANG="C.UTF-8", TERM="xterm-256color")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

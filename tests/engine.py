@@ -120,7 +120,7 @@ def _answers(place: str) -> bool:
 
 
 def _started() -> str:
-    folder = Path(tempfile.mkdtemp(prefix="carapax-dockerd-"))
+    folder = Path(tempfile.mkdtemp(prefix="carapax-dockerd-", dir="/tmp"))  # the names of its sockets must be short
     place = folder / "docker.sock"
     options = [f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"]
     options += [f"--host=unix://{place}", "--iptables=false", "--ip6tables=false", "--bridge=none"]

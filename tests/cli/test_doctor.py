@@ -35,6 +35,7 @@ def test_it_looks_at_the_gateway_as_it_was_started(run: Run, home: Home) -> None
 def test_what_the_gateway_answers_with_is_said_though_the_doctor_finds_another_model_by_now(
     run: Run, gateway_of: GatewayOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("carapax.models.detection._PROBE_S", 0.0)  # no model server of this machine is found
     with gateway_of('[agents.main]\nmodel = "auto"\n'):
         monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
         before = run("doctor").output

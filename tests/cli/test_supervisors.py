@@ -28,6 +28,8 @@ main() { systemctl --user show carapax --property=MainPID --value; }
 for i in $(seq 300); do systemctl --user is-system-running > "$HOME/state" && break; sleep 0.1; done
 mkdir -p "$HOME/.config/systemd/user/carapax.service.d"
 printf '[Service]\\nRestartSec=100ms\\n' > "$HOME/.config/systemd/user/carapax.service.d/soon.conf"
+mkdir -m 700 "$HOME/.carapax"
+printf '[agents.main]\\nmodel = "demo/demo"\\n' > "$HOME/.carapax/carapax.toml"
 carapax daemon install > "$HOME/installed"
 answers
 systemctl --user is-enabled carapax

@@ -410,6 +410,8 @@ def test_questions_are_answered_in_their_place(asking: Terminal, home: Home) -> 
         asking.type(keys)
         asking.until("local said yes" if runs else "local said no", times=1 + [*asked.values()][:number].count(runs))
         asking.until_gone("answer [")
+        while runs and not written(home):
+            asking.wait(0.05)
         asking.until_gone("Ctrl-C stops")
         assert written(home) is runs
         (home.workspaces / "main" / "notes.md").unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """Speaking with an engine, or with something that says it is one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tests.engine import engine_socket
 from tests.running import run
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One whose name is short, as that of a socket is, wherever temporary files are put."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        yield Path(made)
 
 
 async def answered(folder: Path, answer: Answer, question: str = "") -> tuple[list[str], bytes]:
@@ -43,37 +51,37 @@ def version(newest: str, least: str) -> Answer:
 @pytest.mark.parametrize(
     ("newest", "least", "spoken"), [("1.41", "1.12", "1.41"), ("1.99", "1.44", "1.51"), ("1.40", "1.40", "1.40")]
 )
-def test_the_newest_version_that_both_speak_is_spoken(tmp_path: Path, newest: str, least: str, spoken: str) -> None:
-    asked, _ = run(answered(tmp_path, version(newest, least), "/info"))
+def test_the_newest_version_that_both_speak_is_spoken(folder: Path, newest: str, least: str, spoken: str) -> None:
+    asked, _ = run(answered(folder, version(newest, least), "/info"))
     assert asked == ["/version", f"/v{spoken}/info"]
 
 
 @pytest.mark.parametrize(("newest", "least"), [("1.39", "1.12"), ("2.5", "2.0"), ("one", "1.12")])
-def test_an_engine_that_speaks_another_version_is_refused(tmp_path: Path, newest: str, least: str) -> None:
+def test_an_engine_that_speaks_another_version_is_refused(folder: Path, newest: str, least: str) -> None:
     with pytest.raises(Unavailable, match="version"):
-        run(answered(tmp_path, version(newest, least)))
+        run(answered(folder, version(newest, least)))
 
 
-def test_what_is_no_engine_is_told(tmp_path: Path) -> None:
+def test_what_is_no_engine_is_told(folder: Path) -> None:
     async def answer(request: web.BaseRequest) -> web.Response:
         return web.Response(text="<html>")
 
     with pytest.raises(Unavailable, match="answered /version with something else"):
-        run(answered(tmp_path, answer))
+        run(answered(folder, answer))
 
 
-def test_without_an_engine_it_is_said_how_to_install_one(tmp_path: Path) -> None:
+def test_without_an_engine_it_is_said_how_to_install_one(folder: Path) -> None:
     with pytest.raises(Unavailable, match="no container engine is at") as caught:
-        run(Engine.open(str(tmp_path / "none")))
+        run(Engine.open(str(folder / "none")))
     assert "apt install docker.io" in caught.value.hint
 
 
-def test_an_engine_that_is_not_running_is_told_apart(tmp_path: Path) -> None:
+def test_an_engine_that_is_not_running_is_told_apart(folder: Path) -> None:
     async def closed() -> None:
-        server = await asyncio.start_unix_server(lambda reader, writer: None, tmp_path / "socket")
+        server = await asyncio.start_unix_server(lambda reader, writer: None, folder / "socket")
         server.close()
         await server.wait_closed()
-        await Engine.open(str(tmp_path / "socket"))
+        await Engine.open(str(folder / "socket"))
 
     with pytest.raises(Unavailable, match="cannot be reached"):
         run(closed())
@@ -82,14 +90,14 @@ def test_an_engine_that_is_not_running_is_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "error"), [(400, InvalidRequest), (404, NotFound), (409, Conflict), (500, Unavailable)]
 )
-def test_what_an_engine_refuses_is_told_in_its_words(tmp_path: Path, status: int, error: type[Exception]) -> None:
+def test_what_an_engine_refuses_is_told_in_its_words(folder: Path, status: int, error: type[Exception]) -> None:
     async def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/version":
             return web.json_response({"ApiVersion": "1.41"})
         return web.json_response({"message": "not\nthis way"}, status=status)
 
     with pytest.raises(error, match="not this way"):
-        run(answered(tmp_path, answer, "/info"))
+        run(answered(folder, answer, "/info"))
 
 
 def test_engines_are_looked_for_where_they_listen() -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -391,7 +392,7 @@ def test_a_container_that_ends_under_a_command_is_told_from_a_failed_command(tmp
 def test_an_engine_that_goes_away_under_a_command_is_told(tmp_path: Path) -> None:
     async def scene() -> None:
         connections: list[asyncio.StreamWriter] = []
-        engine = str(tmp_path / "between")
+        engine = str(between / "socket")
 
         async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             there, back = await asyncio.open_unix_connection(engine_socket())
@@ -415,7 +416,9 @@ def test_an_engine_that_goes_away_under_a_command_is_told(tmp_path: Path) -> Non
         await server.wait_closed()
 
     try:
-        run(scene())
+        with tempfile.TemporaryDirectory(dir="/tmp") as made:  # the name of a socket must be short
+            between = Path(made)
+            run(scene())
     finally:
         give_up = time.monotonic() + 60
         while run(containers(tmp_path)):
