@@ -1,10 +1,13 @@
 """The documentation is whole: the reference is as the code is, and every link leads somewhere."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from carapax.cli.group import carapax
 from docs.generate import REFERENCE, pages
 
 ROOT = Path(__file__).parent.parent
@@ -34,3 +37,27 @@ def test_every_page_is_reached_from_the_readme() -> None:
         links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
         waiting += [(page.parent / link).resolve() for link in links if "://" not in link]
     assert [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in seen] == []
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each command of ours in the blocks of a page that are for a shell, without what goes to a file."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    found = [re.search(r"(?:^|[|$] )(?:\.venv/bin/)?carapax\b(?P<words>.*)", line) for line in lines]
+    told = [match["words"] for match in found if match]
+    return [shlex.split(re.sub(r" [<>] ?\S+", "", words), comments=True) for words in told]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_is_shown_can_be_given(page: Path) -> None:
+    for words in commands(page):
+        context = click.Context(carapax)
+        while isinstance(context.command, click.Group) and words and not words[0].startswith("-"):
+            command = context.command.get_command(context, words[0])
+            assert command is not None, words
+            context, words = click.Context(command, parent=context), words[1:]
+        context.command.make_parser(context).parse_args(words)
+
+
+def test_commands_are_found_in_the_readme() -> None:
+    assert commands(ROOT / "README.md") == [["chat"], ["chat", "-m", "run `uname -a`"]]
