@@ -8,6 +8,7 @@ import click
 import pytest
 
 from carapax.cli.group import carapax
+from carapax.extensions import export, find, names
 from docs.generate import REFERENCE, pages
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +38,12 @@ def test_every_page_is_reached_from_the_readme() -> None:
         links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
         waiting += [(page.parent / link).resolve() for link in links if "://" not in link]
     assert [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in seen] == []
+
+
+def test_the_page_of_agents_says_what_each_tool_may() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", (ROOT / "docs" / "agents.md").read_text(), re.MULTILINE)
+    said = {name: set(may.split(", ")) for name, may in rows}
+    assert said == {name: set(export("tool", name, find("tool", name)).effects) for name in names("tool")}
 
 
 def commands(page: Path) -> list[list[str]]:
