@@ -22,8 +22,7 @@ export function steps(most) {
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((each) => each * power >= rough * (1 - 1e-9));
-  const count = Math.ceil(most / step - 1e-9);
-  return Array.from({ length: count + 1 }, (_, index) => index * step);
+  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => index * step);
 }
 
 /** `bars` are `{label, tip, parts: [{value, tone}]}`; `tone` is the number of a colour. `format` writes values. */
@@ -73,9 +72,8 @@ export class BarChart {
   }
 
   #tick(value, y) {
-    const across = { x1: EDGE.left, x2: this.#width - EDGE.right, y1: y, y2: y };
-    const line = svg("line", { ...across, class: value ? "grid" : "axis" });
-    return [line, svg("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, this.format(value))];
+    const across = { x1: EDGE.left, x2: this.#width - EDGE.right, y1: y, y2: y, class: value ? "grid" : "axis" };
+    return [svg("line", across), svg("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" }, this.format(value))];
   }
 
   #bar({ parts, tip }, middle, width, slot, y) {

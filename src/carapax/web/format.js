@@ -7,7 +7,6 @@ const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-di
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
-const number = new Intl.NumberFormat(language);
 
 export const formatClock = (at) => clock.format(at * 1000);
 export const formatMoment = (at) => moment.format(at * 1000);
@@ -22,7 +21,7 @@ export const formatUsd = (value) => (value === 0 || value >= 0.01 ? usd : cents)
 /** A day that is written as 2026-11-21. */
 export const formatDay = (text) => calendarDay.format(Date.parse(text));
 
-export const formatNumber = (value) => number.format(value);
+export const formatNumber = new Intl.NumberFormat(language).format;
 
 /** "now", "5 min. ago", "2 hr. ago", then the day. */
 export function formatAgo(at, now = Date.now() / 1000) {
@@ -35,10 +34,9 @@ export function formatAgo(at, now = Date.now() / 1000) {
 
 /** Which heading of the session list a time belongs under. Days have 23 or 25 hours when the clocks are changed. */
 export function dayGroup(at, now = new Date()) {
-  const daysAgo = (count) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - count).getTime() / 1000;
-  if (at >= daysAgo(0)) return t("today");
-  if (at >= daysAgo(1)) return t("yesterday");
-  return at >= daysAgo(7) ? t("week") : t("older");
+  const began = (ago) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - ago).getTime() / 1000;
+  const [name] = [["today", 0], ["yesterday", 1], ["week", 7]].find(([, ago]) => at >= began(ago)) ?? ["older"];
+  return t(name);
 }
 
 export function formatElapsed(seconds) {

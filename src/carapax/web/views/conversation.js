@@ -326,7 +326,7 @@ class NoticeItem {
     const remedy = todo !== `todo-${code}` && h("p", { class: "todo" }, todo);
     const repeat = canRepeat ? h("button", { type: "button", class: "button", onclick: this.again }, t("retry")) : "";
     const told = h("div", null, title, why || null, remedy, more);
-    this.element.replaceChildren(icon(tone === "info" ? "info" : "warn", 16), told, repeat);
+    renew(this.element, icon(tone === "info" ? "info" : "warn", 16), told, repeat);
   }
 }
 
