@@ -1,5 +1,8 @@
 """`carapax doctor`."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -18,6 +21,15 @@ def test_what_fails_exits_with_1_and_has_its_remedy_below(run: Run, home: Home) 
     assert done.exit_code == 1
     assert "FAIL  configuration" in done.output
     assert f"correct {home.config_file}" in done.output
+
+
+def test_nothing_is_imported_of_what_runs_agents() -> None:
+    code = (
+        "import sys, carapax.cli.doctor;"
+        "print([name for name in sys.modules if name.startswith(('carapax.agent', 'carapax.sessions'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_findings_may_be_read_by_a_program(run: Run) -> None:
