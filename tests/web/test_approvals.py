@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from selenium.webdriver.common.keys import Keys
 
 from carapax.config import PolicyConfig
-from carapax.events import ApprovalAsked, Event
+from carapax.events import ApprovalAsked, ApprovalGiven, Event
 from tests.web.accessible import overflowing, unreachable, violations
 from tests.web.browser import MISSING, Browser
 from tests.web.furnished import to
@@ -101,6 +101,8 @@ def test_the_card_names_page_call_and_reason_and_a_yes_lets_it_run_once(browser:
         browser.find(".answer .markdown", "We open at nine.")
         assert person.sent == "sent\n"
         assert len(person.events("approval_asked")) == 1
+        [given] = person.events("approval_given")
+        assert isinstance(given, ApprovalGiven) and (given.verdict, given.scope) == ("allow", "once")
 
 
 def test_a_no_stops_it(browser: Browser, tmp_path: Path) -> None:
