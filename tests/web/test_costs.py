@@ -104,13 +104,20 @@ def test_the_screen_fits_a_phone(page: Browser) -> None:
     assert page.run("return document.querySelector('.scroller').scrollWidth") == 390
 
 
-def test_a_session_shows_what_it_cost_and_leads_there(page: Browser, gateway: Process) -> None:
-    gateway.carapax("chat", "-m", "what did I say")
-    page.find(".sessions a", "what did I say").click()
-    cost = page.find(".meta .cost", "$")
-    assert "calls: 1," in (cost.get_attribute("title") or "")
-    cost.click()
-    page.find(".bars svg")
+def test_a_session_shows_what_it_cost_and_leads_there(browser: Browser, tmp_path: Path) -> None:
+    process = Process(tmp_path / "home", spent.CONFIG)
+    process.start()
+    try:
+        process.carapax("chat", "-m", "what did I say")
+        browser.open(process.url)
+        browser.find(".sessions a", "what did I say").click()
+        cost = browser.find(".meta .cost", "$")
+        assert "calls: 1," in (cost.get_attribute("title") or "")
+        cost.click()
+        browser.find(".bars svg")
+        assert browser.violations == []
+    finally:
+        process.close()
 
 
 def test_without_any_cost_the_screen_says_so(browser: Browser, tmp_path: Path) -> None:

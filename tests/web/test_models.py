@@ -10,6 +10,7 @@ from carapax.cli.rpc import find_gateway
 from tests.fakes.vendor import Vendor
 from tests.web.browser import MISSING, Browser
 from tests.web.served import Process
+from tests.web.test_settings import put
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 
@@ -131,6 +132,7 @@ def test_a_provider_is_checked_and_removed(page: Browser, vendor: Vendor, gatewa
 
 
 def test_one_that_an_agent_uses_is_removed_only_after_a_second_question(page: Browser, gateway: Process) -> None:
+    before = gateway.home.config_file.read_text(encoding="utf-8")
     page.run("document.querySelector('[data-key=\"remove used\"]').click()")
     page.find("dialog .primary", "Remove").click()
     page.find("dialog p", "used is used by the agent writer")
@@ -141,6 +143,7 @@ def test_one_that_an_agent_uses_is_removed_only_after_a_second_question(page: Br
     page.find("dialog .primary", "Remove").click()
     page.find("dialog .primary", "Remove anyway").click()
     page.until("![...document.querySelectorAll('.providers h2')].some((name) => name.textContent === 'used')")
+    put(gateway, before)
 
 
 def test_the_form_is_closed_by_escape_and_every_field_has_a_name(page: Browser) -> None:
