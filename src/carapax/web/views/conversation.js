@@ -141,8 +141,7 @@ class UserItem {
     const files = drawFiles(attachments);
     const warning = marks?.length && warned("p", t("marked", { marks: marks.join(", ") }));
     const foot = h("footer", null, this.#forks(item), state);
-    const shown = [label, files, h("div", { class: "bubble", dir: "auto" }, text), warning, foot];
-    renew(this.element, shown);
+    renew(this.element, label, files, h("div", { class: "bubble", dir: "auto" }, text), warning, foot);
   }
 
   #again(item) {

@@ -75,9 +75,8 @@ export class Session {
     this.app.entitle(title);
     const agent = this.app.agents.find(({ name }) => name === view.agent);
     const model = [view.model, agent?.model].find((name) => name && name !== "auto") ?? "";
-    const badge = this.app.modelBadge(model, agent);
     const who = h("span", { dir: "auto" }, this.app.called(view.agent));
-    renew(this.meta, who, badge, this.cost, view.forkedFrom && origin(view));
+    renew(this.meta, who, this.app.modelBadge(model, agent), this.cost, view.forkedFrom && origin(view));
     this.tab?.update();
     if (this.feed.loaded) this.element.ariaBusy = null;
   }

@@ -47,8 +47,7 @@ export class Sidebar {
     this.#drawScreens();
     this.#count(this.app.approvals.items.length);
     const infos = sessions.items.map((info) => this.#shownOf(info));
-    const known = this.#links;
-    this.#links = new Map(infos.map((info) => [info.id, linkTo(info, known.get(info.id))]));
+    this.#links = new Map(infos.map((info) => [info.id, linkTo(info, this.#links.get(info.id))]));
     const drawn = JSON.stringify([infos.map(({ id, day }) => [id, day]), sessions.loaded, sessions.more]);
     if (this.drawn === drawn) return;
     this.drawn = drawn;

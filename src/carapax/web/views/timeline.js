@@ -76,8 +76,7 @@ export class Timeline {
     this.first = start + 1;
     const rowOf = (envelope) => this.#rows.get(envelope.seq) ?? this.#row(envelope, events[0].at);
     this.#rows = new Map(shown.map((envelope) => [envelope.seq, rowOf(envelope)]));
-    const wanted = [...this.#rows.values()];
-    renew(this.list, wanted);
+    renew(this.list, [...this.#rows.values()]);
     this.earlier.hidden = start === 0;
     this.later.hidden = start + WINDOW >= events.length;
     for (const [seq, row] of this.#rows) {
