@@ -36,7 +36,7 @@ from tests.programmes.invariants import Record, violations
 
 PEOPLE = 2
 ROUNDS_OF_A_CONVERSATION = 4
-HEALTH_S = 20.0
+HEALTH_S = 60.0
 PEACE_S = 60.0
 CONFIG = """
 [gateway]

@@ -116,7 +116,8 @@ def test_what_does_not_fit_is_said_and_nothing_is_changed(
     assert home.config_file.read_bytes() == before
 
 
-def test_a_new_home_is_made(run: Run, tmp_path: Path) -> None:
+def test_a_new_home_is_made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carapax.models.detection._PROBE_S", 0.0)  # no model server of this machine is found
     done = run("init", "--yes", "--user-name", "Sam", "--home", str(tmp_path / "new"))
     assert done.exit_code == 0
     assert "missing  owner, model, agent" in done.output

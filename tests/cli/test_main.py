@@ -35,6 +35,7 @@ def test_what_a_terminal_does_not_have_is_written_out(tmp_path: Path) -> None:
 def test_closed_streams_are_stood_in_for(tmp_path: Path) -> None:
     close = "import os, sys; [os.close(n) for n in (0, 1, 2)]; sys.stdin = sys.stdout = sys.stderr = None"
     code = f"{close}; sys.argv = ['carapax', 'chat', '-m', 'help']; from carapax.cli.main import main; main()"
-    home = os.environ | {"CARAPAX_HOME": str(tmp_path / "home")}
+    (tmp_path / "carapax.toml").write_text('[agents.main]\nmodel = "demo/demo"\n')
+    home = os.environ | {"CARAPAX_HOME": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", code], env=home, check=False, timeout=60)
     assert said.returncode == 0

@@ -84,7 +84,12 @@ def test_generated_requests_find_no_fault_and_nothing_undocumented(tmp_path: Pat
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=tmp_path,
             )
-            output, _ = await process.communicate()
+            try:
+                output, _ = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
             return process.returncode, output.decode()
 
     status, output = run(main(), within_s=280)

@@ -24,7 +24,7 @@ from carapax.testing import ScriptedProvider
 from carapax.testing.models import OneProvider
 from carapax.testing.provider import Script
 
-START_S = 20.0
+START_S = 60.0
 T = TypeVar("T")
 
 
