@@ -158,6 +158,56 @@ def test_of_what_is_pasted_only_its_text_goes_into_a_message(page: Browser) -> N
     assert page.run("return document.querySelectorAll('#main :is(img, iframe, script, b)').length") == 0
 
 
+PASTE = """
+    const data = new DataTransfer();
+    data.setData("text/plain", given[0].repeat(given[1]));
+    const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+    return !document.querySelector(".composer textarea").dispatchEvent(event);
+"""
+
+
+def test_a_long_text_that_is_pasted_goes_along_as_a_file_unless_it_is_put_into_the_message(
+    page: Browser, gateway: Served
+) -> None:
+    assert page.run(PASTE, "x1", 9_999) is False  # left to the browser
+    for _ in range(2):
+        assert page.run(PASTE, "x1", 750_000) is True
+    page.until("document.querySelectorAll('.attachments li:not(.busy)').length === 2")
+    assert page.run(CHIPS) == ["pasted text.txt 1.5 MB"] * 2
+    page.type("Read it", Keys.ENTER)
+    page.until("document.querySelectorAll('.user .files a').length === 2")
+    page.find(".answer .markdown", "Seen.")
+    page.run("const link = document.querySelector('.user .files a'); window.kept = await (await fetch(link)).text()")
+    assert page.run("return kept === 'x1'.repeat(750_000)") is True
+    page.type("Look: ")
+    assert page.run(PASTE, "word ", 4_000) is True
+    page.find(".attachments li:not(.busy) button", "Put into the message").click()
+    page.until("!document.querySelector('.attachments li')")
+    text = "document.querySelector('.composer textarea')"
+    assert page.run(f"return [{text}.value, document.activeElement === {text}]") == ["Look: " + "word " * 4_000, True]
+
+
+def test_no_letter_looks_as_its_neighbours_want_it(page: Browser) -> None:
+    """Or else the lines of a long text without a space, such as 1x1x1, are measured from its start for each of them:
+    20,000 letters took 1.4 s, and in the composer half a second for each that was typed."""
+    wide = page.run("""
+        await document.fonts.ready;
+        const width = (parent, ligatures) => {
+            const probe = Object.assign(document.createElement("span"), { textContent: "1x1x1x1x1" });
+            probe.style.fontVariantLigatures = ligatures;
+            parent.append(probe);
+            return probe.getBoundingClientRect().width;
+        };
+        const middle = document.querySelector(".middle");
+        middle.append(Object.assign(document.createElement("div"), { className: "bubble" }));
+        const ways = ["", "no-contextual", "contextual"].map((each) => width(middle.lastChild, each));
+        return [ways[0] === ways[1], ways[1] === ways[2]];
+    """)
+    assert wide == [True, False]
+    inherited = "return getComputedStyle(document.querySelector('.composer textarea')).fontVariantLigatures"
+    assert page.run(inherited) == "no-contextual"
+
+
 @pytest.mark.parametrize("target", [".sidebar", ".middle h1", ".composer textarea"])
 def test_what_is_dropped_runs_nothing_and_does_not_take_the_place_of_the_page(
     page: Browser, gateway: Served, tmp_path: Path, target: str

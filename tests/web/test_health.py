@@ -15,6 +15,13 @@ from tests.web.served import Process, served
 pytestmark = pytest.mark.skipif(MISSING, reason="needs Chromium and its driver")
 
 
+HOLES = """
+    const cards = [...document.querySelectorAll(".findings .card")].map((each) => each.getBoundingClientRect());
+    const pairs = cards.slice(1).map((card, at) => [cards[at], card]).filter(([one, two]) => one.left === two.left);
+    return pairs.map(([one, two]) => two.top - one.bottom).filter((gap) => gap > 16);
+"""
+
+
 @pytest.fixture
 def gateway(tmp_path: Path) -> Generator[Process, None, None]:
     process = Process(tmp_path / "home")
@@ -34,6 +41,8 @@ def test_what_is_wrong_is_shown_with_a_button_that_repairs_it(browser: Browser, 
     assert config.stat().st_mode & 0o777 == 0o600
     browser.until("!document.querySelector('.findings .button')")
     browser.find(".health .card", "The clock can be right")
+    browser.find(".health .summary:not(:has(progress))")
+    assert browser.run(HOLES) == []
     config.chmod(0o604)
     browser.find(".health .actions .button", "Look again").click()
     browser.find(".health .summary", "To look at")

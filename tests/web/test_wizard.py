@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -109,6 +110,26 @@ def test_it_can_be_put_off_and_is_found_again(browser: Browser, gateway: Process
     browser.type(Keys.CONTROL + "k" + Keys.NULL)
     browser.find(".palette input").send_keys("set up", Keys.ENTER)
     step(browser, "model")
+
+
+ROWS = """
+    const tops = [...document.querySelectorAll(given[0])].filter((each) => each.checkVisibility())
+        .map((each) => each.getBoundingClientRect().top);
+    return Object.values(Object.groupBy(tops, String)).map((row) => row.length);
+"""
+
+
+def test_what_is_chosen_from_stands_in_whole_rows(browser: Browser, gateway: Process) -> None:
+    browser.resize(1280, 860)
+    browser.open(gateway.url)
+    browser.find(".step .choices li")
+    assert browser.run(ROWS, ".step .choices li") == [3, 3, 3]
+    assert browser.run(ROWS, ".screens a") == [2, 2, 2, 2, 2, 1]  # no channels, which are where there is an extension
+    browser.resize(360, 760, phone=True)
+    assert browser.run(ROWS, ".step .choices li") == [2, 2, 2, 2, 1]
+    widths = "return ['ul.choices', '.choices li:last-child'].map((css) => document.querySelector(css).clientWidth)"
+    row, last = msgspec.convert(browser.run(widths), tuple[int, int])
+    assert row == last
 
 
 def test_vendors_are_searched(browser: Browser, gateway: Process) -> None:

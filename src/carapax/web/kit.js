@@ -380,6 +380,4 @@ export async function formDialog(title, { onsubmit, ...rest }, make = form) {
 }
 
 /** Ask first; whether the answer was yes. */
-export function confirmed(app, title, text, yes) {
-  return app.ask(title, h("p", null, text), yes);
-}
+export const confirmed = (app, title, text, yes) => app.ask(title, h("p", null, text), yes);

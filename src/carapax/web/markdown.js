@@ -82,8 +82,7 @@ export class MarkdownStream {
   }
 
   #putAside(node, before) {
-    const isFull = !this.chunk || this.chunk.childElementCount >= CHUNK;
-    if (isFull) before.before((this.chunk = h("div", { class: "chunk" })));
+    if (!(this.chunk?.childElementCount < CHUNK)) before.before((this.chunk = h("div", { class: "chunk" })));
     this.chunk.append(node);
   }
 }
@@ -133,8 +132,7 @@ function fillCode(block, { text, language, closed }) {
     code.replaceChildren(chunk());
     code.written = "";
   }
-  const start = code.written.length;
-  let at = start;
+  let at = code.written.length;
   for (let end; (end = text.indexOf("\n", at + CODE_CHUNK)) >= 0; at = end + 1) {
     code.lastElementChild.textContent = text.slice(at, end + 1);
     code.append(chunk());

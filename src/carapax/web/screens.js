@@ -9,16 +9,16 @@ export const SCREENS = {
   sessions: { group: "work", icon: "chat", load: async () => (await import("./views/sessions.js")).Sessions },
   approvals: { group: "work", icon: "hand", load: async () => (await import("./views/approvals.js")).ApprovalList },
   costs: { group: "work", icon: "coins", load: async () => (await import("./views/costs.js")).Costs },
+  activity: { group: "work", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
   agents: { group: "agents", icon: "person", load: async () => (await import("./views/agents.js")).Agents },
   tools: { group: "agents", icon: "tool", load: async () => (await import("./views/tools.js")).Tools },
   models: { group: "agents", icon: "model", load: async () => (await import("./views/models.js")).Models },
+  secrets: { group: "agents", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   channels: { group: "gateway", icon: "globe", load: channels, shown: (app) => app.hasChannels },
-  secrets: { group: "gateway", icon: "key", load: async () => (await import("./views/secrets.js")).Secrets },
   access: { group: "gateway", icon: "lock", load: async () => (await import("./views/access.js")).Access },
   health: { group: "gateway", icon: "pulse", load: async () => (await import("./views/health.js")).Health },
   settings: { group: "gateway", icon: "gear", load: async () => (await import("./views/settings.js")).Settings },
   wizard: { group: "", icon: "check", load: async () => (await import("./views/wizard.js")).Wizard },
-  activity: { group: "gateway", icon: "clock", load: async () => (await import("./views/activity.js")).Activity },
 };
 
 /** The names of the screens that there are now. */

@@ -1,7 +1,5 @@
 // The sessions of the gateway, last changed first, asked for again while somebody looks.
 
-import { Offline } from "./rpc.js";
-
 const PAGE = 50;
 const REFRESH_MS = 4_000;
 
@@ -28,14 +26,9 @@ export class SessionList extends EventTarget {
   async refresh() {
     if (this.#asking || this.#rpc.state !== "open" || document.visibilityState !== "visible") return;
     this.#asking = true;
-    try {
-      const { sessions } = await this.#rpc.call("session.list", { limit: this.#limit });
-      this.#show(sessions);
-    } catch (error) {
-      if (!(error instanceof Offline)) throw error;
-    } finally {
-      this.#asking = false;
-    }
+    const found = await this.#rpc.call("session.list", { limit: this.#limit }).catch(() => null);
+    this.#asking = false;
+    if (found) this.#show(found.sessions);
   }
 
   async loadMore() {

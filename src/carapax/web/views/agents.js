@@ -74,7 +74,7 @@ export class Agents extends Page {
     const rows = [
       [t("model"), h("a", { href: "#/models" }, agent.model), legible(agent.model_reason)],
       [t("state"), stateOf(agent), running.map(session)],
-      [t("agents-sandbox"), `${sandbox}, ${level}`, well],
+      [t("wizard-sandbox"), `${sandbox}, ${level}`, well],
       ...budgets.map((budget) => [t(`costs-${budget.period}`), t("costs-spent", spent(budget))]),
       ...instructions.map((file) => [t("agents-file"), h("code", null, file.name), legible(file.problem)]),
     ];

@@ -1,18 +1,20 @@
-// Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once.
+// Files that go along with the next message: chosen, pasted or dropped, and sent to the gateway at once. So does a text
+// that is too long to be looked at where it is written; it can be put there after all.
 
 import { filesOf, keep, keptJson } from "../kept.js";
 import { formatBytes, h, icon, iconButton, linkButton, t } from "../kit.js";
 import { fetched, RpcError } from "../rpc.js";
 
 const MOST = 10;
+const LONG_TEXT = 20_000;
 
 export class Attachments {
   #files = [];
   #draft = "";
 
-  /** `onChange()` is called whenever what goes along differs. */
-  constructor(onChange) {
-    this.onChange = onChange;
+  /** `onChange()` is called whenever what goes along differs, `onText(text)` with what shall be in the message. */
+  constructor(onChange, onText) {
+    Object.assign(this, { onChange, onText });
     this.list = h("ul", { class: "attachments", "aria-label": t("attachments"), hidden: true });
     const given = { type: "file", multiple: true, hidden: true, "aria-label": t("attach") };
     this.input = h("input", { ...given, onchange: () => this.#chosen() });
@@ -38,8 +40,8 @@ export class Attachments {
     this.#changed();
   }
 
-  add(files) {
-    for (const file of files) this.#upload({ file, name: file.name, size: file.size, digest: "", error: "" });
+  add(files, text = "") {
+    for (const file of files) this.#upload({ file, text, name: file.name, size: file.size, digest: "", error: "" });
     this.#changed();
   }
 
@@ -60,9 +62,12 @@ export class Attachments {
   /** Take what is pasted into or dropped onto an element. */
   listen(element) {
     const take = (event, data) => {
-      if (!data?.files.length || this.button.disabled) return;
+      const text = event.target.matches("textarea") ? (data?.getData("text/plain") ?? "") : "";
+      const isLong = !data?.files.length && text.length >= LONG_TEXT;
+      const files = isLong ? [new File([text], t("file-pasted"), { type: "text/plain" })] : (data?.files ?? []);
+      if (!files.length || this.button.disabled) return;
       event.preventDefault();
-      this.add(data.files);
+      this.add(files, isLong ? text : "");
     };
     element.addEventListener("paste", (event) => take(event, event.clipboardData));
     element.addEventListener("dragover", (event) => {
@@ -116,6 +121,10 @@ export class Attachments {
       this.#upload(entry);
       this.#changed();
     };
+    const write = () => {
+      remove();
+      this.onText(entry.text);
+    };
     const asked = entry.isAsked ? ` ${t("file-holds")}` : "";
     const state = entry.error ? entry.error + asked : entry.digest ? formatBytes(entry.size) : t("file-sending");
     const name = h("span", { class: "name" }, entry.name || t("file-unnamed"));
@@ -123,7 +132,8 @@ export class Attachments {
     const close = iconButton("close", t("file-remove", { name: entry.name }), remove);
     const tone = entry.error ? "failed" : entry.digest ? "" : "busy";
     const again = entry.error && entry.file && linkButton(t("retry"), retry);
-    return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, again, close);
+    const back = entry.text && tone !== "busy" && linkButton(t("file-write"), write);
+    return h("li", { class: tone }, picture(entry) ?? icon("clip", 14), name, told, again, back, close);
   }
 }
 

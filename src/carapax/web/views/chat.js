@@ -98,9 +98,8 @@ export class Chat {
 
   #edit(item) {
     this.#editing = item;
-    this.composer.set(item.text);
     this.composer.tell(t("editing"), () => this.#leave());
-    this.composer.focus();
+    this.composer.write(item.text);
   }
 
   /** Edit no longer; whether a message was being edited. */

@@ -15,7 +15,7 @@ export class Composer {
   constructor({ onSend, onStop, onChoose = null }) {
     this.onSend = onSend;
     const hint = `composer-hint-${++made}`;
-    this.attachments = new Attachments(() => this.#changed());
+    this.attachments = new Attachments(() => this.#changed(), (text) => this.write(this.text.value + text));
     const named = { rows: 1, dir: "auto", "aria-label": t("message"), "aria-describedby": hint, enterkeyhint: "send" };
     this.text = h("textarea", { ...named, onkeydown: (event) => this.#key(event), oninput: () => this.#changed() });
     this.send = h("button", { type: "submit", class: "send", "aria-label": t("send"), title: t("send") }, icon("send"));
@@ -70,6 +70,12 @@ export class Composer {
     if (GROWS) return;
     this.text.style.height = "auto";
     this.text.style.height = `${Math.max(36, this.text.scrollHeight)}px`;
+  }
+
+  /** Have this go on being written. */
+  write(text) {
+    this.set(text);
+    this.focus();
   }
 
   #isReady() { return Boolean(this.text.value.trim()) && !this.attachments.isBusy; }

@@ -34,9 +34,7 @@ export class Health extends Page {
     this.app.announce(fixed);
   }
 
-  async #repairAll(findings) {
-    for (const finding of findings) await this.#repair(finding);
-  }
+  async #repairAll(findings) { for (const finding of findings) await this.#repair(finding); }
 
   #summary() {
     const count = [...this.#found.values()].flat().filter(({ state }) => state !== "ok").length;

@@ -14,7 +14,7 @@ export class Models extends Page {
 
   constructor(app, name) {
     super(app, name);
-    this.add = button(t("models-add"), async () => this.#open(), { tone: "primary" });
+    this.add = button(t("models-add"), async () => this.#open(), { tone: "primary", icon: "plus" });
     this.actions(this.add);
     this.providers = h("ul", { class: "providers", "aria-label": t("models-providers") });
     this.form = h("div", { class: "adding", hidden: true });

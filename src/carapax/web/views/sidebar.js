@@ -140,11 +140,10 @@ function linkTo({ id, title, age, since, current, ended, state, asks, who }, lin
 function screenGroup(group) {
   const names = Object.keys(SCREENS).filter((name) => SCREENS[name].group === group);
   const closed = () => ({ ...keptJson(CLOSED) });
-  const ontoggle = () => keep(CLOSED, JSON.stringify({ ...closed(), [group]: !element.open }));
+  const ontoggle = ({ target }) => keep(CLOSED, JSON.stringify({ ...closed(), [group]: !target.open }));
   const sign = (name) => icon(SCREENS[name].icon, 16);
   const link = (name) => h("a", { href: `#/${name}`, dataset: { name } }, sign(name), t(`screen-${name}`));
   const title = h("summary", null, t(`group-${group}`), icon("chevron", 13));
   const isOpen = !(closed()[group] ?? innerHeight < LOW);
-  const element = h("details", { open: isOpen, ontoggle }, title, h("div", null, names.map(link)));
-  return element;
+  return h("details", { open: isOpen, ontoggle }, title, h("div", null, names.map(link)));
 }

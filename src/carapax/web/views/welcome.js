@@ -23,7 +23,8 @@ export class Welcome {
     const { outbox } = app;
     this.conversation = new Conversation({ retry: (key) => outbox.retry(key), discard: (key) => outbox.remove(key) });
     this.composer = new Composer({ onSend: (text, files) => this.#send(text, files), onStop: () => {} });
-    const chip = (text) => h("button", { type: "button", class: "chip", onclick: () => this.#try(text) }, text);
+    const onclick = ({ target }) => this.composer.write(target.textContent);
+    const chip = (text) => h("button", { type: "button", class: "chip", onclick }, text);
     this.chips = h("ul", { class: "chips" }, PHRASES.map((text) => h("li", null, chip(text))));
     const who = h("p", { class: "who" }, this.agent, this.model);
     const writing = [this.conversation.element, this.composer.element, this.chips, who];
@@ -55,11 +56,6 @@ export class Welcome {
     this.chips.hidden = !isDemo;
     const usual = this.chosen && h("a", { class: "link", href: "#/" }, t("usual-model"));
     this.model.replaceChildren(...this.app.modelBadge(this.chosen || (agent?.model ?? "")), usual);
-  }
-
-  #try(text) {
-    this.composer.set(text);
-    this.composer.focus();
   }
 
   #send(text, attachments) {

@@ -34,7 +34,7 @@ export class Wizard extends Page {
     this.actions(isOpen && button(t("wizard-later"), () => this.#finish(), { tone: "quiet" }));
     const count = this.steps.length - 1;
     const progress = place < count && t("wizard-progress", { place: place + 1, count });
-    const bar = h("progress", { max: count, value: place, "aria-label": progress || t("wizard-done") });
+    const bar = h("progress", { max: count, value: place + 1, "aria-label": progress || t("wizard-done") });
     const [back, next] = [this.steps[place - 1], this.steps[place + 1]];
     const link = (to, label) => to && h("a", { class: "button quiet", href: `#/wizard/${to}` }, label);
     this.heading = h("h2", { tabindex: -1 }, t(`wizard-${step}`));
