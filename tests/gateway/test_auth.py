@@ -263,10 +263,11 @@ def test_guesses_at_the_same_time_are_counted_as_those_one_by_one() -> None:
 def test_a_token_that_was_right_and_is_revoked_is_no_guess() -> None:
     async def main() -> tuple[set[int], int]:
         async with guarded() as (gateway, credentials):
-            token, secret = await gateway.services.tokens.create("short", ("read",))
-            assert await shows(gateway, bearer(secret.reveal())) == 200
-            await gateway.services.tokens.revoke(token.id)
-            found = {await shows(gateway, bearer(secret.reveal())) for _ in range(20)}
+            made = [await gateway.services.tokens.create(f"short {number}", ("read",)) for number in range(12)]
+            for token, secret in made:
+                assert await shows(gateway, bearer(secret.reveal())) == 200
+                await gateway.services.tokens.revoke(token.id)
+            found = {await shows(gateway, bearer(secret.reveal())) for _, secret in made}
             return found, await shows(gateway, credentials["read"])
 
     assert run(main()) == ({401}, 200)
