@@ -1,7 +1,7 @@
 """markdown.js: what a model writes, drawn safely."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.web.browser import MISSING, Browser
@@ -158,6 +158,8 @@ _LINKS = [
     st.lists(st.lists(_PIECES, min_size=1, max_size=5).map("".join), min_size=1, max_size=12)
     | st.lists(st.sampled_from(_MARKS + _LINKS + ["words in between "]), min_size=1, max_size=40)
 )
+@example(["\0", "one"])
+@example(["```\n\0", "one\n"])
 def test_streamed_markdown_is_at_each_moment_as_if_it_had_come_at_once(modules: Browser, chunks: list[str]) -> None:
     difference = modules.run(
         """

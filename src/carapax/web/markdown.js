@@ -111,7 +111,7 @@ function shownIn(parent, tokens, depth) {
 
 /** Of text that is still being written, only what may turn out to be something else is drawn again. */
 function fillText(node, { text }) {
-  if (!text.startsWith(node.kept ?? "\0")) {
+  if (node.kept == null || !text.startsWith(node.kept)) {
     node.replaceChildren();
     Object.assign(node, { kept: "", last: null });
   }
@@ -128,7 +128,7 @@ function fillCode(block, { text, language, closed }) {
   const code = block.querySelector("code");
   if (closed) return void code.replaceChildren(...[tint(text, language)].flat());
   const chunk = () => h("span", { class: "chunk" });
-  if (!text.startsWith(code.written ?? "\0")) {
+  if (code.written == null || !text.startsWith(code.written)) {
     code.replaceChildren(chunk());
     code.written = "";
   }
