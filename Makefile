@@ -10,7 +10,7 @@ ARGS ?=
 TESTS ?= tests
 # As many processes as there are cores, up to four; JOBS=0 runs everything in one.
 JOBS ?= auto
-SPREAD := -n $(JOBS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+SPREAD := -n $(JOBS) --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

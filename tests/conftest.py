@@ -11,6 +11,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from tests.proof.figures import TABLE, Figure, row
 
@@ -66,12 +67,23 @@ def pytest_collection_finish() -> None:
     providers._get_local_constants = lambda: known
 
 
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers say nothing of their types
+    """One container engine is started for all that need it, and a file's fixtures once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "engine" if nodeid.startswith(_OF_THE_ENGINE) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Together:
+    """Who spreads the suite over processes."""
+    return Together(config)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One container engine is started for all that need it, and a file's fixtures once. Programmes take longer."""
+    """Programmes take longer than other tests, and what is slow comes first."""
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("engine" if file.startswith(_OF_THE_ENGINE) else file))
-        if file.startswith(_PROGRAMMES):
+        if item.nodeid.startswith(_PROGRAMMES):
             item.add_marker(pytest.mark.timeout(_MOST_S))
     items.sort(key=lambda item: not item.nodeid.startswith(_SLOW))
 
