@@ -75,9 +75,9 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Together:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
     """Who spreads the suite over processes."""
-    return Together(config)
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
