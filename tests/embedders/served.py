@@ -15,13 +15,11 @@ from carapax.errors import (
     ModelUnavailable,
 )
 from carapax.http import Http
-from carapax.models.credential import Fixed
 from carapax.models.refusal import Origin
 from carapax.models.server import Server
-from carapax.redaction import Secret
-from carapax.testing import FakeClock
 from tests.fakes.answer import Answer
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 
 KEY = "sk-verysecretkey12345"
 ORIGIN = Origin("vendor", "model")
@@ -34,15 +32,7 @@ async def served(
     """The embedder and the server that it asks; one that answers without end if no answers are given."""
     script = answers or (lambda received: Answer())
     async with ModelServer(script) as server, Http() as http:
-        reached = Server(
-            "fake",
-            http,
-            FakeClock(),
-            server.url + path,
-            credentials=Fixed(Secret(KEY)),
-            idle_timeout_s=server.patience_s,
-        )
-        yield open_embedder(reached), server
+        yield open_embedder(reached(http, server, KEY, path)), server
 
 
 FAILURES = [

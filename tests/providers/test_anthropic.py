@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -26,13 +25,14 @@ from carapax.messages import (
     UserMessage,
 )
 from carapax.models.catalogue import vendors
-from carapax.models.credential import Credential, Fixed
+from carapax.models.credential import Credential
 from carapax.models.server import Server
 from carapax.providers.anthropic import Anthropic, Config, Decoder, decode, encode
 from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -401,16 +401,10 @@ MESSAGE = AssistantMessage(
 )
 
 
-def reached(http: Http, server: ModelServer) -> Server:
-    return Server(
-        "fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
-    )
-
-
 @asynccontextmanager
 async def served(*answers: Answer, **settings: Any) -> AsyncIterator[tuple[Anthropic, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield Anthropic(Config(**settings), reached(http, server)), server
+        yield Anthropic(Config(**settings), reached(http, server, KEY)), server
 
 
 async def ask(provider: Anthropic, model: str = "m", *, stream: bool = True) -> list[Delta | AssistantMessage]:
@@ -440,7 +434,7 @@ def test_an_answer_streams_piece_by_piece_over_the_wire() -> None:
 async def asked_with(credential: Credential, model: str = "m", **settings: Any) -> dict[str, str]:
     """The headers that show who asks, and what for."""
     async with ModelServer([FULL]) as server, Http() as http:
-        reach = dataclasses.replace(reached(http, server), credentials=Held(credential))
+        reach = reached(http, server, KEY, credentials=Held(credential))
         await ask(Anthropic(Config(**settings), reach), model)
         [request] = server.requests
         return {name: request.headers[name] for name in SHOWN if name in request.headers}

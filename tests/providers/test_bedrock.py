@@ -43,6 +43,7 @@ from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.fakes.wires.bedrock import converse_event, converse_exception
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
@@ -607,12 +608,9 @@ class Signing:
 
 @asynccontextmanager
 async def served(*answers: Answer, signing: bool = False) -> AsyncIterator[tuple[Bedrock, ModelServer]]:
-    credentials = Signing() if signing else Fixed(Secret(KEY))
+    credentials = Signing() if signing else None
     async with ModelServer(answers) as server, Http() as http:
-        reached = Server(
-            "fake", http, FakeClock(), server.url, credentials=credentials, idle_timeout_s=server.patience_s
-        )
-        yield Bedrock(Config(), reached), server
+        yield Bedrock(Config(), reached(http, server, KEY, credentials=credentials)), server
 
 
 async def ask(provider: Bedrock, *, stream: bool = True, model: str = MODEL) -> list[Delta | AssistantMessage]:

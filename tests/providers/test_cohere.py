@@ -32,13 +32,11 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.credential import Fixed
-from carapax.models.server import Server
 from carapax.providers.cohere import Cohere, Config, Decoder, decode, encode
-from carapax.redaction import Secret
-from carapax.testing import FakeClock, ProviderContract
+from carapax.testing import ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -262,15 +260,7 @@ def test_only_models_that_think_are_told_how_much(model: str, effort: Effort, to
 @asynccontextmanager
 async def served(*answers: Answer, models: Any = ("m",), path: str = "") -> AsyncIterator[tuple[Cohere, ModelServer]]:
     async with ModelServer(answers, models=models) as server, Http() as http:
-        reached = Server(
-            "fake",
-            http,
-            FakeClock(),
-            server.url + path,
-            credentials=Fixed(Secret(KEY)),
-            idle_timeout_s=server.patience_s,
-        )
-        yield Cohere(Config(), reached), server
+        yield Cohere(Config(), reached(http, server, KEY, path)), server
 
 
 async def ask(provider: Cohere, *, stream: bool = True) -> list[Delta | AssistantMessage]:

@@ -34,13 +34,12 @@ from carapax.messages import (
     UserMessage,
 )
 from carapax.models.catalogue import vendors
-from carapax.models.credential import Fixed
 from carapax.models.server import Server
 from carapax.providers.gemini import Config, Decoder, Gemini, decode, encode
-from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -449,17 +448,10 @@ MESSAGE = AssistantMessage(
 )
 
 
-def reached(http: Http, server: ModelServer, path: str = "") -> Server:
-    credentials = Fixed(Secret(KEY))
-    return Server(
-        "fake", http, FakeClock(), server.url + path, credentials=credentials, idle_timeout_s=server.patience_s
-    )
-
-
 @asynccontextmanager
 async def served(*answers: Answer, path: str = "") -> AsyncIterator[tuple[Gemini, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield Gemini(Config(), reached(http, server, path)), server
+        yield Gemini(Config(), reached(http, server, KEY, path)), server
 
 
 async def ask(provider: Gemini, model: str = "m", *, stream: bool = True) -> list[Delta | AssistantMessage]:
@@ -588,7 +580,7 @@ def test_models_that_can_chat_are_listed_with_their_size() -> None:
             {"name": "publishers/google/models/b"},
         ]
         async with ModelServer(models=offered) as server, Http() as http:
-            return await Gemini(Config(), reached(http, server)).models()
+            return await Gemini(Config(), reached(http, server, KEY)).models()
 
     assert run(main()) == [ModelInfo("a", 1000), ModelInfo("b", 1_048_576)]
 

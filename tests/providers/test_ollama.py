@@ -34,15 +34,13 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.credential import Fixed
 from carapax.models.ndjson import NdjsonParser
-from carapax.models.server import Server
 from carapax.providers.ollama import Config, Decoder, Model, Ollama, decode, encode
-from carapax.redaction import Secret
-from carapax.testing import FakeClock, ProviderContract
+from carapax.testing import ProviderContract
 from tests.api.real_models import gateway_on
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, origin
 from tests.running import run
 
@@ -247,15 +245,7 @@ def test_pictures_are_shown_to_models_that_see() -> None:
 @asynccontextmanager
 async def served(*answers: Answer, models: Any = ("m",), path: str = "") -> AsyncIterator[tuple[Ollama, ModelServer]]:
     async with ModelServer(answers, models=models) as server, Http() as http:
-        reached = Server(
-            "fake",
-            http,
-            FakeClock(),
-            server.url + path,
-            credentials=Fixed(Secret(KEY)),
-            idle_timeout_s=server.patience_s,
-        )
-        yield Ollama(Config(), reached), server
+        yield Ollama(Config(), reached(http, server, KEY, path)), server
 
 
 async def ask(provider: Ollama, *, stream: bool = True, text: str = "hi") -> list[Delta | AssistantMessage]:

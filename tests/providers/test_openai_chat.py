@@ -31,13 +31,12 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.credential import Fixed
 from carapax.models.server import Server
 from carapax.providers.openai_chat import Config, Decoder, OpenAIChat, decode, encode
-from carapax.redaction import Secret
 from carapax.testing import FakeClock, ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -440,16 +439,10 @@ def test_ids_that_the_vendor_refuses_are_replaced_alike_in_call_and_result() -> 
     assert len(result["tool_call_id"]) == 9
 
 
-def reached(http: Http, server: ModelServer) -> Server:
-    return Server(
-        "fake", http, FakeClock(), server.url, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
-    )
-
-
 @asynccontextmanager
 async def served(*answers: Answer, **accent: Any) -> AsyncIterator[tuple[OpenAIChat, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield OpenAIChat(Config(**accent), reached(http, server)), server
+        yield OpenAIChat(Config(**accent), reached(http, server, KEY)), server
 
 
 async def ask(provider: OpenAIChat, *, stream: bool = True) -> list[Delta | AssistantMessage]:

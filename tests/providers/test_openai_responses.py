@@ -25,13 +25,11 @@ from carapax.messages import (
     Usage,
     UserMessage,
 )
-from carapax.models.credential import Fixed
-from carapax.models.server import Server
 from carapax.providers.openai_responses import Config, Decoder, OpenAIResponses, decode, encode
-from carapax.redaction import Secret
-from carapax.testing import FakeClock, ProviderContract
+from carapax.testing import ProviderContract
 from tests.fakes.answer import Answer, Call
 from tests.fakes.model_server import ModelServer
+from tests.fakes.reached import reached
 from tests.providers.reading import check_deltas, fed, origin
 from tests.running import run
 
@@ -459,16 +457,10 @@ def test_a_server_that_needs_instructions_gets_some() -> None:
     assert "instructions" not in body()
 
 
-def reached(http: Http, server: ModelServer, path: str = "") -> Server:
-    return Server(
-        "fake", http, FakeClock(), server.url + path, credentials=Fixed(Secret(KEY)), idle_timeout_s=server.patience_s
-    )
-
-
 @asynccontextmanager
 async def served(*answers: Answer, path: str = "", **accent: Any) -> AsyncIterator[tuple[OpenAIResponses, ModelServer]]:
     async with ModelServer(answers) as server, Http() as http:
-        yield OpenAIResponses(Config(**accent), reached(http, server, path)), server
+        yield OpenAIResponses(Config(**accent), reached(http, server, KEY, path)), server
 
 
 async def ask(provider: OpenAIResponses, *messages: Message, stream: bool = True) -> list[Delta | AssistantMessage]:
@@ -643,7 +635,7 @@ def test_models_are_listed_with_their_size_where_it_is_told(field: str) -> None:
 
     async def main() -> list[ModelInfo]:
         async with ModelServer(models=told) as server, Http() as http:
-            return await OpenAIResponses(Config(), reached(http, server)).models()
+            return await OpenAIResponses(Config(), reached(http, server, KEY)).models()
 
     assert run(main()) == [ModelInfo("a"), ModelInfo("b", 5)]
 

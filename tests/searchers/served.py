@@ -13,12 +13,10 @@ from msgspec import Struct
 from carapax.contracts import Searcher
 from carapax.errors import ModelBusy, ModelError, ModelRejected, ModelUnauthorized, ModelUnavailable
 from carapax.http import Http
-from carapax.models.credential import Fixed
 from carapax.models.refusal import Origin
 from carapax.models.server import Server
-from carapax.redaction import Secret
-from carapax.testing import FakeClock
 from tests.fakes.answer import Answer, patience_s
+from tests.fakes.reached import reached
 
 KEY = "tvly-verysecretkey12345"
 ORIGIN = Origin("vendor", "")
@@ -80,15 +78,7 @@ async def served(
 ) -> AsyncIterator[tuple[Searcher, SearchServer]]:
     """The searcher and the server that it asks, which answers so."""
     async with serving(answer) as server, Http() as http:
-        reached = Server(
-            "fake",
-            http,
-            FakeClock(),
-            server.url + path,
-            credentials=Fixed(Secret(key)),
-            idle_timeout_s=server.patience_s,
-        )
-        yield open_searcher(reached), server
+        yield open_searcher(reached(http, server, key, path)), server
 
 
 def said(body: object, status: int = 200) -> Answer:
